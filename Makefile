@@ -1,0 +1,138 @@
+# runtime - a Lua-scriptable trading runtime
+#
+#   make              build build/runtime
+#   make run          set up, build, and paper-trade strategies/momentum.lua on the sim market
+#   make test         set up, and run every test under the address and undefined sanitizers
+#   make smoke        the five critical paths, in seconds
+#   make bench        speed as ratios measured in one run
+#   make lint         formatting, static checks, layering
+#   make asan         build/asan/runtime, with sanitizers
+#   make fuzz         every parser of outside bytes, SECONDS=60 each
+#   make cover        branch coverage of the C tests
+#   make hooks        run lint before each commit
+#   make install      to $(PREFIX)/bin and $(PREFIX)/share, under DESTDIR
+#   make clean        remove build/
+#
+# A flavour is these same rules under another directory: make B=build/asan CFLAGS=...
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+B ?= build
+SECONDS ?= 60
+VERSION := 0.1.0
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings
+WERROR ?=
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+PACKAGES := libcrypto yaml-0.1 sqlite3 libuv yajl libarchive
+PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) lua5.4)
+PKG_LIBS = $(shell pkg-config --libs $(PACKAGES))
+LUA_STATIC = $(shell pkg-config --variable=libdir lua5.4)/liblua5.4.a
+
+# -ffp-contract=off: the same numbers on every machine. DECISIONS of rounding are ours alone.
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(WERROR) $(CFLAGS) -ffp-contract=off -pthread -I. \
+             -ffile-prefix-map=$(CURDIR)=. -DRUNTIME_VERSION='"$(VERSION)"' \
+             -DRUNTIME_PREFIX='"$(PREFIX)"' $(PKG_CFLAGS)
+LIBS = $(LUA_STATIC) $(PKG_LIBS) -lm -ldl -pthread
+
+SOURCES := $(wildcard runtime/*/*.c bindings/*.c)
+OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*_bench.c))
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+
+.PHONY: all run test smoke bench lint asan fuzz cover hooks install clean deps format
+
+all: $(B)/runtime
+
+$(B)/runtime: $(B)/obj/runtime/main.o $(B)/libruntime.a
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+
+$(B)/libruntime.a: $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $(OBJECTS)
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libruntime.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS) -lcmocka
+
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libruntime.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+
+$(B)/tools/%: $(B)/obj/tests/tools/%.o $(B)/libruntime.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+
+# The bindings as a Lua module, for the busted specs: the same code, position independent.
+$(B)/runtime_testing.so: tests/testing/runtime_testing.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $< $(OBJECTS) $(PKG_LIBS) -lm -pthread
+
+-include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d
+-include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c))
+
+unit: $(UNIT)
+tools: $(TOOLS)
+module: $(B)/runtime_testing.so
+.PHONY: unit tools module
+
+deps:
+	@sh tests/tools/deps.sh
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	$(B)/runtime strategies/momentum.lua --paper --speed 60
+
+asan:
+	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools
+
+build/module/runtime_testing.so: FORCE
+	@$(MAKE) --no-print-directory B=build/module CFLAGS="-O1 -g -fPIC" module
+FORCE:
+.PHONY: FORCE
+
+test: deps
+	@$(MAKE) --no-print-directory all asan build/module/runtime_testing.so
+	@sh tests/run.sh all
+
+smoke: deps
+	@$(MAKE) --no-print-directory all
+	@sh tests/run.sh smoke
+
+bench: deps
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@for bench in $(BENCH); do $$bench || exit 1; done
+
+lint: deps
+	@sh tests/tools/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+fuzz: deps
+	@sh tests/fuzz/run.sh $(SECONDS)
+
+cover: deps
+	@$(MAKE) --no-print-directory B=build/cover CFLAGS="-O0 -g --coverage" all unit tools
+	@sh tests/tools/cover.sh
+
+hooks:
+	@printf '#!/bin/sh\nexec make lint\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/runtime/config $(DESTDIR)$(PREFIX)/share/runtime/strategies
+	install -m 755 $(B)/runtime $(DESTDIR)$(PREFIX)/bin/runtime
+	install -m 644 config/runtime.yaml $(DESTDIR)$(PREFIX)/share/runtime/config/runtime.yaml
+	install -m 644 strategies/*.lua $(DESTDIR)$(PREFIX)/share/runtime/strategies/
+
+clean:
+	rm -rf build

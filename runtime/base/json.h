@@ -1,0 +1,52 @@
+/* json.h - JSON in and out, over libyajl; the one header that would change with the library.
+ *
+ * Numbers keep their text: exact decimals are written and read without passing a double. */
+#ifndef RUNTIME_BASE_JSON_H
+#define RUNTIME_BASE_JSON_H
+
+#include "runtime/base/base.h"
+#include "runtime/base/decimal.h"
+#include "runtime/base/error.h"
+#include "runtime/base/text.h"
+
+/* ---- writing: appends to a text; keys in the order of the calls; UTF-8 is the caller's ---- */
+
+struct json_writer; /* opaque */
+struct json_writer *json_writer_open(struct text *out, bool pretty);
+void json_writer_close(struct json_writer *writer);
+void json_writer_reset(struct json_writer *writer); /* begin another document in the same text */
+
+void json_object_begin(struct json_writer *writer);
+void json_object_end(struct json_writer *writer);
+void json_array_begin(struct json_writer *writer);
+void json_array_end(struct json_writer *writer);
+void json_key(struct json_writer *writer, const char *key);
+void json_string(struct json_writer *writer, const char *value); /* NULL writes null; bad UTF-8 bytes are escaped as U+FFFD */
+void json_bytes(struct json_writer *writer, const char *value, size_t length);
+void json_int(struct json_writer *writer, int64_t value);
+void json_double(struct json_writer *writer, double value); /* shortest text that reads back; NaN and infinity write null */
+void json_bool(struct json_writer *writer, bool value);
+void json_null(struct json_writer *writer);
+void json_decimal(struct json_writer *writer, decimal value); /* as a string, "1.25"; invalid writes null */
+void json_time(struct json_writer *writer, int64_t time_ns);  /* RFC 3339 string; TIME_NEVER writes null */
+void json_number_text(struct json_writer *writer, const char *number); /* the number as spelled */
+
+/* ---- reading: a whole document into a tree ---- */
+
+struct json; /* opaque node; the root owns all */
+enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+/* ERROR_DATA with the place of the fault; depth over 64 is refused. */
+MUST_CHECK int json_parse(const char *text, size_t length, struct json **root, struct error *err);
+void json_release(struct json *root);
+
+enum json_kind json_kind(const struct json *node);
+const struct json *json_get(const struct json *object, const char *key); /* NULL when absent or no object */
+size_t json_count(const struct json *node);                             /* elements or members */
+const struct json *json_at(const struct json *node, size_t index);      /* element, or value of the member */
+const char *json_key_at(const struct json *object, size_t index);
+const char *json_as_string(const struct json *node);      /* NULL when no string */
+const char *json_as_number_text(const struct json *node); /* NULL when no number */
+bool json_as_bool(const struct json *node);
+
+#endif
