@@ -56,13 +56,19 @@ struct log_field {
 void log_fields(struct log *log, enum log_level level, const char *component, const char *message,
                 const struct log_field *fields, size_t count);
 
-/* LOG(log, LOG_INFO, "engine", "order filled", F_STR("symbol", s), F_DEC("qty", q)); */
+/* A record without fields. */
+static inline void log_line(struct log *log, enum log_level level, const char *component,
+                            const char *message)
+{
+    log_fields(log, level, component, message, NULL, 0);
+}
+
+/* A record with one or more fields:
+ * LOG(log, LOG_INFO, "engine", "order filled", F_STR("symbol", s), F_DEC("qty", q)); */
 #define LOG(log, level, component, message, ...)                                                   \
     log_fields((log), (level), (component), (message),                                             \
-               (const struct log_field[]){ { .key = NULL }, ##__VA_ARGS__ } + 1,                     \
-               sizeof((const struct log_field[]){ { .key = NULL }, ##__VA_ARGS__ }) /                \
-                       sizeof(struct log_field) -                                                  \
-                   1)
+               (const struct log_field[]){ __VA_ARGS__ },                                           \
+               sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field))
 
 bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */
 const char *log_level_name(enum log_level level);
