@@ -1,0 +1,54 @@
+/* event.h - what can happen: the one thing the engine eats.
+ *
+ * Prices and quantities of market events are mantissas at the instrument's scales. */
+#ifndef RUNTIME_DOMAIN_EVENT_H
+#define RUNTIME_DOMAIN_EVENT_H
+
+#include "runtime/base/base.h"
+#include "runtime/domain/order.h"
+
+enum event_kind {
+    EVENT_TRADE,
+    EVENT_QUOTE,
+    EVENT_BAR,    /* a bar supplied from outside, told at its end */
+    EVENT_REPORT, /* a venue's word on one of our orders */
+    EVENT_ANSWER, /* the end of a query's answer */
+};
+
+struct trade_event {
+    int64_t price, qty;
+    int side; /* of the aggressor: SIDE_BUY, SIDE_SELL, 0 not known */
+};
+
+struct quote_event {
+    int64_t bid, ask;         /* bid < ask, both > 0 */
+    int64_t bid_qty, ask_qty; /* 0 when not known */
+};
+
+struct bar_event {
+    int64_t open_ns; /* its end is the event's time */
+    int64_t open, high, low, close;
+    int64_t volume;
+    bool is_history; /* answer to QUERY_BARS: warms series, is not delivered */
+};
+
+struct answer_event {
+    uint64_t ticket;
+    bool complete; /* false: the query failed, nothing is known */
+    char reason[REASON_MAX];
+};
+
+struct event {
+    enum event_kind kind;
+    uint32_t instrument;
+    int64_t time_ns; /* when it happened (market) or arrived (reports) */
+    union {
+        struct trade_event trade;
+        struct quote_event quote;
+        struct bar_event bar;
+        struct answer_event answer;
+        const struct report *report; /* valid during the call */
+    };
+};
+
+#endif

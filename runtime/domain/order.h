@@ -1,0 +1,147 @@
+/* order.h - one order's life: which execution reports change it, and how.
+ *
+ * Pure: no clock, no I/O, no allocation. Every struct is the caller's memory.
+ *
+ * An order is three things: its known status (what the venue last confirmed), what is pending (a
+ * new, cancel or replace under way) and doubt (an answer is missing). The public status is derived:
+ * terminal, else unknown while in doubt, else pending_x, else the known one. Terms and transitions
+ * follow FIX 4.4 execution reports ("Order State Change Matrices", volume 4, appendix D). */
+#ifndef RUNTIME_DOMAIN_ORDER_H
+#define RUNTIME_DOMAIN_ORDER_H
+
+#include "runtime/base/base.h"
+#include "runtime/base/decimal.h"
+#include "runtime/base/error.h"
+
+#define CLIENT_ORDER_ID_MAX 24
+#define VENUE_ORDER_ID_MAX 40
+#define EXEC_ID_MAX 48
+#define TAG_MAX 64
+#define REASON_MAX 160
+
+enum order_side { SIDE_BUY = 1, SIDE_SELL = -1 };
+enum order_type { ORDER_MARKET, ORDER_LIMIT, ORDER_STOP, ORDER_STOP_LIMIT, ORDER_TRAILING };
+enum order_tif { TIF_GTC, TIF_DAY, TIF_IOC, TIF_FOK, TIF_GTD };
+enum order_trigger { TRIGGER_LAST, TRIGGER_MARK, TRIGGER_QUOTE }; /* what a stop watches */
+enum order_role { ROLE_PLAIN, ROLE_STOP, ROLE_TAKE };             /* an exit of a protected entry */
+
+enum order_status {
+    ORDER_PENDING_NEW,
+    ORDER_NEW,
+    ORDER_PARTIALLY_FILLED,
+    ORDER_FILLED,
+    ORDER_CANCELED,
+    ORDER_REJECTED,
+    ORDER_EXPIRED,
+    ORDER_PENDING_CANCEL,  /* public only: never a known status */
+    ORDER_PENDING_REPLACE, /* public only */
+    ORDER_UNKNOWN,         /* public only */
+};
+enum order_pending { PENDING_NONE, PENDING_CANCEL = 1, PENDING_REPLACE = 2 }; /* bits */
+
+struct order {
+    uint64_t order_id;   /* ours, unique in the ledger, ascending */
+    char client_order_id[CLIENT_ORDER_ID_MAX];
+    char venue_order_id[VENUE_ORDER_ID_MAX]; /* empty until the venue says it */
+    uint32_t instance_id;
+    uint32_t instrument;
+    enum order_side side;
+    enum order_type type;
+    enum order_tif tif;
+    enum order_trigger stop_on;
+    decimal qty;           /* base units, > 0 */
+    decimal price;         /* limit price; DECIMAL_NONE when the type has none */
+    decimal trigger_price; /* DECIMAL_NONE when the type has none */
+    decimal stop, take;    /* exits of a protected entry, DECIMAL_NONE without */
+    bool reduce_only, post_only;
+    enum order_role role;
+    uint64_t parent_order_id; /* the entry of an exit, 0 without */
+    uint64_t group_id;        /* orders of which one fill cancels the others, 0 without */
+
+    enum order_status known;
+    unsigned pending; /* enum order_pending bits */
+    bool doubt;
+    int64_t doubt_since_ns;
+    decimal pending_qty, pending_price; /* terms asked for by a replace under way */
+
+    decimal filled_qty; /* sum of booked fills */
+    decimal notional;   /* sum of qty * price of booked fills, exact */
+    decimal fees;       /* sum, fee currency of the instrument */
+    int64_t created_ns, updated_ns;
+    int64_t expires_ns; /* for gtd, else TIME_NEVER */
+    char tag[TAG_MAX];
+    char reason[REASON_MAX]; /* of a rejection, cancel or block; empty otherwise */
+};
+
+enum liquidity { LIQUIDITY_TAKER, LIQUIDITY_MAKER };
+
+struct fill {
+    char exec_id[EXEC_ID_MAX]; /* ExecID (FIX 17) as the venue sent it; unique per venue and symbol */
+    decimal qty;               /* base units, > 0 */
+    decimal price;             /* quote units per base unit */
+    decimal fee;               /* paid positive, rebate negative */
+    enum liquidity liquidity;
+    int64_t transact_ns; /* the venue's own time */
+};
+
+enum report_kind {
+    REPORT_ACK,
+    REPORT_FILL, /* `fill` */
+    REPORT_CANCELED,
+    REPORT_EXPIRED,
+    REPORT_REJECTED,
+    REPORT_CANCEL_REJECT,
+    REPORT_REPLACED, /* `qty`, `price`: the new terms */
+    REPORT_REPLACE_REJECT,
+    REPORT_RESTATED,  /* `qty` */
+    REPORT_NOT_FOUND, /* a well-formed "no such order" */
+    REPORT_DOUBT,     /* time-out, 5xx, garbage, disconnect while in flight */
+};
+
+/* What a venue says about one order. */
+struct report {
+    enum report_kind kind;
+    char client_order_id[CLIENT_ORDER_ID_MAX];
+    char venue_order_id[VENUE_ORDER_ID_MAX]; /* empty when not said */
+    struct fill fill;
+    bool fill_is_repeat; /* set by who knows all exec_ids: booked already */
+    decimal qty, price;
+    int64_t transact_ns;
+    char reason[REASON_MAX];
+};
+
+/* The answer of order_apply: bits. */
+enum order_change {
+    ORDER_UNCHANGED = 0,
+    ORDER_CHANGED = 1,  /* the order is not what it was: record and tell */
+    ORDER_BOOKED = 2,   /* report.fill was added: move position and cash */
+    ORDER_ALERT = 4,    /* late, unasked or unexpected: tell a person */
+    ORDER_SUSPECT = 8,  /* after REJECTED or beyond qty: halt the instrument until reconciled */
+    ORDER_ASK = 16,     /* only the venue knows: query it */
+    ORDER_COUNTED = 32, /* refused by the table: counted and logged, nothing changed */
+};
+
+/* Applies one report: the table in order.c says which are legal in which status.
+ * now_ns stamps updated_ns. Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a
+ * decimal: halt the instrument), then *order is as it was. */
+int order_apply(struct order *order, const struct report *report, int64_t now_ns, struct error *err);
+
+/* Ours: a cancel or replace was sent. ASSERTs that the order is open. */
+void order_mark_cancel(struct order *order, int64_t now_ns);
+void order_mark_replace(struct order *order, decimal qty, decimal price, int64_t now_ns);
+
+enum order_status order_status(const struct order *order); /* the public one */
+bool order_is_open(const struct order *order);              /* known status is not terminal */
+decimal order_remaining(const struct order *order);         /* qty - filled_qty, never below 0; 0 when done */
+decimal order_avg_price(const struct order *order);         /* DECIMAL_NONE before a fill; 18 digits */
+
+const char *order_side_name(enum order_side side);
+const char *order_type_name(enum order_type type);
+const char *order_tif_name(enum order_tif tif);
+const char *order_status_name(enum order_status status);
+const char *order_role_name(enum order_role role);
+const char *report_kind_name(enum report_kind kind);
+bool order_type_parse(const char *text, enum order_type *type);
+bool order_tif_parse(const char *text, enum order_tif *tif);
+
+#endif
