@@ -1,0 +1,191 @@
+/* engine.h - the engine is a function over events.
+ *
+ * engine_step takes one event, updates market and portfolio, calls guests, and at the end of the
+ * turn commits what must be durable and then sends what must leave. It reads no clock, opens no
+ * socket, touches no file: everything else is a port (ports.h).
+ *
+ * A turn: event -> order and position changes -> exits -> callbacks until quiet -> commit -> send.
+ * Callbacks never nest: what an order causes is delivered after the current callback.
+ *
+ * The same events in the same order give the same records, byte for byte. */
+#ifndef RUNTIME_ENGINE_ENGINE_H
+#define RUNTIME_ENGINE_ENGINE_H
+
+#include "runtime/base/base.h"
+#include "runtime/base/log.h"
+#include "runtime/engine/ports.h"
+#include "runtime/engine/risk.h"
+#include "runtime/market/market.h"
+
+#define INSTANCES_MAX 256
+#define TIMERS_MAX 1000            /* of one instance */
+#define ORDERS_OPEN_MAX 10000      /* of one session */
+#define ORDERS_DONE_KEPT 4096      /* finished orders that can still be looked up */
+
+enum stop_policy { POLICY_LEAVE, POLICY_CANCEL /* entries; exits stay */, POLICY_FLATTEN };
+
+struct engine; /* opaque */
+
+struct engine_options {
+    const struct instruments *instruments; /* borrowed for the engine's life */
+    struct market *market;                 /* borrowed */
+    struct venue_port venue;
+    struct ledger_port ledger;
+    struct log *log;
+    struct risk_limits account; /* of the whole account */
+    bool fill_on_instant;       /* named in the summary; nothing else changes here */
+};
+
+struct engine *engine_open(const struct engine_options *options);
+void engine_close(struct engine *engine);
+
+/* ---- instances ---- */
+
+struct instance_options {
+    uint32_t instance_id; /* the ledger's */
+    char strategy[64];    /* its name */
+    decimal capital;      /* account currency */
+    const uint32_t *instruments; /* those it may see and trade, the first is ctx.symbol */
+    size_t instrument_count;
+    enum stop_policy on_error;
+    struct risk_limits limits; /* narrows the account's */
+    bool wait_for_warmup;      /* false: needs.warmup = false */
+};
+
+/* Makes room for an instance; its guest comes with engine_set_guest. Returns its index, which all
+ * functions below take, or ERROR_CONFIG. */
+int engine_add_instance(struct engine *engine, const struct instance_options *options,
+                        struct error *err);
+
+/* Installs, or swaps between two events, the code behind an instance. The old guest is returned for
+ * the caller to close (self NULL when there was none). Timers are dropped at a swap. */
+struct guest engine_set_guest(struct engine *engine, int instance, struct guest guest);
+
+/* Which bars call GUEST_BAR for this instance: replaces the whole set. */
+struct bar_subscription {
+    uint32_t instrument;
+    int64_t tf_ns;
+};
+void engine_subscribe_bars(struct engine *engine, int instance, const struct bar_subscription *list,
+                           size_t count);
+
+/* Before the first event: what the ledger knew. */
+int engine_restore_position(struct engine *engine, int instance, uint32_t instrument,
+                            const struct position *position, struct error *err);
+int engine_restore_order(struct engine *engine, const struct order *order, struct error *err);
+
+/* ---- events ---- */
+
+/* The next instant the engine must be stepped at (bar ends, timers), TIME_NEVER for none. */
+int64_t engine_due_ns(const struct engine *engine);
+/* Steps the clock to a due instant: bars close, timers fire. MUST be called with each due instant
+ * in turn before an event at or after it. Same errors as engine_step. */
+MUST_CHECK int engine_advance(struct engine *engine, int64_t now_ns, struct error *err);
+/* One event. ERROR_IO: the ledger refused, nothing left, trading must stop. */
+MUST_CHECK int engine_step(struct engine *engine, const struct event *event, struct error *err);
+/* Calls GUEST_START of an instance whose guest is new (no market event may have reached it), or
+ * GUEST_RELOAD after a swap. */
+MUST_CHECK int engine_begin(struct engine *engine, int instance, int64_t now_ns,
+                            const char *reloaded_from /* old version, or NULL */, struct error *err);
+/* Writes changed ctx.state of all instances: once a second, and before a clean end. */
+MUST_CHECK int engine_flush(struct engine *engine, int64_t now_ns, struct error *err);
+/* Records something from outside in this turn's journal (reload, control, budget stop). */
+MUST_CHECK int engine_journal(struct engine *engine, int64_t now_ns, const char *name,
+                              const char *body, struct error *err);
+/* Clean stop: GUEST_STOP everywhere, then the policy for what is open. */
+MUST_CHECK int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy,
+                           const char *why, struct error *err);
+/* Stops one instance (failed, quarantined, ctx:stop): its policy handles its orders. */
+MUST_CHECK int engine_stop_instance(struct engine *engine, int instance, int64_t now_ns,
+                                    const char *why, struct error *err);
+
+/* ---- what a guest may ask (bindings/ calls these during a callback) ---- */
+
+/* An expected "no": a market fact, not a mistake. */
+struct refusal {
+    char code[32]; /* "zero_qty", "no_quote", "min_notional", "buying_power", ... stable names */
+    char reason[REASON_MAX];
+};
+
+struct order_request {
+    uint32_t instrument;
+    enum order_side side;
+    enum order_type type;
+    enum order_tif tif;
+    enum order_trigger stop_on;
+    decimal qty;      /* as asked: rounded to lots toward zero here, once */
+    decimal notional; /* instead of qty, else DECIMAL_NONE */
+    decimal price, trigger_price;
+    decimal stop, take; /* DECIMAL_NONE without */
+    bool reduce_only, post_only;
+    int64_t expires_ns; /* TIME_NEVER */
+    char tag[TAG_MAX];
+};
+void order_request_init(struct order_request *request);
+
+/* Returns the order id (provisional until the turn commits), or 0 and *refusal. Price is rounded
+ * in the safe direction: a buy limit down, a sell limit up. */
+uint64_t engine_submit(struct engine *engine, int instance, const struct order_request *request,
+                       struct refusal *refusal);
+/* True when asked for; false and *refusal when the order is done, not this instance's, or unknown. */
+bool engine_cancel(struct engine *engine, int instance, uint64_t order_id, struct refusal *refusal);
+int engine_cancel_all(struct engine *engine, int instance, uint32_t instrument_or_none); /* how many */
+bool engine_amend(struct engine *engine, int instance, uint64_t order_id,
+                  decimal qty_or_none, decimal price_or_none, struct refusal *refusal);
+/* Moves the instance's position toward `qty` with one order for what is missing, counting working
+ * market orders of the instance. 0 with an empty refusal code when there is nothing to do. */
+uint64_t engine_target(struct engine *engine, int instance, uint32_t instrument, decimal qty,
+                       const struct order_request *options, struct refusal *refusal);
+/* Ends the position exactly, in decimals. 0 with an empty code when flat. */
+uint64_t engine_close_position(struct engine *engine, int instance, uint32_t instrument,
+                               const struct order_request *options, struct refusal *refusal);
+/* Lot multiple that loses risk_percent of equity over stop_distance, capped by buying power and
+ * limits. Zero and *refusal otherwise. */
+decimal engine_size(struct engine *engine, int instance, uint32_t instrument, double risk_percent,
+                    double stop_distance, struct refusal *refusal);
+/* seconds <= 0 ends it. False: too many timers. */
+bool engine_timer(struct engine *engine, int instance, const char *name, double seconds);
+void engine_request_stop(struct engine *engine, int instance, const char *why); /* after this callback */
+void engine_alert(struct engine *engine, int instance, const char *text);
+
+const struct order *engine_order(const struct engine *engine, uint64_t order_id); /* NULL: never was, or finished long ago */
+/* Calls visit for each open order of the instance (all kept ones if `all`), oldest first, until it
+ * returns false. */
+void engine_each_order(const struct engine *engine, int instance, bool all,
+                       bool (*visit)(void *self, const struct order *order), void *self);
+const struct position *engine_position(const struct engine *engine, int instance, uint32_t instrument);
+decimal engine_capital(const struct engine *engine, int instance);
+decimal engine_cash(const struct engine *engine, int instance);   /* capital + realized - fees + funding */
+decimal engine_equity(const struct engine *engine, int instance); /* cash + unrealized at the mark */
+int64_t engine_now(const struct engine *engine);
+struct market *engine_market(const struct engine *engine);
+const struct instruments *engine_instruments(const struct engine *engine);
+const uint32_t *engine_instance_instruments(const struct engine *engine, int instance, size_t *count);
+bool engine_in_start(const struct engine *engine, int instance); /* order calls raise then */
+
+/* ---- the session's figures ---- */
+
+struct engine_counts {
+    uint64_t events, trades, quotes, bars;
+    uint64_t submitted, filled, canceled, rejected, blocked, reduced, expired;
+    uint64_t fills, trips, trips_won;
+    uint64_t illegal_reports, alerts, failed_instances;
+};
+const struct engine_counts *engine_counts(const struct engine *engine);
+
+struct engine_totals {
+    decimal realized_pnl, unrealized_pnl, fees, funding;
+    decimal equity, cash;
+    decimal gross_won, gross_lost; /* net P&L of winning and of losing trips, both >= 0 */
+    decimal traded_notional;
+    double max_drawdown; /* share of the running peak, judged at fills and each market second */
+    double exposure;     /* share of market time with a position open */
+};
+void engine_totals(const struct engine *engine, struct engine_totals *totals);
+size_t engine_open_orders(const struct engine *engine);
+/* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
+size_t engine_daily_equity(const struct engine *engine, const double **values);
+bool engine_instance_alive(const struct engine *engine, int instance, const char **why_not);
+size_t engine_instances_alive(const struct engine *engine);
+
+#endif
