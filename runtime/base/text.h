@@ -30,6 +30,10 @@ bool text_copy(char *field, size_t size, const char *string);
 /* The same, for a piece of a longer text. */
 bool text_copy_span(char *field, size_t size, const char *bytes, size_t length);
 
+/* The shortest plain or scientific text that reads back as the same double (0 for -0). */
+#define DOUBLE_TEXT_MAX 40
+char *double_format(double value, char buffer[DOUBLE_TEXT_MAX]);
+
 bool text_starts_with(const char *string, const char *prefix);
 bool text_ends_with(const char *string, const char *suffix);
 
