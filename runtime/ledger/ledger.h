@@ -1,0 +1,109 @@
+/* ledger.h - the one truth, in SQLite: what was asked, what happened, what is held.
+ *
+ * WAL mode. One transaction a turn (ledger_port.commit), committed before anything leaves. Money is
+ * exact decimal text, times are integer nanoseconds. Tables are public: people query them.
+ * CSV files and the checkpoint are derived from here and can be deleted (export.h).
+ *
+ * A session that is replayed (a feed, after a crash) goes through the same commits: rows that are
+ * there already are compared, not written, and the first difference is an error. */
+#ifndef RUNTIME_LEDGER_LEDGER_H
+#define RUNTIME_LEDGER_LEDGER_H
+
+#include "runtime/base/base.h"
+#include "runtime/base/error.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/text.h"
+#include "runtime/engine/ports.h"
+
+struct ledger; /* opaque */
+
+struct ledger_options {
+    const char *path; /* STATE/ledger-paper.sqlite */
+    const struct instruments *instruments; /* borrowed: names for rows; set by ledger_set_instruments when later */
+    bool power_safe;  /* persistence.durability: power (synchronous=FULL), else process (NORMAL) */
+};
+
+/* Opens or creates it. ERROR_IO (cannot open, corrupt: says what to do), ERROR_UNAVAILABLE (locked),
+ * ERROR_DATA (schema of a newer version). */
+MUST_CHECK int ledger_open(const struct ledger_options *options, struct ledger **out,
+                           struct error *err);
+void ledger_close(struct ledger *ledger);
+void ledger_set_instruments(struct ledger *ledger, const struct instruments *instruments);
+struct ledger_port ledger_port(struct ledger *ledger);
+
+/* ---- sessions ---- */
+
+struct session_record {
+    int64_t session_id;
+    int64_t epoch;        /* seconds; in client order ids: max(now, last + 1) */
+    char mode[12];        /* paper, live, backtest */
+    char source[VENUE_MAX]; /* "sim", "feed", a venue: only sessions of one source resume one another */
+    int64_t started_ns;   /* market time */
+    int64_t market_ns;    /* market time reached, kept up with each commit */
+    int64_t ended_ns;     /* market time of a clean end, TIME_NEVER while running or after a crash */
+    uint64_t events;      /* number of the last event committed */
+    char *config;         /* JSON that decides the outcome: equal text = same command; malloc'd */
+    char build[64];
+};
+void session_record_release(struct session_record *record);
+
+/* The newest session of this mode and source: true and *out, or false. */
+MUST_CHECK int ledger_last_session(struct ledger *ledger, const char *mode, const char *source,
+                                   bool *found, struct session_record *out, struct error *err);
+/* Begins a new session (session_id and epoch are chosen here) or goes on with one (`resume`: its
+ * record as found; replay = true compares until caught up). now_wall_ns gives the epoch. */
+MUST_CHECK int ledger_session_begin(struct ledger *ledger, struct session_record *record,
+                                    bool resume, bool replay, int64_t now_wall_ns,
+                                    struct error *err);
+MUST_CHECK int ledger_session_end(struct ledger *ledger, int64_t market_ns, struct error *err);
+bool ledger_replaying(const struct ledger *ledger); /* still comparing */
+/* Market time and event number reached, when no turn says it: with the once-a-second flush. */
+MUST_CHECK int ledger_progress(struct ledger *ledger, int64_t market_ns, uint64_t event,
+                               struct error *err);
+
+/* ---- instances, sources, journal ---- */
+
+struct instance_record {
+    uint32_t instance_id;
+    char strategy[64], version[32], file[512], symbol[SYMBOL_MAX]; /* symbol "*" for a portfolio */
+    char hash[SHA256_TEXT_MAX];
+    decimal capital;
+};
+/* Finds the instance of (session's scope, strategy, symbol) or adds it, and updates version, file,
+ * hash. Scope: sessions of a resumable source share instances, a feed session has its own. */
+MUST_CHECK int ledger_instance(struct ledger *ledger, struct instance_record *record, bool *is_new,
+                               struct error *err);
+MUST_CHECK int ledger_put_source(struct ledger *ledger, const char *hash, const char *json,
+                                 size_t length, struct error *err);
+/* malloc'd JSON of source_write, or NULL when not there. */
+MUST_CHECK int ledger_get_source(struct ledger *ledger, const char *hash, char **json,
+                                 size_t *length, struct error *err);
+
+struct journal_entry {
+    uint64_t event; /* applied when the event count was this */
+    char name[32];
+    char *body; /* malloc'd JSON */
+};
+/* All entries of the session, in order; malloc'd array. */
+MUST_CHECK int ledger_journal(struct ledger *ledger, struct journal_entry **list, size_t *count,
+                              struct error *err);
+void journal_release(struct journal_entry *list, size_t count);
+
+/* ---- what a resumed session begins with ---- */
+MUST_CHECK int ledger_each_open_order(struct ledger *ledger, uint32_t instance_id,
+                                      int (*visit)(void *self, const struct order *order,
+                                                   struct error *err),
+                                      void *self, struct error *err);
+MUST_CHECK int ledger_each_position(struct ledger *ledger, uint32_t instance_id,
+                                    int (*visit)(void *self, uint32_t instrument,
+                                                 const struct position *position, struct error *err),
+                                    void *self, struct error *err);
+/* malloc'd ctx.state JSON, NULL when none. */
+MUST_CHECK int ledger_state(struct ledger *ledger, uint32_t instance_id, char **json,
+                            size_t *length, struct error *err);
+
+/* SHA-256 over the session's ordered orders and fills (CONTRACT section 1, result_hash). */
+MUST_CHECK int ledger_result_hash(struct ledger *ledger, char hex[SHA256_TEXT_MAX],
+                                  struct error *err);
+
+#endif
