@@ -24,11 +24,10 @@
 /* Prints file, line and the broken condition to stderr and aborts. */
 NORETURN void assert_failed(const char *condition, const char *file, int line);
 
-#define ASSERT(condition)                                                                          \
-    ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
+#define ASSERT(condition) ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
 
 /* Allocation that ends the process when memory is out: for what is made at start. */
-void *memory_new(size_t size);                                        /* zeroed */
+void *memory_new(size_t size);                                                 /* zeroed */
 void *memory_grow(void *block, size_t *capacity, size_t need, size_t element); /* doubles */
 
 #endif

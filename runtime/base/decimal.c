@@ -58,7 +58,7 @@ static const uint128 POWER10[DIGITS_MAX + 1] = {
     P19 * 10000000000000000,
     P19 * 100000000000000000,
     P19 * 1000000000000000000,
-    P19 *(P19),
+    P19 *UINT64_C(10000000000000000000),
 };
 
 /* Powers of ten that a double holds exactly. */

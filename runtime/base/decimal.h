@@ -21,22 +21,31 @@ typedef struct {
 #define DECIMAL_INVALID (-1)
 #define DECIMAL_TEXT_MAX 64 /* bytes any decimal needs as text, with the final NUL */
 
-enum rounding { ROUND_DOWN /* toward zero */, ROUND_UP /* away */, ROUND_FLOOR, ROUND_CEILING, ROUND_HALF_EVEN };
+enum rounding {
+    ROUND_DOWN /* toward zero */,
+    ROUND_UP /* away */,
+    ROUND_FLOOR,
+    ROUND_CEILING,
+    ROUND_HALF_EVEN
+};
 
 extern const decimal DECIMAL_ZERO;
 extern const decimal DECIMAL_NONE; /* the invalid decimal: also "not given" in optional fields */
 
 decimal decimal_int(int64_t value);
-decimal decimal_make(int64_t coefficient, int scale); /* coefficient * 10^-scale */
+decimal decimal_make(int64_t coefficient, int scale); /* coefficient * 10^-scale, if it fits */
 
-/* Plain or scientific text: [+-]digits[.digits][e[+-]digits], the whole of `length` bytes.
- * ERROR_DATA not a number (also inf, nan, empty, blanks); ERROR_RANGE does not fit 128 bits. */
+/* Plain or scientific text: [+-]digits[.digits][e[+-]digits], the whole of `length` bytes. Strict:
+ * ".5" and "5." are refused; "+1", "-0" and "007" are numbers.
+ * ERROR_DATA not a number (also inf, nan, empty, blanks); ERROR_RANGE does not fit 128 bits, or is
+ * finer than 10^-36 (1e-400 is not quietly 0). On failure *out is DECIMAL_NONE. */
 MUST_CHECK int decimal_parse(const char *text, size_t length, decimal *out);
 decimal decimal_text(const char *text); /* for constants: ASSERTs that it parses */
 
-/* The shortest decimal that reads back as the same double. NaN and infinity give DECIMAL_NONE. */
+/* The shortest decimal that reads back as the same double. DECIMAL_NONE for NaN, infinity, and what
+ * does not fit (1e300, 1e-40). */
 decimal decimal_from_double(double value);
-double decimal_to_double(decimal a); /* correctly rounded for coefficients below 2^53, NaN if invalid */
+double decimal_to_double(decimal a); /* correctly rounded; NaN if invalid */
 
 /* Canonical text: no exponent, no trailing zeros, never "-0". Invalid prints "invalid".
  * Returns `buffer`. */
@@ -46,7 +55,7 @@ static inline bool decimal_valid(decimal a)
 {
     return a.scale >= 0;
 }
-int decimal_sign(decimal a);          /* -1, 0, 1 */
+int decimal_sign(decimal a);           /* -1, 0, 1 */
 int decimal_cmp(decimal a, decimal b); /* -1, 0, 1; ASSERTs both valid */
 static inline bool decimal_is_zero(decimal a)
 {

@@ -31,13 +31,14 @@ struct error {
     char message[768]; /* without trailing newline, cut with "..." when longer */
 };
 
-/* Each returns `code`, so that a failing function ends with `return error_set(err, ...)`. err may be
- * NULL: then only the code travels. */
+/* Each returns `code`, so that a failing function ends with `return error_set(err, ...)`. err may
+ * be NULL: then only the code travels. */
 int error_set(struct error *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 int error_at(struct error *err, int code, const char *where, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
-/* Puts "doing what: " in front of the message; keeps and returns err->code. */
+/* Puts "doing what: " in front of the message; keeps and returns err->code. (With err NULL the code
+ * is gone: ERROR_INTERNAL.) */
 int error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -18,7 +18,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 struct log; /* opaque */
 
 struct log_options {
-    enum log_level level; /* below it nothing is written to stderr; the file takes INFO and above, or level if lower */
+    enum log_level level; /* below it nothing is written to stderr; the file takes INFO and above,
+                             or level if lower */
     bool quiet;           /* stderr shows only WARN and above */
     bool terminal;        /* stderr is a terminal: short human lines */
     bool colour;
@@ -32,7 +33,8 @@ void log_close(struct log *log);
 MUST_CHECK int log_attach_file(struct log *log, const char *path, struct error *err);
 
 /* Called around a line on the terminal, so that a status line can be cleared and drawn again. */
-void log_on_line(struct log *log, void (*before)(void *self), void (*after)(void *self), void *self);
+void log_on_line(struct log *log, void (*before)(void *self), void (*after)(void *self),
+                 void *self);
 
 /* The market's time, added to every later record as `market_time`; TIME_NEVER for none. */
 void log_set_market_time(struct log *log, int64_t market_ns);
@@ -52,7 +54,7 @@ struct log_field {
 #define F_DEC(k, v) ((struct log_field){ .key = (k), .kind = FIELD_DECIMAL, .number = (v) })
 
 /* log may be NULL: then nothing happens (tests, rehearsals). Control characters in message and
- * values are escaped; a value is cut at 1 KiB. */
+ * values are escaped; message and values are cut at 1 KiB. At most 64 fields. */
 void log_fields(struct log *log, enum log_level level, const char *component, const char *message,
                 const struct log_field *fields, size_t count);
 
@@ -66,8 +68,7 @@ static inline void log_line(struct log *log, enum log_level level, const char *c
 /* A record with one or more fields:
  * LOG(log, LOG_INFO, "engine", "order filled", F_STR("symbol", s), F_DEC("qty", q)); */
 #define LOG(log, level, component, message, ...)                                                   \
-    log_fields((log), (level), (component), (message),                                             \
-               (const struct log_field[]){ __VA_ARGS__ },                                           \
+    log_fields((log), (level), (component), (message), (const struct log_field[]){ __VA_ARGS__ },  \
                sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field))
 
 bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */

@@ -13,8 +13,8 @@ struct random {
 
 void random_seed(struct random *random, uint64_t seed);
 uint64_t random_next(struct random *random);
-double random_unit(struct random *random);                      /* [0, 1), 53 bits */
-uint64_t random_below(struct random *random, uint64_t bound);   /* [0, bound), unbiased, bound > 0 */
-double random_normal(struct random *random);                    /* mean 0, deviation 1 */
+double random_unit(struct random *random);                    /* [0, 1), 53 bits */
+uint64_t random_below(struct random *random, uint64_t bound); /* [0, bound), unbiased, bound > 0 */
+double random_normal(struct random *random);                  /* mean 0, deviation 1 */
 
 #endif

@@ -42,7 +42,7 @@ bool text_ends_with(const char *string, const char *suffix);
 const char *text_nearest(const char *word, const char *const *words);
 
 /* Reads a whole regular file. *data is malloc'd, NUL-terminated, the caller frees it.
- * ERROR_NO_INPUT missing; ERROR_DATA a directory, no regular file, or larger than limit; ERROR_IO. */
+ * ERROR_NO_INPUT missing; ERROR_DATA a directory, no regular file, or over the limit; ERROR_IO. */
 struct error;
 MUST_CHECK int text_read_file(const char *path, size_t limit, char **data, size_t *length,
                               struct error *err);
