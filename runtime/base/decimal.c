@@ -563,6 +563,8 @@ decimal decimal_to_multiple(decimal a, decimal step, enum rounding rounding)
 
     bool negative = a.coefficient < 0;
     struct quotient q = divide(magnitude(a), magnitude(step), step.scale - a.scale);
+    if (q.rest == 0)
+        return a;
     uint128 near = q.divisor / 1000000;
     if (q.divisor - q.rest <= near) { /* floats miss a multiple by a hair, on either side */
         q.whole++;

@@ -514,14 +514,15 @@ static void take_fault(struct reader *reader, size_t offset)
 static int report(const struct reader *reader, const char *text, struct error *err)
 {
     size_t offset = reader->fault_offset;
+    size_t last = offset > 0 ? offset - 1 : 0; /* the byte at which it stopped */
     size_t line = 1, start = 0;
-    for (size_t i = 0; i < offset; i++)
+    for (size_t i = 0; i < last; i++)
         if (text[i] == '\n') {
             line++;
             start = i + 1;
         }
     return error_set(err, ERROR_DATA, "not acceptable JSON at line %zu, column %zu (byte %zu): %s",
-                     line, offset - start, offset, reader->fault);
+                     line, last - start + 1, offset, reader->fault);
 }
 
 int json_parse(const char *text, size_t length, struct json **root, struct error *err)
