@@ -185,7 +185,9 @@ void engine_totals(const struct engine *engine, struct engine_totals *totals);
 size_t engine_open_orders(const struct engine *engine);
 /* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
 size_t engine_daily_equity(const struct engine *engine, const double **values);
-bool engine_instance_alive(const struct engine *engine, int instance, const char **why_not);
+/* failure: the enum error_code of what stopped it, 0 when it asked to stop. Both may be NULL. */
+bool engine_instance_alive(const struct engine *engine, int instance, int *failure,
+                           const char **why_not);
 size_t engine_instances_alive(const struct engine *engine);
 
 #endif

@@ -1,0 +1,34 @@
+/* blotter.h - the orders of a session: all open ones, and the newest finished ones.
+ *
+ * Orders are known by id (ascending, so the list is sorted) and by client order id. Pointers stay
+ * valid until the order is forgotten, which happens only in blotter_prune. */
+#ifndef RUNTIME_ENGINE_BLOTTER_H
+#define RUNTIME_ENGINE_BLOTTER_H
+
+#include "runtime/base/base.h"
+#include "runtime/domain/order.h"
+
+struct blotter; /* opaque */
+struct blotter *blotter_open(size_t open_max, size_t done_kept);
+void blotter_close(struct blotter *blotter);
+
+/* Adds a copy; ids must ascend. NULL when open_max orders are open. */
+struct order *blotter_add(struct blotter *blotter, const struct order *order);
+/* Forgets the newest order: a callback that asked for it has failed. */
+void blotter_drop(struct blotter *blotter, uint64_t order_id);
+struct order *blotter_find(const struct blotter *blotter, uint64_t order_id);
+struct order *blotter_find_client(const struct blotter *blotter, const char *client_order_id);
+
+/* Call after an order may have become final (or live again): keeps the list of open ones true. */
+void blotter_update(struct blotter *blotter, struct order *order);
+/* Forgets the oldest finished orders beyond done_kept. Between turns only. */
+void blotter_prune(struct blotter *blotter);
+
+/* Open orders, oldest first. Adding while walking is allowed: new ones come last. */
+size_t blotter_open_count(const struct blotter *blotter);
+struct order *blotter_open_at(const struct blotter *blotter, size_t index);
+/* All kept orders, oldest first. */
+size_t blotter_count(const struct blotter *blotter);
+struct order *blotter_at(const struct blotter *blotter, size_t index);
+
+#endif

@@ -1,0 +1,557 @@
+/* engine.c - events in: the clock, dispatch to guests, the instances.
+ *
+ * Order at one instant: bars that end now close and all series update; on_bar runs, longest
+ * timeframe first, instruments in listed order, instances in the order they were added; then timers
+ * in the order they are due; then events at that instant. */
+#include "runtime/engine/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_BYTES_MAX (2u << 20) /* JSON text of one ctx.state */
+
+struct engine *engine_open(const struct engine_options *options)
+{
+    struct engine *engine = memory_new(sizeof(*engine));
+    engine->options = *options;
+    engine->instruments = options->instruments;
+    engine->market = options->market;
+    engine->blotter = blotter_open(ORDERS_OPEN_MAX, ORDERS_DONE_KEPT);
+    engine->started_ns = TIME_NEVER;
+    engine->timers_due_ns = TIME_NEVER;
+    engine->next_mark_ns = TIME_NEVER;
+    engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
+    engine->day_volume = engine->day_opening_equity = DECIMAL_ZERO;
+    for (size_t i = 0; i < ARRAY_SIZE(engine->order_times); i++)
+        engine->order_times[i] = INT64_MIN / 2;
+    return engine;
+}
+
+static void instance_release(struct instance *instance)
+{
+    if (instance->guest.self)
+        instance->guest.close(instance->guest.self);
+    free(instance->instruments);
+    free(instance->holdings);
+    free(instance->warm);
+    free(instance->timers);
+    text_release(&instance->state);
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    for (int i = 0; i < engine->instance_count; i++)
+        instance_release(&engine->instances[i]);
+    for (uint32_t i = 0; i < INSTRUMENTS_MAX; i++) {
+        free(engine->trade_callers[i]);
+        free(engine->quote_callers[i]);
+    }
+    for (size_t i = 0; i < engine->alert_count; i++)
+        free(engine->alerts[i]);
+    blotter_close(engine->blotter);
+    free(engine->records);
+    free(engine->commands);
+    free(engine->deliveries);
+    free(engine->alerts);
+    free(engine->protections);
+    free(engine->daily);
+    free(engine);
+}
+
+/* ---- instances ------------------------------------------------------------------------------ */
+
+size_t holding_index(const struct instance *instance, uint32_t instrument)
+{
+    for (size_t i = 0; i < instance->instrument_count; i++)
+        if (instance->instruments[i] == instrument)
+            return i;
+    return SIZE_MAX;
+}
+
+struct holding *instance_holding(struct engine *engine, int index, uint32_t instrument)
+{
+    struct instance *instance = &engine->instances[index];
+    size_t i = holding_index(instance, instrument);
+    ASSERT(i != SIZE_MAX);
+    return &instance->holdings[i];
+}
+
+int instance_of_order(const struct engine *engine, const struct order *order)
+{
+    for (int i = 0; i < engine->instance_count; i++)
+        if (engine->instances[i].instance_id == order->instance_id)
+            return i;
+    return -1;
+}
+
+int engine_add_instance(struct engine *engine, const struct instance_options *options,
+                        struct error *err)
+{
+    ASSERT(options->instrument_count > 0);
+    if (engine->instance_count >= INSTANCES_MAX)
+        return error_set(err, ERROR_CONFIG,
+                         "more than %d instances (strategies times symbols); run fewer symbols",
+                         INSTANCES_MAX);
+    int index = engine->instance_count++;
+    struct instance *instance = &engine->instances[index];
+    instance->instance_id = options->instance_id;
+    text_copy(instance->strategy, sizeof(instance->strategy), options->strategy);
+    instance->capital = options->capital;
+    instance->on_error = options->on_error;
+    instance->limits = options->limits;
+    instance->wait_for_warmup = options->wait_for_warmup;
+    instance->instrument_count = options->instrument_count;
+    instance->instruments = memory_new(options->instrument_count * sizeof(uint32_t));
+    instance->holdings = memory_new(options->instrument_count * sizeof(struct holding));
+    instance->warm = memory_new(options->instrument_count * sizeof(bool));
+    for (size_t i = 0; i < options->instrument_count; i++) {
+        instance->instruments[i] = options->instruments[i];
+        position_init(&instance->holdings[i].position);
+        trip_init(&instance->holdings[i].trip);
+    }
+    text_init(&instance->state, STATE_BYTES_MAX);
+    return index;
+}
+
+static void add_caller(uint8_t *callers[], uint16_t counts[], uint32_t instrument, int instance)
+{
+    if (!callers[instrument])
+        callers[instrument] = memory_new(INSTANCES_MAX);
+    callers[instrument][counts[instrument]++] = (uint8_t)instance;
+}
+
+/* Whom a tick concerns, so that a tick nobody asked for costs nothing. */
+static void rebuild_callers(struct engine *engine)
+{
+    memset(engine->trade_caller_count, 0, sizeof(engine->trade_caller_count));
+    memset(engine->quote_caller_count, 0, sizeof(engine->quote_caller_count));
+    for (int i = 0; i < engine->instance_count; i++) {
+        const struct instance *instance = &engine->instances[i];
+        for (size_t k = 0; instance->alive && k < instance->instrument_count; k++) {
+            if (instance->guest.calls & (1u << GUEST_TRADE))
+                add_caller(engine->trade_callers, engine->trade_caller_count,
+                           instance->instruments[k], i);
+            if (instance->guest.calls & (1u << GUEST_QUOTE))
+                add_caller(engine->quote_callers, engine->quote_caller_count,
+                           instance->instruments[k], i);
+        }
+    }
+}
+
+static void find_timers_due(struct engine *engine)
+{
+    engine->timers_due_ns = TIME_NEVER;
+    for (int i = 0; i < engine->instance_count; i++)
+        for (size_t k = 0; k < engine->instances[i].timer_count; k++)
+            if (engine->instances[i].timers[k].next_ns < engine->timers_due_ns)
+                engine->timers_due_ns = engine->instances[i].timers[k].next_ns;
+}
+
+struct guest engine_set_guest(struct engine *engine, int index, struct guest guest)
+{
+    struct instance *instance = &engine->instances[index];
+    struct guest old = instance->guest;
+    instance->guest = guest;
+    instance->alive = guest.self != NULL;
+    instance->failure = 0;
+    instance->why[0] = '\0';
+    instance->stop_asked = false;
+    instance->timer_count = 0;
+    instance->subscription_count = 0;
+    memset(instance->warm, 0, instance->instrument_count * sizeof(bool));
+    find_timers_due(engine);
+    rebuild_callers(engine);
+    return old;
+}
+
+void engine_subscribe_bars(struct engine *engine, int index, const struct bar_subscription *list,
+                           size_t count)
+{
+    struct instance *instance = &engine->instances[index];
+    ASSERT(count <= SUBSCRIPTIONS_MAX);
+    memcpy(instance->subscriptions, list, count * sizeof(*list));
+    instance->subscription_count = count;
+}
+
+int engine_restore_position(struct engine *engine, int index, uint32_t instrument,
+                            const struct position *position, struct error *err)
+{
+    size_t i = holding_index(&engine->instances[index], instrument);
+    if (i == SIZE_MAX)
+        return error_set(err, ERROR_CONFIG,
+                         "the ledger holds a position in %s for %s, which no longer trades it; "
+                         "add the symbol, or start anew with --fresh",
+                         engine->instruments->list[instrument].symbol,
+                         engine->instances[index].strategy);
+    engine->instances[index].holdings[i].position = *position;
+    engine->open_position_seen |= !decimal_is_zero(position->qty);
+    return 0;
+}
+
+int engine_restore_order(struct engine *engine, const struct order *order, struct error *err)
+{
+    if (!blotter_add(engine->blotter, order))
+        return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
+                         ORDERS_OPEN_MAX);
+    return exits_restore(engine, order, err);
+}
+
+/* The guest of a failed instance is kept, silent, until a reload or the end: its code is not run.
+ * The lists of callers may be walked at this moment and are left; callers are asked if they live. */
+void instance_fail(struct engine *engine, int index, int code, const char *why)
+{
+    struct instance *instance = &engine->instances[index];
+    if (!instance->alive)
+        return;
+    instance->alive = false;
+    instance->failure = code;
+    text_copy(instance->why, sizeof(instance->why), why);
+    instance->timer_count = 0;
+    find_timers_due(engine);
+    if (code != ERROR_NONE)
+        engine->counts.failed_instances++;
+    char text[sizeof(instance->why) + 128];
+    snprintf(text, sizeof(text), "%s on %s stopped: %s", instance->strategy,
+             engine->instruments->list[instance->instruments[0]].symbol, why);
+    turn_alert(engine, index, text);
+    desk_stop_orders(engine, index, instance->on_error);
+}
+
+int engine_stop_instance(struct engine *engine, int index, int64_t now_ns, const char *why,
+                         struct error *err)
+{
+    engine->now_ns = now_ns;
+    totals_begin(engine, now_ns);
+    engine->instances[index].alive = true; /* a quarantined one never ran, its policy still does */
+    instance_fail(engine, index, ERROR_INTERNAL, why);
+    return turn_finish(engine, err);
+}
+
+/* ---- market events --------------------------------------------------------------------------- */
+
+/* No market callback runs for a symbol until every series made in on_start has its values. */
+static bool is_warm(struct instance *instance, size_t holding, uint32_t instrument)
+{
+    if (instance->warm[holding] || !instance->wait_for_warmup)
+        return true;
+    instance->warm[holding] = instance->guest.ready(instance->guest.self, instrument);
+    return instance->warm[holding];
+}
+
+static void call_market(struct engine *engine, const struct event *event, enum guest_call call,
+                        const uint8_t *callers, uint16_t count)
+{
+    struct guest_event guest_event = { .time_ns = event->time_ns,
+                                       .instrument = event->instrument,
+                                       .market = event };
+    for (uint16_t i = 0; i < count; i++) {
+        struct instance *instance = &engine->instances[callers[i]];
+        size_t holding = instance->instrument_count == 1
+                             ? 0
+                             : holding_index(instance, event->instrument);
+        if (!instance->alive || !is_warm(instance, holding, event->instrument))
+            continue;
+        turn_call(engine, callers[i], call, &guest_event);
+    }
+}
+
+static bool wants_bar(const struct instance *instance, const struct bar *bar)
+{
+    for (size_t i = 0; i < instance->subscription_count; i++)
+        if (instance->subscriptions[i].instrument == bar->instrument &&
+            instance->subscriptions[i].tf_ns == bar->tf_ns)
+            return true;
+    return false;
+}
+
+static void call_bar(struct engine *engine, const struct bar *bar)
+{
+    struct guest_event event = { .time_ns = bar->time_end_ns,
+                                 .instrument = bar->instrument,
+                                 .bar = bar };
+    for (int i = 0; i < engine->instance_count; i++) {
+        struct instance *instance = &engine->instances[i];
+        if (!instance->alive || !wants_bar(instance, bar))
+            continue;
+        instance->bars_seen++;
+        size_t holding = holding_index(instance, bar->instrument);
+        if (holding != SIZE_MAX && is_warm(instance, holding, bar->instrument) &&
+            instance->guest.calls & (1u << GUEST_BAR))
+            turn_call(engine, i, GUEST_BAR, &event);
+    }
+}
+
+static void call_bars(struct engine *engine, const struct bars *const *closed, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        engine->counts.bars++;
+        call_bar(engine, bars_newest(closed[i]));
+    }
+}
+
+/* ---- the clock --------------------------------------------------------------------------------- */
+
+int64_t engine_due_ns(const struct engine *engine)
+{
+    int64_t bars = market_due_ns(engine->market);
+    return bars < engine->timers_due_ns ? bars : engine->timers_due_ns;
+}
+
+static void move_clock(struct engine *engine, int64_t now_ns)
+{
+    ASSERT(now_ns >= engine->now_ns);
+    if (engine->started_ns == TIME_NEVER)
+        totals_begin(engine, now_ns);
+    else
+        totals_mark(engine, now_ns);
+    engine->now_ns = now_ns;
+}
+
+/* The timer that is due first; of those due together the one set first. */
+static struct timer *first_due_timer(struct engine *engine, int64_t now_ns, int *index)
+{
+    struct timer *first = NULL;
+    for (int i = 0; i < engine->instance_count; i++) {
+        struct instance *instance = &engine->instances[i];
+        for (size_t k = 0; k < instance->timer_count; k++) {
+            struct timer *timer = &instance->timers[k];
+            if (timer->next_ns <= now_ns && (!first || timer->next_ns < first->next_ns)) {
+                first = timer;
+                *index = i;
+            }
+        }
+    }
+    return first;
+}
+
+static void fire_timers(struct engine *engine, int64_t now_ns)
+{
+    int index = 0;
+    struct timer *timer;
+    while ((timer = first_due_timer(engine, now_ns, &index)) != NULL) {
+        char name[sizeof(timer->name)];
+        memcpy(name, timer->name, sizeof(name));
+        timer->next_ns += timer->period_ns;
+        if (timer->next_ns <= now_ns) /* late by more than a period: fire once, not many times */
+            timer->next_ns = now_ns + timer->period_ns;
+        struct guest_event event = { .time_ns = now_ns,
+                                     .instrument = engine->instances[index].instruments[0],
+                                     .name = name };
+        if (engine->instances[index].guest.calls & (1u << GUEST_TIMER))
+            turn_call(engine, index, GUEST_TIMER, &event);
+    }
+    find_timers_due(engine);
+}
+
+int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
+{
+    move_clock(engine, now_ns);
+    engine->counts.events++;
+    const struct bars *const *closed;
+    size_t count = market_advance(engine->market, now_ns, &closed);
+    call_bars(engine, closed, count);
+    if (engine->timers_due_ns <= now_ns)
+        fire_timers(engine, now_ns);
+    return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
+}
+
+bool engine_timer(struct engine *engine, int index, const char *name, double seconds)
+{
+    struct instance *instance = &engine->instances[index];
+    size_t at = 0;
+    while (at < instance->timer_count && strcmp(instance->timers[at].name, name) != 0)
+        at++;
+    if (!(seconds > 0)) {
+        if (at < instance->timer_count)
+            memmove(&instance->timers[at], &instance->timers[at + 1],
+                    (--instance->timer_count - at) * sizeof(struct timer));
+        find_timers_due(engine);
+        return true;
+    }
+    if (at == instance->timer_count) {
+        if (instance->timer_count >= TIMERS_MAX)
+            return false;
+        instance->timers = memory_grow(instance->timers, &instance->timer_capacity,
+                                       instance->timer_count + 1, sizeof(struct timer));
+        instance->timer_count++;
+    }
+    struct timer *timer = &instance->timers[at];
+    text_copy(timer->name, sizeof(timer->name), name);
+    double period = seconds * 1e9;
+    timer->period_ns = period < 1e6 ? NS_PER_MS : period > 9e17 ? (int64_t)9e17 : llround(period);
+    timer->next_ns = engine->now_ns + timer->period_ns;
+    find_timers_due(engine);
+    return true;
+}
+
+/* ---- one event ----------------------------------------------------------------------------------- */
+
+static void step_bar(struct engine *engine, const struct event *event)
+{
+    market_bar(engine->market, event);
+    if (event->bar.is_history)
+        return;
+    const struct bars *const *closed;
+    size_t count = market_closed_by_bar(engine->market, &closed);
+    call_bars(engine, closed, count);
+}
+
+int engine_step(struct engine *engine, const struct event *event, struct error *err)
+{
+    bool history = event->kind == EVENT_BAR && event->bar.is_history;
+    if (!history)
+        move_clock(engine, event->time_ns);
+    engine->counts.events++;
+    switch (event->kind) {
+    case EVENT_TRADE:
+        engine->counts.trades++;
+        market_trade(engine->market, event);
+        call_market(engine, event, GUEST_TRADE, engine->trade_callers[event->instrument],
+                    engine->trade_caller_count[event->instrument]);
+        break;
+    case EVENT_QUOTE:
+        engine->counts.quotes++;
+        market_quote(engine->market, event);
+        call_market(engine, event, GUEST_QUOTE, engine->quote_callers[event->instrument],
+                    engine->quote_caller_count[event->instrument]);
+        break;
+    case EVENT_BAR:
+        step_bar(engine, event);
+        break;
+    case EVENT_REPORT:
+        report_apply(engine, event->report);
+        break;
+    case EVENT_ANSWER:
+        break; /* warm-up answers concern the driver */
+    }
+    return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
+}
+
+/* ---- begin and end ---------------------------------------------------------------------------------- */
+
+int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *reloaded_from,
+                 struct error *err)
+{
+    struct instance *instance = &engine->instances[index];
+    move_clock(engine, now_ns);
+    struct guest_event event = { .time_ns = now_ns,
+                                 .instrument = instance->instruments[0],
+                                 .name = reloaded_from };
+    instance->in_start = true;
+    bool started = turn_call(engine, index, GUEST_START, &event);
+    instance->in_start = false;
+    if (started && reloaded_from && instance->alive &&
+        instance->guest.calls & (1u << GUEST_RELOAD))
+        turn_call(engine, index, GUEST_RELOAD, &event);
+    rebuild_callers(engine);
+    return turn_finish(engine, err);
+}
+
+int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy, const char *why,
+                struct error *err)
+{
+    move_clock(engine, now_ns);
+    for (int i = 0; i < engine->instance_count; i++) {
+        struct instance *instance = &engine->instances[i];
+        struct guest_event event = { .time_ns = now_ns,
+                                     .instrument = instance->instruments[0],
+                                     .name = why };
+        if (instance->alive && instance->guest.calls & (1u << GUEST_STOP))
+            turn_call(engine, i, GUEST_STOP, &event);
+        desk_stop_orders(engine, i, policy);
+    }
+    return turn_finish(engine, err);
+}
+
+void engine_request_stop(struct engine *engine, int index, const char *why)
+{
+    struct instance *instance = &engine->instances[index];
+    instance->stop_asked = true;
+    text_copy(instance->why, sizeof(instance->why), why);
+}
+
+void engine_alert(struct engine *engine, int index, const char *text)
+{
+    turn_alert(engine, index, text);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------ */
+
+const struct order *engine_order(const struct engine *engine, uint64_t order_id)
+{
+    return blotter_find(engine->blotter, order_id);
+}
+
+void engine_each_order(const struct engine *engine, int index, bool all,
+                       bool (*visit)(void *self, const struct order *order), void *self)
+{
+    uint32_t instance_id = engine->instances[index].instance_id;
+    size_t count = all ? blotter_count(engine->blotter) : blotter_open_count(engine->blotter);
+    for (size_t i = 0; i < count; i++) {
+        const struct order *order =
+            all ? blotter_at(engine->blotter, i) : blotter_open_at(engine->blotter, i);
+        if (order->instance_id == instance_id && !visit(self, order))
+            return;
+    }
+}
+
+const struct position *engine_position(const struct engine *engine, int index, uint32_t instrument)
+{
+    const struct instance *instance = &engine->instances[index];
+    size_t i = instance->instruments[0] == instrument ? 0 : holding_index(instance, instrument);
+    return i == SIZE_MAX ? NULL : &instance->holdings[i].position;
+}
+
+int64_t engine_now(const struct engine *engine)
+{
+    return engine->now_ns;
+}
+
+struct market *engine_market(const struct engine *engine)
+{
+    return engine->market;
+}
+
+const struct instruments *engine_instruments(const struct engine *engine)
+{
+    return engine->instruments;
+}
+
+const uint32_t *engine_instance_instruments(const struct engine *engine, int index, size_t *count)
+{
+    *count = engine->instances[index].instrument_count;
+    return engine->instances[index].instruments;
+}
+
+bool engine_in_start(const struct engine *engine, int index)
+{
+    return engine->instances[index].in_start;
+}
+
+size_t engine_open_orders(const struct engine *engine)
+{
+    return blotter_open_count(engine->blotter);
+}
+
+bool engine_instance_alive(const struct engine *engine, int index, int *failure,
+                           const char **why_not)
+{
+    const struct instance *instance = &engine->instances[index];
+    if (failure)
+        *failure = instance->failure;
+    if (why_not)
+        *why_not = instance->why;
+    return instance->alive;
+}
+
+size_t engine_instances_alive(const struct engine *engine)
+{
+    size_t count = 0;
+    for (int i = 0; i < engine->instance_count; i++)
+        count += engine->instances[i].alive;
+    return count;
+}

@@ -1,0 +1,189 @@
+/* state.h - what the files of this room share; nobody else includes it.
+ *
+ *   engine.c   events in: dispatch, the clock, instances
+ *   turn.c     what a turn gathers: records, commands, deliveries; commit and send
+ *   reports.c  a venue's word on an order: order, position, cash, trips
+ *   exits.c    the stop and take of protected entries
+ *   desk.c     what a guest asks: submit, cancel, amend, target, close, size
+ *   totals.c   equity, drawdown, exposure, the day's figures */
+#ifndef RUNTIME_ENGINE_STATE_H
+#define RUNTIME_ENGINE_STATE_H
+
+#include "runtime/engine/blotter.h"
+#include "runtime/engine/engine.h"
+
+#define SUBSCRIPTIONS_MAX 256
+#define REQUESTS_PER_CALL 1000   /* orders, cancels and amends of one callback */
+#define DELIVERIES_PER_TURN 10000 /* a turn that does not come to rest stops its instance */
+
+struct timer {
+    char name[48];
+    int64_t period_ns, next_ns;
+};
+
+/* What an instance has in one instrument. */
+struct holding {
+    struct position position;
+    struct trip trip;
+};
+
+struct instance {
+    uint32_t instance_id;
+    char strategy[64];
+    decimal capital;
+    uint32_t *instruments;
+    size_t instrument_count;
+    struct holding *holdings; /* parallel to instruments */
+    enum stop_policy on_error;
+    struct risk_limits limits;
+    bool wait_for_warmup;
+
+    struct guest guest;
+    bool alive;    /* has code that may be called */
+    bool in_start; /* on_start is running: order calls are mistakes */
+    bool *warm;    /* parallel to instruments: guest.ready said yes */
+    int failure;   /* enum error_code of what stopped it, 0 */
+    char why[256];
+    bool stop_asked;
+    unsigned requests; /* in the callback that runs */
+
+    struct bar_subscription subscriptions[SUBSCRIPTIONS_MAX];
+    size_t subscription_count;
+    struct timer *timers;
+    size_t timer_count, timer_capacity;
+    uint64_t bars_seen;
+    struct text state; /* body of the last RECORD_STATE, valid until the commit */
+    bool touched;      /* called in this turn */
+};
+
+enum command_kind { COMMAND_SUBMIT, COMMAND_CANCEL, COMMAND_AMEND };
+struct command {
+    enum command_kind kind;
+    uint64_t order_id;
+    decimal qty, price;  /* AMEND: the whole new terms */
+    struct order before; /* CANCEL, AMEND: to take it back when the callback fails */
+};
+
+struct delivery {
+    enum guest_call call;
+    int instance;
+    struct order order;
+    struct fill fill;
+    char code[32];
+    enum verdict verdict;
+    uint32_t instrument;
+};
+
+/* The exits of one protected entry. */
+struct protection {
+    uint64_t entry_id;
+    int instance;
+    uint32_t instrument;
+    enum order_side side; /* of the entry */
+    enum order_trigger stop_on;
+    decimal stop, take; /* DECIMAL_NONE without */
+    decimal entered_qty, exited_qty;
+    uint64_t stop_id, take_id; /* 0: not placed */
+    char tag[TAG_MAX];
+};
+
+struct engine {
+    struct engine_options options;
+    const struct instruments *instruments;
+    struct market *market;
+    struct blotter *blotter;
+    int64_t now_ns;
+    int64_t started_ns;
+
+    struct instance instances[INSTANCES_MAX];
+    int instance_count;
+    /* Who is called for a trade or quote of an instrument: rebuilt when guests change. */
+    uint8_t *trade_callers[INSTRUMENTS_MAX];
+    uint8_t *quote_callers[INSTRUMENTS_MAX];
+    uint16_t trade_caller_count[INSTRUMENTS_MAX], quote_caller_count[INSTRUMENTS_MAX];
+
+    /* the turn */
+    struct record *records;
+    size_t record_count, record_capacity;
+    struct command *commands;
+    size_t command_count, command_capacity;
+    struct delivery *deliveries;
+    size_t delivery_first, delivery_count, delivery_capacity; /* first..count are waiting */
+    char **alerts; /* texts of RECORD_ALERT, freed after the commit */
+    size_t alert_count, alert_capacity;
+
+    struct protection *protections;
+    size_t protection_count, protection_capacity;
+    uint64_t filled_group; /* a group whose siblings the venue reduces by itself in this turn */
+
+    int64_t timers_due_ns;
+
+    /* figures */
+    struct engine_counts counts;
+    decimal gross_won, gross_lost, traded_notional;
+    int64_t next_mark_ns; /* the market second at which equity is judged next */
+    double peak, max_drawdown;
+    int64_t exposed_ns;
+    double *daily;
+    size_t daily_count, daily_capacity;
+    int64_t day; /* UTC day number of the last mark */
+    decimal day_opening_equity, day_volume;
+    uint32_t day_trades;
+    int64_t order_times[64]; /* of the newest orders, a ring: the order rate */
+    size_t order_time_next;
+    bool halted;
+    char halt_reason[REASON_MAX];
+    bool open_position_seen; /* any position open: equity must be marked */
+};
+
+/* ---- turn.c ---- */
+struct record *turn_record(struct engine *engine, enum record_kind kind, int instance,
+                           uint32_t instrument);
+void turn_record_order(struct engine *engine, const struct order *order);
+void turn_command(struct engine *engine, const struct command *command);
+struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int instance,
+                              uint32_t instrument);
+void turn_alert(struct engine *engine, int instance, const char *text);
+/* Calls one guest function as a transaction: when it fails, what it asked for is taken back and the
+ * instance is stopped by its policy. False when it failed. */
+bool turn_call(struct engine *engine, int instance, enum guest_call call,
+               const struct guest_event *event);
+/* Callbacks until quiet, then commit, then send. ERROR_IO, ERROR_INTERNAL from the ledger. */
+MUST_CHECK int turn_finish(struct engine *engine, struct error *err);
+static inline bool turn_is_idle(const struct engine *engine)
+{
+    return engine->delivery_count == 0 && engine->record_count == 0;
+}
+
+/* ---- engine.c ---- */
+void instance_fail(struct engine *engine, int instance, int code, const char *why);
+int instance_of_order(const struct engine *engine, const struct order *order); /* -1: none */
+size_t holding_index(const struct instance *instance, uint32_t instrument); /* SIZE_MAX: not its own */
+struct holding *instance_holding(struct engine *engine, int instance, uint32_t instrument);
+
+/* ---- reports.c ---- */
+void report_apply(struct engine *engine, const struct report *report);
+
+/* ---- exits.c ---- */
+/* After any report on an order; booked_qty is what the report filled, or zero. */
+void exits_follow(struct engine *engine, const struct order *order, decimal booked_qty);
+void exits_sync(struct engine *engine, int instance, uint32_t instrument);
+int exits_restore(struct engine *engine, const struct order *order, struct error *err);
+
+/* ---- desk.c ---- */
+uint64_t desk_place(struct engine *engine, int instance, struct order *order); /* no gate: exits, close-outs */
+bool desk_cancel(struct engine *engine, struct order *order);
+bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
+void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
+
+/* ---- totals.c ---- */
+void totals_begin(struct engine *engine, int64_t now_ns);
+void totals_mark(struct engine *engine, int64_t now_ns); /* the clock is about to reach now_ns */
+void totals_fill(struct engine *engine, const struct order *order, const struct fill *fill,
+                 bool first_of_order);
+void totals_trip(struct engine *engine, const struct trip *trip);
+void totals_order(struct engine *engine);
+uint32_t totals_orders_last_second(const struct engine *engine);
+decimal totals_account_equity(const struct engine *engine);
+
+#endif

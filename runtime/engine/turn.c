@@ -1,0 +1,266 @@
+/* turn.c - what a turn gathers, and how it ends: callbacks until quiet, commit, send.
+ *
+ * Invariants:
+ *  1. Nothing leaves before the transaction that holds its intent is committed.
+ *  2. A callback is a transaction: what a failed one asked for is taken back whole.
+ *  3. Callbacks never nest: deliveries wait in a queue while one runs. */
+#include "runtime/engine/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct record *turn_record(struct engine *engine, enum record_kind kind, int instance,
+                           uint32_t instrument)
+{
+    engine->records = memory_grow(engine->records, &engine->record_capacity,
+                                  engine->record_count + 1, sizeof(struct record));
+    struct record *record = &engine->records[engine->record_count++];
+    memset(record, 0, sizeof(*record));
+    record->kind = kind;
+    record->instance_id = instance >= 0 ? engine->instances[instance].instance_id : 0;
+    record->instrument = instrument;
+    return record;
+}
+
+void turn_record_order(struct engine *engine, const struct order *order)
+{
+    int instance = instance_of_order(engine, order);
+    turn_record(engine, RECORD_ORDER, instance, order->instrument)->order = *order;
+}
+
+void turn_command(struct engine *engine, const struct command *command)
+{
+    engine->commands = memory_grow(engine->commands, &engine->command_capacity,
+                                   engine->command_count + 1, sizeof(struct command));
+    engine->commands[engine->command_count++] = *command;
+}
+
+struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int instance,
+                              uint32_t instrument)
+{
+    engine->deliveries = memory_grow(engine->deliveries, &engine->delivery_capacity,
+                                     engine->delivery_count + 1, sizeof(struct delivery));
+    struct delivery *delivery = &engine->deliveries[engine->delivery_count++];
+    memset(delivery, 0, sizeof(*delivery));
+    delivery->call = call;
+    delivery->instance = instance;
+    delivery->instrument = instrument;
+    return delivery;
+}
+
+void turn_alert(struct engine *engine, int instance, const char *text)
+{
+    engine->alerts = memory_grow(engine->alerts, &engine->alert_capacity, engine->alert_count + 1,
+                                 sizeof(char *));
+    char *copy = strdup(text);
+    ASSERT(copy);
+    engine->alerts[engine->alert_count++] = copy;
+    engine->counts.alerts++;
+    struct record *record = turn_record(engine, RECORD_ALERT, instance, INSTRUMENT_NONE);
+    record->name = "alert";
+    record->body = copy;
+    record->body_length = strlen(copy);
+    LOG(engine->options.log, LOG_WARN, "alert", text,
+        F_STR("strategy", instance >= 0 ? engine->instances[instance].strategy : "-"));
+}
+
+/* Takes back what was asked for since the marks, newest first. */
+static void take_back(struct engine *engine, size_t records, size_t commands, size_t deliveries)
+{
+    while (engine->command_count > commands) {
+        const struct command *command = &engine->commands[--engine->command_count];
+        if (command->kind == COMMAND_SUBMIT) {
+            blotter_drop(engine->blotter, command->order_id);
+        } else {
+            struct order *order = blotter_find(engine->blotter, command->order_id);
+            ASSERT(order);
+            *order = command->before;
+        }
+    }
+    engine->record_count = records;
+    engine->delivery_count = deliveries;
+}
+
+bool turn_call(struct engine *engine, int index, enum guest_call call,
+               const struct guest_event *event)
+{
+    struct instance *instance = &engine->instances[index];
+    size_t records = engine->record_count, commands = engine->command_count;
+    size_t deliveries = engine->delivery_count;
+    struct engine_counts counts = engine->counts;
+    struct error err = { 0 };
+
+    instance->requests = 0;
+    instance->touched = true;
+    if (instance->guest.call(instance->guest.self, call, event, &err) < 0) {
+        take_back(engine, records, commands, deliveries);
+        engine->counts = counts;
+        char why[sizeof(err.where) + sizeof(err.message) + 4];
+        snprintf(why, sizeof(why), "%s%s%s", err.where, err.where[0] ? ": " : "", err.message);
+        instance_fail(engine, index, err.code, why);
+        return false;
+    }
+    if (instance->stop_asked) {
+        instance->stop_asked = false;
+        char why[sizeof(instance->why)];
+        memcpy(why, instance->why, sizeof(why));
+        instance_fail(engine, index, ERROR_NONE, why);
+    }
+    return true;
+}
+
+/* What the guest is told: pointers into the delivery, which the queue may move while it runs. */
+static void deliver(struct engine *engine, const struct delivery *queued)
+{
+    struct delivery delivery = *queued;
+    struct instance *instance = &engine->instances[delivery.instance];
+    if (!instance->alive || !(instance->guest.calls & (1u << delivery.call)))
+        return;
+    struct guest_event event = { .time_ns = engine->now_ns,
+                                 .instrument = delivery.instrument,
+                                 .order = &delivery.order,
+                                 .name = delivery.order.reason };
+    if (delivery.call == GUEST_FILL)
+        event.fill = &delivery.fill;
+    if (delivery.call == GUEST_POSITION)
+        event.position =
+            &instance_holding(engine, delivery.instance, delivery.instrument)->position;
+    if (delivery.call == GUEST_RISK) {
+        event.code = delivery.code;
+        event.verdict = verdict_name(delivery.verdict);
+    }
+    turn_call(engine, delivery.instance, delivery.call, &event);
+}
+
+static void deliver_until_quiet(struct engine *engine)
+{
+    while (engine->delivery_first < engine->delivery_count) {
+        if (engine->delivery_first >= DELIVERIES_PER_TURN) {
+            int instance = engine->deliveries[engine->delivery_first].instance;
+            engine->delivery_first = engine->delivery_count = 0;
+            instance_fail(engine, instance, ERROR_RANGE,
+                          "its callbacks caused each other without end");
+            continue;
+        }
+        deliver(engine, &engine->deliveries[engine->delivery_first++]);
+    }
+    engine->delivery_first = engine->delivery_count = 0;
+}
+
+static void gather_states(struct engine *engine, bool only_touched)
+{
+    for (int i = 0; i < engine->instance_count; i++) {
+        struct instance *instance = &engine->instances[i];
+        if (!instance->guest.self || (only_touched && !instance->touched))
+            continue;
+        text_clear(&instance->state);
+        if (!instance->guest.state(instance->guest.self, &instance->state))
+            continue;
+        struct record *record = turn_record(engine, RECORD_STATE, i, INSTRUMENT_NONE);
+        record->name = "state";
+        record->body = instance->state.data;
+        record->body_length = instance->state.length;
+    }
+}
+
+static int commit(struct engine *engine, struct error *err)
+{
+    struct turn turn = { .time_ns = engine->now_ns,
+                         .event = engine->counts.events,
+                         .records = engine->records,
+                         .count = engine->record_count };
+    int code = engine->options.ledger.commit(engine->options.ledger.self, &turn, err);
+    for (size_t i = 0; i < engine->alert_count; i++)
+        free(engine->alerts[i]);
+    engine->alert_count = 0;
+    engine->record_count = 0;
+    return code;
+}
+
+/* A command that the port cannot even take is a rejection by ourselves. */
+static void refuse_command(struct engine *engine, const struct command *command,
+                           const struct error *why)
+{
+    const struct order *order = blotter_find(engine->blotter, command->order_id);
+    static const enum report_kind kinds[] = { [COMMAND_SUBMIT] = REPORT_REJECTED,
+                                              [COMMAND_CANCEL] = REPORT_CANCEL_REJECT,
+                                              [COMMAND_AMEND] = REPORT_REPLACE_REJECT };
+    struct report report = { .kind = kinds[command->kind], .transact_ns = engine->now_ns };
+    memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
+    text_copy(report.reason, sizeof(report.reason), why->message);
+    report_apply(engine, &report);
+}
+
+static int send_command(struct engine *engine, const struct command *command, struct error *err)
+{
+    const struct venue_port *venue = &engine->options.venue;
+    const struct order *order = blotter_find(engine->blotter, command->order_id);
+    ASSERT(order);
+    switch (command->kind) {
+    case COMMAND_SUBMIT:
+        return venue->submit(venue->self, order, engine->now_ns, err);
+    case COMMAND_CANCEL:
+        return venue->cancel(venue->self, order, engine->now_ns, err);
+    case COMMAND_AMEND:
+        return venue->amend(venue->self, order, command->qty, command->price, engine->now_ns, err);
+    }
+    return 0;
+}
+
+/* The port only queues, so the list does not grow while it is walked; refusals do grow records. */
+static void send_commands(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->command_count; i++) {
+        struct command command = engine->commands[i];
+        struct error err = { 0 };
+        if (send_command(engine, &command, &err) < 0)
+            refuse_command(engine, &command, &err);
+    }
+}
+
+int turn_finish(struct engine *engine, struct error *err)
+{
+    for (;;) {
+        deliver_until_quiet(engine);
+        if (engine->record_count == 0)
+            break;
+        gather_states(engine, true);
+        int code = commit(engine, err);
+        if (code < 0)
+            return code;
+        struct command *sent = engine->commands;
+        size_t sent_count = engine->command_count;
+        if (sent_count == 0)
+            break;
+        send_commands(engine);
+        /* What a refusal caused was added behind; it is the next round's. */
+        memmove(sent, engine->commands + sent_count,
+                (engine->command_count - sent_count) * sizeof(struct command));
+        engine->command_count -= sent_count;
+        if (engine->record_count == 0 && engine->delivery_count == 0)
+            break;
+    }
+    for (int i = 0; i < engine->instance_count; i++)
+        engine->instances[i].touched = false;
+    blotter_prune(engine->blotter);
+    return 0;
+}
+
+int engine_flush(struct engine *engine, int64_t now_ns, struct error *err)
+{
+    (void)now_ns;
+    gather_states(engine, false);
+    return engine->record_count ? commit(engine, err) : 0;
+}
+
+int engine_journal(struct engine *engine, int64_t now_ns, const char *name, const char *body,
+                   struct error *err)
+{
+    (void)now_ns;
+    struct record *record = turn_record(engine, RECORD_JOURNAL, -1, INSTRUMENT_NONE);
+    record->name = name;
+    record->body = body;
+    record->body_length = strlen(body);
+    return turn_finish(engine, err);
+}
