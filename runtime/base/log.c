@@ -14,7 +14,7 @@
 #define VALUE_MAX 1024        /* bytes of a message or a value */
 #define NAME_MAX_SHOWN 128    /* bytes of a component or a key */
 #define FIELDS_MAX 64         /* with the limits above a line always fits LINE_MAX_BYTES */
-#define LINE_MAX_BYTES 524288 /* escaping makes at most four bytes of one */
+#define LINE_MAX_BYTES 524288 /* escaping makes at most six bytes of one */
 
 struct log {
     struct log_options options;
@@ -178,24 +178,25 @@ static void format_plain(struct text *line, const struct record *record, int64_t
 
 /* ---- JSON for machines ---- */
 
-static void add_json_string(struct log *log, const char *value)
+/* A string of at most `limit` bytes, then "..." if that is not all of it. */
+static void add_json_string(struct log *log, const char *value, size_t limit)
 {
     char cut[VALUE_MAX + sizeof("...")];
-    if (!value || strlen(value) <= VALUE_MAX) {
+    if (!value || strlen(value) <= limit) {
         json_string(log->writer, value);
         return;
     }
-    text_copy(cut, VALUE_MAX + 1, value);
+    text_copy(cut, limit + 1, value);
     strcat(cut, "...");
     json_string(log->writer, cut);
 }
 
 static void add_json_field(struct log *log, const struct log_field *field)
 {
-    json_key(log->writer, field->key);
+    add_json_string(log, field->key, NAME_MAX_SHOWN);
     switch (field->kind) {
     case FIELD_STRING:
-        add_json_string(log, field->string);
+        add_json_string(log, field->string, VALUE_MAX);
         return;
     case FIELD_INT:
         json_int(log->writer, field->integer);
@@ -222,9 +223,9 @@ static void format_json(struct log *log, const struct record *record)
     json_key(log->writer, "level");
     json_string(log->writer, log_level_name(record->level));
     json_key(log->writer, "component");
-    add_json_string(log, record->component);
+    add_json_string(log, record->component, NAME_MAX_SHOWN);
     json_key(log->writer, "message");
-    add_json_string(log, record->message);
+    add_json_string(log, record->message, VALUE_MAX);
     for (size_t i = 0; i < record->count; i++)
         add_json_field(log, &record->fields[i]);
     json_object_end(log->writer);
