@@ -117,13 +117,14 @@ enum order_change {
     ORDER_BOOKED = 2,   /* report.fill was added: move position and cash */
     ORDER_ALERT = 4,    /* late, unasked or unexpected: tell a person */
     ORDER_SUSPECT = 8,  /* after REJECTED or beyond qty: halt the instrument until reconciled */
-    ORDER_ASK = 16,     /* only the venue knows: query it */
+    ORDER_ASK = 16,     /* only the venue knows: query it; said once, go on while order.doubt */
     ORDER_COUNTED = 32, /* refused by the table: counted and logged, nothing changed */
 };
 
 /* Applies one report: the table in order.c says which are legal in which status.
- * now_ns stamps updated_ns. Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a
- * decimal: halt the instrument), then *order is as it was. */
+ * now_ns stamps updated_ns. An ack answered with ORDER_ALERT is of a rejected order: cancel it.
+ * Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a decimal: halt the
+ * instrument), then *order is as it was. */
 int order_apply(struct order *order, const struct report *report, int64_t now_ns, struct error *err);
 
 /* Ours: a cancel or replace was sent. ASSERTs that the order is open. */

@@ -37,8 +37,8 @@ struct trip {
     decimal entry_notional, exit_notional, exit_qty;
     decimal fees;
     decimal gross_pnl;
-    uint64_t bars_held;
-    char tag[TAG_MAX]; /* of the first entry order */
+    uint64_t bars_held; /* while open: the bar counter at the entry */
+    char tag[TAG_MAX];  /* of the first entry order */
     bool open;
 };
 

@@ -1,0 +1,546 @@
+/* order.c - the order state machine: one diagram, one table, one small function a step.
+ *
+ *     submitted
+ *         |
+ *  +------|------------------------------- open ----------------------------------------------+
+ *  |      v           ack                 fill                                                |
+ *  |  PENDING_NEW -----------> NEW --------------> PARTIALLY_FILLED <--+                      |
+ *  |      |                                          ^    ^      |     | fill                 |
+ *  |      +------------------- fill -----------------+    |      +-----+                      |
+ *  +--------|--------------------|------------------------|--------------|-------------|------+
+ *           | rejected,          | fill to qty, or        | replaced:    | canceled;   | expired
+ *           | unfilled           | terms at or below      | asked for,   | rejected    |
+ *           |                    | filled_qty             | and above    | once filled |
+ *           v                    v                        | filled_qty   v             v
+ *        REJECTED              FILLED --------------------+          CANCELED       EXPIRED
+ *        (a fill is booked       ^                                       |             |
+ *        and suspect)            +--------- late fills, if complete -----+-------------+
+ *
+ * Beside the known status stand two facts. `pending`: a cancel or replace we sent is not answered.
+ * `doubt`: an answer is missing, and only the venue knows.
+ *
+ * Invariants:
+ *   1. A step works on a copy, which is kept whole or not at all.
+ *   2. filled_qty, notional and fees are the sums of exactly the fills answered ORDER_BOOKED.
+ *   3. A done order is in no doubt and has nothing pending, except a FILLED one whose replace is
+ *      still on the way: the venue may have raised its quantity before it filled, and reopens it.
+ *   4. The doubt of a new order ends with an ack or a fill. The doubt of a cancel or replace ends
+ *      with its own answer or with the order: that the order lived a moment ago says nothing about
+ *      them. A doubt with nothing pending (not found, canceled too late) ends with an ack, which is
+ *      how a query says "it is working"; not with a fill, which may be older than the question.
+ *   5. ORDER_ASK is said when doubt begins, not after each failed answer (a caller would ask in a
+ *      circle): whoever asks goes on while order->doubt is set. A restated FILLED order is not in
+ *      doubt: that is a single question. */
+#include "runtime/domain/order.h"
+
+#include <string.h>
+
+#include "runtime/base/text.h"
+
+#define PRICE_DIGITS 18 /* of the average, after the point */
+
+/* ---- what the steps share ---- */
+
+static bool is_positive(decimal a)
+{
+    return decimal_valid(a) && decimal_sign(a) > 0;
+}
+
+static bool is_price(decimal a) /* spreads and power trade below 0; 0 is an empty field */
+{
+    return decimal_valid(a) && decimal_sign(a) != 0;
+}
+
+static bool is_same(decimal a, decimal b) /* equal values are equal bytes; none equals none */
+{
+    return a.coefficient == b.coefficient && a.scale == b.scale;
+}
+
+static int filled_against_qty(const struct order *order)
+{
+    return decimal_cmp(order->filled_qty, order->qty);
+}
+
+/* A cancel or replace was answered. With nothing else under way no doubt is left. */
+static void settle(struct order *next, enum order_pending bit)
+{
+    if (!(next->pending & bit))
+        return;
+    next->pending &= ~(unsigned)bit;
+    if (bit == PENDING_REPLACE)
+        next->pending_qty = next->pending_price = DECIMAL_NONE;
+    if (next->pending == PENDING_NONE)
+        next->doubt = false;
+}
+
+static void finish(struct order *next, enum order_status status, const char *reason)
+{
+    next->known = status;
+    settle(next, PENDING_CANCEL);
+    if (status != ORDER_FILLED) /* invariant 3 */
+        settle(next, PENDING_REPLACE);
+    next->doubt = false;
+    text_copy(next->reason, sizeof(next->reason), reason);
+}
+
+/* ---- the steps: each changes *next and answers with enum order_change bits ---- */
+
+/* A message that this order outlived: late or told twice. */
+static int ignore(struct order *next, const struct report *report)
+{
+    (void)next, (void)report;
+    return ORDER_UNCHANGED;
+}
+
+static int acknowledge(struct order *next, const struct report *report)
+{
+    (void)report;
+    next->known = ORDER_NEW;
+    if (next->pending == PENDING_NONE) /* invariant 4 */
+        next->doubt = false;
+    return ORDER_CHANGED;
+}
+
+/* The venue says again that an open order is working. */
+static int confirm(struct order *next, const struct report *report)
+{
+    (void)report;
+    if (!next->doubt || next->pending != PENDING_NONE) /* invariant 4 */
+        return ORDER_UNCHANGED;
+    next->doubt = false;
+    return ORDER_CHANGED;
+}
+
+/* The venue works an order it had rejected. The caller sends a cancel. */
+static int revive(struct order *next, const struct report *report)
+{
+    (void)next, (void)report;
+    return ORDER_ALERT;
+}
+
+/* Adds a fill to the sums. False when one of them would not fit. */
+static bool book(struct order *next, const struct fill *fill)
+{
+    next->filled_qty = decimal_add(next->filled_qty, fill->qty);
+    next->notional = decimal_add(next->notional, decimal_mul(fill->qty, fill->price));
+    next->fees = decimal_add(next->fees, fill->fee);
+    return decimal_valid(next->filled_qty) && decimal_valid(next->notional) &&
+           decimal_valid(next->fees); /* overflow is sticky */
+}
+
+static int fill_open(struct order *next, const struct report *report)
+{
+    if (!book(next, &report->fill))
+        return ERROR_RANGE;
+
+    if (next->known == ORDER_PENDING_NEW && next->pending == PENDING_NONE) /* invariant 4 */
+        next->doubt = false;
+    int against_qty = filled_against_qty(next);
+    if (against_qty >= 0)
+        finish(next, ORDER_FILLED, "");
+    else
+        next->known = ORDER_PARTIALLY_FILLED;
+    return ORDER_CHANGED | ORDER_BOOKED | (against_qty > 0 ? ORDER_ALERT | ORDER_SUSPECT : 0);
+}
+
+/* A fill after the end that a cancel or a clock made: the two raced, and the money moved. */
+static int fill_late(struct order *next, const struct report *report)
+{
+    if (!book(next, &report->fill))
+        return ERROR_RANGE;
+
+    int against_qty = filled_against_qty(next);
+    if (against_qty >= 0)
+        finish(next, ORDER_FILLED, "");
+    return ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT | (against_qty > 0 ? ORDER_SUSPECT : 0);
+}
+
+/* A fill that cannot be: beyond the quantity, or of a rejected order. It moved money as well. */
+static int fill_suspect(struct order *next, const struct report *report)
+{
+    if (!book(next, &report->fill))
+        return ERROR_RANGE;
+    return ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT | ORDER_SUSPECT;
+}
+
+/* Whether this end follows from what was sent: a cancel, a tif that ends by itself, a market order,
+ * whose rest never stays, or a group, whose other member filled. */
+static bool is_end_asked(const struct order *order, enum report_kind kind)
+{
+    if ((order->pending & PENDING_CANCEL) || order->group_id != 0)
+        return true;
+    if (order->type == ORDER_MARKET || order->tif == TIF_IOC || order->tif == TIF_FOK)
+        return true;
+    return kind == REPORT_EXPIRED && order->tif != TIF_GTC;
+}
+
+/* Canceled or expired before it was acknowledged: what venues do with an IOC that finds nothing. */
+static int end_new(struct order *next, const struct report *report)
+{
+    finish(next, report->kind == REPORT_EXPIRED ? ORDER_EXPIRED : ORDER_CANCELED, report->reason);
+    return ORDER_CHANGED;
+}
+
+static int end_live(struct order *next, const struct report *report)
+{
+    int alert = is_end_asked(next, report->kind) ? 0 : ORDER_ALERT;
+    return end_new(next, report) | alert;
+}
+
+static int reject_new(struct order *next, const struct report *report)
+{
+    finish(next, ORDER_REJECTED, report->reason);
+    return ORDER_CHANGED;
+}
+
+/* Rejected after it was accepted. What has filled cannot be rejected: then only the rest ended. */
+static int reject_live(struct order *next, const struct report *report)
+{
+    finish(next, is_positive(next->filled_qty) ? ORDER_CANCELED : ORDER_REJECTED, report->reason);
+    return ORDER_CHANGED | ORDER_ALERT;
+}
+
+/* The answer is on its way or lost, or the order is. */
+static int begin_doubt(struct order *next, const struct report *report)
+{
+    (void)report;
+    if (next->doubt)
+        return ORDER_UNCHANGED; /* being asked already: invariant 5 */
+    next->doubt = true;
+    return ORDER_CHANGED | ORDER_ASK;
+}
+
+/* A time-out concerns a resting order only while it has something under way. */
+static int doubt_in_flight(struct order *next, const struct report *report)
+{
+    return next->pending == PENDING_NONE ? ORDER_UNCHANGED : begin_doubt(next, report);
+}
+
+/* Whether a cancel was refused because the order is gone, and the message that says how is late or
+ * lost. FIX 102=0 "too late to cancel" and 102=1 "unknown order", as venues spell them. */
+static bool is_gone(const char *reason)
+{
+    static const char *const words[] = { "too late",      "too_late",  "toolate",   "unknown order",
+                                         "unknown_order", "not found", "not_found", "not exist",
+                                         "already",       "filled" };
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strcasestr(reason, words[i]))
+            return true;
+    return false;
+}
+
+static int reject_cancel(struct order *next, const struct report *report)
+{
+    if (!(next->pending & PENDING_CANCEL))
+        return ORDER_UNCHANGED; /* told twice */
+    settle(next, PENDING_CANCEL);
+    if (!is_gone(report->reason))
+        return ORDER_CHANGED;
+    next->doubt = true;
+    return ORDER_CHANGED | ORDER_ASK;
+}
+
+/* New terms: as the report says; where it is silent, as asked for; else as they were. */
+static void take_terms(struct order *next, const struct report *report)
+{
+    bool asked = next->pending & PENDING_REPLACE;
+
+    if (is_positive(report->qty))
+        next->qty = report->qty;
+    else if (asked && is_positive(next->pending_qty))
+        next->qty = next->pending_qty;
+    if (is_price(report->price))
+        next->price = report->price;
+    else if (asked && is_price(next->pending_price))
+        next->price = next->pending_price;
+    settle(next, PENDING_REPLACE);
+}
+
+static int replace_terms(struct order *next, const struct report *report)
+{
+    bool asked = next->pending & PENDING_REPLACE;
+    decimal qty = next->qty;
+    decimal price = next->price;
+
+    take_terms(next, report);
+    if (!asked && is_same(next->qty, qty) && is_same(next->price, price))
+        return ORDER_UNCHANGED; /* told twice, on two channels */
+    if (filled_against_qty(next) >= 0)
+        finish(next, ORDER_FILLED, "");
+    return ORDER_CHANGED | (asked ? 0 : ORDER_ALERT);
+}
+
+/* The order filled while its replace was under way, and the venue had raised the quantity. Unasked
+ * it would bring a finished order back to life: refused. */
+static int reopen(struct order *next, const struct report *report)
+{
+    bool asked = next->pending & PENDING_REPLACE;
+
+    take_terms(next, report);
+    if (filled_against_qty(next) >= 0)
+        return ORDER_COUNTED;
+    if (!asked)
+        return ORDER_COUNTED | ORDER_ALERT;
+    next->known = ORDER_PARTIALLY_FILLED;
+    return ORDER_CHANGED;
+}
+
+static int reject_replace(struct order *next, const struct report *report)
+{
+    (void)report;
+    if (!(next->pending & PENDING_REPLACE))
+        return ORDER_UNCHANGED; /* told twice */
+    settle(next, PENDING_REPLACE);
+    return ORDER_CHANGED;
+}
+
+/* The venue changed the quantity of its own accord. */
+static int restate(struct order *next, const struct report *report)
+{
+    if (is_same(next->qty, report->qty))
+        return ORDER_UNCHANGED; /* brokers restate what rests each morning (FIX 378=1) */
+    next->qty = report->qty;
+    if (filled_against_qty(next) >= 0)
+        finish(next, ORDER_FILLED, "");
+    return ORDER_CHANGED | ORDER_ALERT;
+}
+
+static int restate_filled(struct order *next, const struct report *report)
+{
+    (void)next, (void)report;
+    return ORDER_ALERT | ORDER_ASK;
+}
+
+/* ---- the table ---- */
+
+#define STATUSES (ORDER_EXPIRED + 1)
+#define KINDS (REPORT_DOUBT + 1)
+#define none NULL /* not legal: counted, nothing changes */
+
+/* The columns are the known statuses in their order. */
+/* clang-format off */
+static int (*const STEPS[KINDS][STATUSES])(struct order *next, const struct report *report) = {
+    /*                          PENDING_NEW  NEW              PARTIALLY_FILLED FILLED          CANCELED   REJECTED      EXPIRED */
+    [REPORT_ACK]            = { acknowledge, confirm,         confirm,         ignore,         ignore,    revive,       ignore },
+    [REPORT_FILL]           = { fill_open,   fill_open,       fill_open,       fill_suspect,   fill_late, fill_suspect, fill_late },
+    [REPORT_CANCELED]       = { end_new,     end_live,        end_live,        ignore,         ignore,    none,         ignore },
+    [REPORT_EXPIRED]        = { end_new,     end_live,        end_live,        ignore,         ignore,    none,         ignore },
+    [REPORT_REJECTED]       = { reject_new,  reject_live,     reject_live,     none,           none,      ignore,       none },
+    [REPORT_CANCEL_REJECT]  = { none,        reject_cancel,   reject_cancel,   ignore,         ignore,    ignore,       ignore },
+    [REPORT_REPLACED]       = { none,        replace_terms,   replace_terms,   reopen,         none,      none,         none },
+    [REPORT_REPLACE_REJECT] = { none,        reject_replace,  reject_replace,  ignore,         ignore,    ignore,       ignore },
+    [REPORT_RESTATED]       = { restate,     restate,         restate,         restate_filled, none,      none,         none },
+    [REPORT_NOT_FOUND]      = { begin_doubt, begin_doubt,     begin_doubt,     ignore,         ignore,    ignore,       ignore },
+    [REPORT_DOUBT]          = { begin_doubt, doubt_in_flight, doubt_in_flight, ignore,         ignore,    ignore,       ignore },
+};
+/* clang-format on */
+#undef none
+
+/* Whether the report's numbers can be true at all. */
+static bool is_sound(const struct report *report)
+{
+    switch (report->kind) {
+    case REPORT_FILL:
+        return is_positive(report->fill.qty);
+    case REPORT_REPLACED: /* a venue may be silent about what did not change */
+        return !decimal_valid(report->qty) || is_positive(report->qty);
+    case REPORT_RESTATED:
+        return is_positive(report->qty);
+    default:
+        return true;
+    }
+}
+
+/* The venue's id comes with the first message that has one; some venues give another to a replaced
+ * order. True when it is news. */
+static bool learn_venue_order_id(struct order *next, const struct report *report)
+{
+    bool may_differ = report->kind == REPORT_REPLACED;
+    if (report->venue_order_id[0] == '\0' || (next->venue_order_id[0] != '\0' && !may_differ) ||
+        strcmp(next->venue_order_id, report->venue_order_id) == 0)
+        return false;
+    text_copy(next->venue_order_id, sizeof(next->venue_order_id), report->venue_order_id);
+    return true;
+}
+
+int order_apply(struct order *order, const struct report *report, int64_t now_ns, struct error *err)
+{
+    ASSERT((unsigned)report->kind < KINDS && (unsigned)order->known < STATUSES);
+
+    if (!STEPS[report->kind][order->known])
+        return ORDER_COUNTED;
+    if (!is_sound(report))
+        return ORDER_COUNTED | ORDER_ALERT;
+    if (report->kind == REPORT_FILL && report->fill_is_repeat)
+        return ORDER_UNCHANGED;
+
+    struct order next = *order;
+    int change = STEPS[report->kind][order->known](&next, report);
+    if (change < 0)
+        return error_set(err, change, "order %s: fill %s is too large to add to what is filled",
+                         order->client_order_id, report->fill.exec_id);
+    if (change & ORDER_COUNTED)
+        return change;
+    if (learn_venue_order_id(&next, report))
+        change |= ORDER_CHANGED;
+    if (change & ORDER_CHANGED) {
+        next.updated_ns = now_ns;
+        if (next.doubt != order->doubt)
+            next.doubt_since_ns = next.doubt ? now_ns : 0;
+        *order = next;
+    }
+    return change;
+}
+
+/* ---- what we do to it, and what it says ---- */
+
+void order_mark_cancel(struct order *order, int64_t now_ns)
+{
+    ASSERT(order_is_open(order));
+    order->pending |= PENDING_CANCEL;
+    order->updated_ns = now_ns;
+}
+
+void order_mark_replace(struct order *order, decimal qty, decimal price, int64_t now_ns)
+{
+    ASSERT(order_is_open(order));
+    order->pending |= PENDING_REPLACE;
+    order->pending_qty = qty;
+    order->pending_price = price;
+    order->updated_ns = now_ns;
+}
+
+enum order_status order_status(const struct order *order)
+{
+    if (!order_is_open(order))
+        return order->known;
+    if (order->doubt)
+        return ORDER_UNKNOWN;
+    if (order->pending & PENDING_CANCEL) /* of two wishes the last word */
+        return ORDER_PENDING_CANCEL;
+    return order->pending & PENDING_REPLACE ? ORDER_PENDING_REPLACE : order->known;
+}
+
+bool order_is_open(const struct order *order)
+{
+    return order->known == ORDER_PENDING_NEW || order->known == ORDER_NEW ||
+           order->known == ORDER_PARTIALLY_FILLED;
+}
+
+decimal order_remaining(const struct order *order)
+{
+    if (!order_is_open(order))
+        return DECIMAL_ZERO;
+    return decimal_max(decimal_sub(order->qty, order->filled_qty), DECIMAL_ZERO);
+}
+
+decimal order_avg_price(const struct order *order)
+{
+    if (!is_positive(order->filled_qty))
+        return DECIMAL_NONE;
+    return decimal_div(order->notional, order->filled_qty, PRICE_DIGITS, ROUND_HALF_EVEN);
+}
+
+/* ---- names: the words of the contract, in Lua and in files ---- */
+
+static const char *const TYPES[] = {
+    [ORDER_MARKET] = "market",         [ORDER_LIMIT] = "limit",       [ORDER_STOP] = "stop",
+    [ORDER_STOP_LIMIT] = "stop_limit", [ORDER_TRAILING] = "trailing",
+};
+
+static const char *const TIFS[] = {
+    [TIF_GTC] = "gtc", [TIF_DAY] = "day", [TIF_IOC] = "ioc", [TIF_FOK] = "fok", [TIF_GTD] = "gtd",
+};
+
+static const char *const ROLES[] = {
+    [ROLE_PLAIN] = "plain",
+    [ROLE_STOP] = "stop",
+    [ROLE_TAKE] = "take",
+};
+
+static const char *const STATUS_NAMES[] = {
+    [ORDER_PENDING_NEW] = "pending_new",
+    [ORDER_NEW] = "new",
+    [ORDER_PARTIALLY_FILLED] = "partially_filled",
+    [ORDER_FILLED] = "filled",
+    [ORDER_CANCELED] = "canceled",
+    [ORDER_REJECTED] = "rejected",
+    [ORDER_EXPIRED] = "expired",
+    [ORDER_PENDING_CANCEL] = "pending_cancel",
+    [ORDER_PENDING_REPLACE] = "pending_replace",
+    [ORDER_UNKNOWN] = "unknown",
+};
+
+static const char *const KIND_NAMES[] = {
+    [REPORT_ACK] = "ack",           [REPORT_FILL] = "fill",
+    [REPORT_CANCELED] = "canceled", [REPORT_EXPIRED] = "expired",
+    [REPORT_REJECTED] = "rejected", [REPORT_CANCEL_REJECT] = "cancel_reject",
+    [REPORT_REPLACED] = "replaced", [REPORT_REPLACE_REJECT] = "replace_reject",
+    [REPORT_RESTATED] = "restated", [REPORT_NOT_FOUND] = "not_found",
+    [REPORT_DOUBT] = "doubt",
+};
+
+static const char *name_of(const char *const *names, size_t count, unsigned value)
+{
+    ASSERT(value < count);
+    return names[value];
+}
+
+static bool name_parse(const char *const *names, size_t count, const char *text, unsigned *value)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *value = (unsigned)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *order_side_name(enum order_side side)
+{
+    return side == SIDE_BUY ? "buy" : "sell";
+}
+
+const char *order_type_name(enum order_type type)
+{
+    return name_of(TYPES, ARRAY_SIZE(TYPES), type);
+}
+
+const char *order_tif_name(enum order_tif tif)
+{
+    return name_of(TIFS, ARRAY_SIZE(TIFS), tif);
+}
+
+const char *order_status_name(enum order_status status)
+{
+    return name_of(STATUS_NAMES, ARRAY_SIZE(STATUS_NAMES), status);
+}
+
+const char *order_role_name(enum order_role role)
+{
+    return name_of(ROLES, ARRAY_SIZE(ROLES), role);
+}
+
+const char *report_kind_name(enum report_kind kind)
+{
+    return name_of(KIND_NAMES, ARRAY_SIZE(KIND_NAMES), kind);
+}
+
+bool order_type_parse(const char *text, enum order_type *type)
+{
+    unsigned value;
+    if (!name_parse(TYPES, ARRAY_SIZE(TYPES), text, &value))
+        return false;
+    *type = (enum order_type)value;
+    return true;
+}
+
+bool order_tif_parse(const char *text, enum order_tif *tif)
+{
+    unsigned value;
+    if (!name_parse(TIFS, ARRAY_SIZE(TIFS), text, &value))
+        return false;
+    *tif = (enum order_tif)value;
+    return true;
+}
