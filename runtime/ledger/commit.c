@@ -1,0 +1,327 @@
+/* commit.c - one turn, one transaction: what the tables say after it.
+ *
+ * Keeps invariants 1, 2 and 4 of private.h. */
+#include "runtime/ledger/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the status an order had before (orders.csv has a row per change of status) ---- */
+
+static size_t status_at(const struct ledger *ledger, uint64_t order_id)
+{
+    return (size_t)(order_id - ledger->base_order_id);
+}
+
+/* Orders older than this start are only in the file, which is then exactly what was before: a
+ * replay, where the file is ahead, begins at the session's first order. */
+static int stored_status(struct ledger *ledger, uint64_t order_id)
+{
+    struct binder find = bind_begin(ledger, STATUS_OF_ORDER);
+    bind_int(&find, (int64_t)order_id);
+    int status = -1;
+    if (ledger_step(ledger, find.statement, NULL) != 1)
+        return status;
+    for (int i = ORDER_PENDING_NEW; i <= ORDER_UNKNOWN; i++)
+        if (strcmp(order_status_name((enum order_status)i), column_text(find.statement, 0)) == 0)
+            status = i;
+    sqlite3_reset(find.statement);
+    return status;
+}
+
+int commit_status_before(struct ledger *ledger, uint64_t order_id)
+{
+    if (order_id < ledger->base_order_id)
+        return stored_status(ledger, order_id);
+    size_t at = status_at(ledger, order_id);
+    return at < ledger->last_status_capacity ? ledger->last_status[at] - 1 : -1;
+}
+
+void commit_set_status(struct ledger *ledger, const struct order *order)
+{
+    if (order->order_id < ledger->base_order_id)
+        return;
+    size_t at = status_at(ledger, order->order_id);
+    size_t before = ledger->last_status_capacity;
+    ledger->last_status =
+        memory_grow(ledger->last_status, &ledger->last_status_capacity, at + 1, 1);
+    memset(ledger->last_status + before, 0, ledger->last_status_capacity - before);
+
+    ledger->undo = memory_grow(ledger->undo, &ledger->undo_capacity, ledger->undo_count + 1,
+                               sizeof(*ledger->undo));
+    ledger->undo[ledger->undo_count++] =
+        (struct status_undo){ order->order_id, ledger->last_status[at] };
+    ledger->last_status[at] = (unsigned char)(order_status(order) + 1);
+}
+
+static void undo_statuses(struct ledger *ledger)
+{
+    while (ledger->undo_count > 0) {
+        const struct status_undo *undo = &ledger->undo[--ledger->undo_count];
+        ledger->last_status[status_at(ledger, undo->order_id)] = undo->status;
+    }
+}
+
+/* ---- one record ---- */
+
+static const struct instrument *instrument_of(const struct ledger *ledger, uint32_t instrument)
+{
+    ASSERT(ledger->instruments && instrument < ledger->instruments->count);
+    return &ledger->instruments->list[instrument];
+}
+
+/* The columns come in the order of ORDER_COLUMNS in schema.c. */
+static int write_order(struct ledger *ledger, const struct record *record, struct error *err)
+{
+    const struct order *order = &record->order;
+    const struct instrument *instrument = instrument_of(ledger, record->instrument);
+    struct binder put = bind_begin(ledger, UPSERT_ORDER);
+    bind_int(&put, (int64_t)order->order_id);
+    bind_text(&put, order->client_order_id);
+    bind_text(&put, order->venue_order_id);
+    bind_int(&put, order->instance_id);
+    bind_text(&put, instrument->venue);
+    bind_text(&put, instrument->symbol);
+    bind_text(&put, order_side_name(order->side));
+    bind_text(&put, order_type_name(order->type));
+    bind_text(&put, order_tif_name(order->tif));
+    bind_money(&put, order->qty);
+    bind_optional(&put, order->price);
+    bind_optional(&put, order->trigger_price);
+    bind_text(&put, order_status_name(order_status(order)));
+    bind_text(&put, order_status_name(order->known));
+    bind_int(&put, order->pending);
+    bind_time(&put, order->doubt ? order->doubt_since_ns : TIME_NEVER);
+    bind_money(&put, order->filled_qty);
+    bind_money(&put, order->notional);
+    bind_int(&put, order->reduce_only);
+    bind_int(&put, (int64_t)order->group_id);
+    bind_int(&put, (int64_t)order->parent_order_id);
+    bind_text(&put, order->reason);
+    bind_text(&put, order->tag);
+    bind_int(&put, order->created_ns);
+    bind_int(&put, order->updated_ns);
+    bind_money(&put, order->fees);
+    bind_text(&put, order_role_name(order->role));
+    bind_optional(&put, order->stop);
+    bind_optional(&put, order->take);
+    bind_text(&put, ledger_trigger_name(order->stop_on));
+    bind_int(&put, order->post_only);
+    bind_optional(&put, order->pending_qty);
+    bind_optional(&put, order->pending_price);
+    bind_time(&put, order->expires_ns);
+    return ledger_run(ledger, &put, err, "write order %" PRIu64, order->order_id);
+}
+
+static int write_fill(struct ledger *ledger, const struct record *record, struct error *err)
+{
+    const struct fill *fill = &record->fill;
+    const struct instrument *instrument = instrument_of(ledger, record->instrument);
+    struct binder put = bind_begin(ledger, INSERT_FILL);
+    bind_int(&put, ledger->seq);
+    bind_text(&put, instrument->venue);
+    bind_text(&put, instrument->symbol);
+    bind_text(&put, fill->exec_id);
+    bind_int(&put, (int64_t)record->order.order_id);
+    bind_text(&put, order_side_name(record->order.side));
+    bind_money(&put, fill->qty);
+    bind_money(&put, fill->price);
+    bind_money(&put, decimal_mul(fill->qty, fill->price));
+    bind_money(&put, fill->fee);
+    bind_text(&put, instrument->currency);
+    bind_text(&put, ledger_liquidity_name(fill->liquidity));
+    bind_int(&put, fill->transact_ns);
+    return ledger_run(ledger, &put, err, "book fill %s of %s at %s", fill->exec_id,
+                      instrument->symbol, instrument->venue);
+}
+
+static int write_position(struct ledger *ledger, const struct record *record, struct error *err)
+{
+    const struct position *position = &record->position;
+    const struct instrument *instrument = instrument_of(ledger, record->instrument);
+    struct binder put = bind_begin(ledger, UPSERT_POSITION);
+    bind_int(&put, record->instance_id);
+    bind_text(&put, instrument->venue);
+    bind_text(&put, instrument->symbol);
+    bind_money(&put, position->qty);
+    bind_money(&put, position->cost);
+    bind_money(&put, position->realized_pnl);
+    bind_money(&put, position->fees);
+    bind_money(&put, position->funding);
+    return ledger_run(ledger, &put, err, "write the position in %s", instrument->symbol);
+}
+
+static int write_state(struct ledger *ledger, const struct turn *turn, const struct record *record,
+                       struct error *err)
+{
+    struct binder put = bind_begin(ledger, UPSERT_STATE);
+    bind_int(&put, record->instance_id);
+    bind_int(&put, (int64_t)turn->event);
+    bind_bytes(&put, record->body, record->body_length);
+    return ledger_run(ledger, &put, err, "write the state of %s",
+                      ledger_strategy(ledger, record->instance_id));
+}
+
+static const char *member(const struct json *object, const char *key, const char *otherwise)
+{
+    const struct json *value = object ? json_get(object, key) : NULL;
+    const char *text = value ? json_as_string(value) : NULL;
+    return text ? text : otherwise;
+}
+
+/* {"scope","code","reason"} begins a halt; one with "lifted_by" ends those of its scope. A body of
+ * another shape is a halt of the session for that reason. */
+static int write_halt(struct ledger *ledger, const struct turn *turn, const struct record *record,
+                      struct error *err)
+{
+    struct json *said = NULL;
+    const char *body = record->body ? record->body : "";
+    bool is_object = json_parse(body, record->body_length, &said, NULL) == 0;
+    const char *scope = member(said, "scope", "session");
+    const char *lifted_by = member(said, "lifted_by", NULL);
+    struct binder put = bind_begin(ledger, lifted_by ? LIFT_HALT : INSERT_HALT);
+    if (lifted_by) {
+        bind_int(&put, turn->time_ns);
+        bind_text(&put, lifted_by);
+        bind_text(&put, scope);
+    } else {
+        bind_int(&put, ledger->seq);
+        bind_text(&put, scope);
+        bind_text(&put, member(said, "code", "halt"));
+        bind_text(&put, member(said, "reason", is_object ? "" : body));
+        bind_int(&put, turn->time_ns);
+    }
+    int code = ledger_run(ledger, &put, err, "write a halt of %s", scope);
+    json_release(said);
+    return code;
+}
+
+static int write_journal(struct ledger *ledger, const struct turn *turn,
+                         const struct record *record, struct error *err)
+{
+    struct binder put = bind_begin(ledger, INSERT_JOURNAL);
+    bind_int(&put, ledger->seq);
+    bind_int(&put, ledger->session_id);
+    bind_int(&put, (int64_t)turn->event);
+    bind_text(&put, record->name);
+    bind_bytes(&put, record->body, record->body_length);
+    return ledger_run(ledger, &put, err, "write journal entry %s", record->name);
+}
+
+static int append_event(struct ledger *ledger, const struct event_row *row, struct error *err)
+{
+    char hash[SHA256_TEXT_MAX];
+    audit_hash(&ledger->line, ledger->head, ledger->seq + 1, ledger->session_id, row, hash);
+
+    struct binder put = bind_begin(ledger, INSERT_EVENT);
+    bind_int(&put, ledger->seq + 1);
+    bind_int(&put, ledger->session_id);
+    bind_int(&put, row->time_ns);
+    bind_int(&put, (int64_t)row->event);
+    bind_text(&put, row->kind);
+    bind_int(&put, (int64_t)row->order_id);
+    bind_bytes(&put, row->body, row->body_length);
+    bind_text(&put, ledger->head);
+    bind_text(&put, hash);
+    int code = ledger_run(ledger, &put, err, "append event %" PRId64, ledger->seq + 1);
+    if (code < 0)
+        return code;
+    ledger->seq++;
+    text_copy(ledger->head, sizeof(ledger->head), hash);
+    return 0;
+}
+
+static int write_record(struct ledger *ledger, const struct turn *turn, const struct record *record,
+                        struct error *err)
+{
+    struct event_row row;
+    int code = audit_row(ledger, turn, record, &row, err);
+    if (code == 0 && row.kind)
+        code = append_event(ledger, &row, err);
+    if (code < 0)
+        return code;
+
+    switch (record->kind) {
+    case RECORD_ORDER:
+        commit_set_status(ledger, &record->order);
+        return write_order(ledger, record, err);
+    case RECORD_FILL:
+        return write_fill(ledger, record, err);
+    case RECORD_POSITION:
+        return write_position(ledger, record, err);
+    case RECORD_STATE:
+        return write_state(ledger, turn, record, err);
+    case RECORD_HALT:
+        return write_halt(ledger, turn, record, err);
+    case RECORD_JOURNAL:
+        return write_journal(ledger, turn, record, err);
+    case RECORD_BLOCKED:
+    case RECORD_TRIP:
+    case RECORD_ALERT:
+        return 0;
+    }
+    ASSERT(!"a kind of record");
+    return 0;
+}
+
+/* ---- the turn ---- */
+
+static int write_turn(struct ledger *ledger, const struct turn *turn, struct error *err)
+{
+    struct binder begin = bind_begin(ledger, BEGIN);
+    int code = ledger_run(ledger, &begin, err, "begin a turn");
+    if (code < 0)
+        return code;
+
+    int64_t seq = ledger->seq;
+    char head[SHA256_TEXT_MAX];
+    memcpy(head, ledger->head, sizeof(head));
+    for (size_t i = 0; i < turn->count && code == 0; i++)
+        code = write_record(ledger, turn, &turn->records[i], err);
+    if (code == 0 && ledger->seq == seq) /* no row of trading_events tells the time reached */
+        code = ledger_write_progress(ledger, turn->time_ns, turn->event, err);
+    if (code == 0) {
+        struct binder commit = bind_begin(ledger, COMMIT);
+        code = ledger_run(ledger, &commit, err, "commit a turn");
+    }
+    if (code == 0) {
+        ledger->undo_count = 0;
+        return 0;
+    }
+
+    /* A full disk or a failed write may have ended the transaction already. */
+    if (!sqlite3_get_autocommit(ledger->db)) {
+        sqlite3_step(ledger->statements[ROLLBACK]);
+        sqlite3_reset(ledger->statements[ROLLBACK]);
+    }
+    undo_statuses(ledger);
+    ledger->seq = seq;
+    memcpy(ledger->head, head, sizeof(head));
+    return code;
+}
+
+int commit_turn(void *self, const struct turn *turn, struct error *err)
+{
+    struct ledger *ledger = self;
+    ASSERT(ledger->session_id != 0);
+    if (turn->count == 0)
+        return 0;
+    if (ledger->replay.active)
+        return replay_turn(ledger, turn, err);
+    return write_turn(ledger, turn, err);
+}
+
+/* When the table cannot be read the answer is no; booking the fill then meets the same trouble, or
+ * the table's own uniqueness, and fails with a message. */
+bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id)
+{
+    struct ledger *ledger = self;
+    struct binder find = bind_begin(ledger, KNOWS_FILL);
+    bind_text(&find, instrument_of(ledger, instrument)->venue);
+    bind_text(&find, instrument_of(ledger, instrument)->symbol);
+    bind_text(&find, exec_id);
+    bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
+    bool known = ledger_step(ledger, find.statement, NULL) == 1;
+    sqlite3_reset(find.statement);
+    return known;
+}

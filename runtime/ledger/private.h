@@ -1,0 +1,202 @@
+/* private.h - what the files of this room share; no other room includes it.
+ *
+ * Invariants, cited by number:
+ *   1. A turn is in the file whole or not at all, and what memory knows of the file (seq, head,
+ * last statuses) changes only after COMMIT.
+ *   2. Every row of trading_events carries the hash of the row before it; seq has no gaps.
+ *   3. While replaying nothing is written to a turn's tables: rows are compared.
+ *   4. fills.fill_id is the seq of the row that booked it, so that "known then" is "fill_id below".
+ *   5. An order id that was handed out but whose turn never committed was never seen outside. */
+#ifndef RUNTIME_LEDGER_PRIVATE_H
+#define RUNTIME_LEDGER_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "runtime/base/json.h"
+#include "runtime/ledger/ledger.h"
+
+#define LEDGER_APPLICATION_ID                                                                      \
+    0x72746c67 /* "rtlg": in the file's header, so that file(1) can tell */
+#define LEDGER_SCHEMA_VERSION 1
+#define LEDGER_ID_MAX 5            /* four of [0-9a-z] and NUL */
+#define ROW_BODY_MAX (16u << 20)   /* bytes of one row of trading_events */
+#define SCOPE_MAX (VENUE_MAX + 24) /* "sim", "feed#12" */
+
+/* ---- schema.c: the tables, and every statement on them ---- */
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    INSERT_EVENT,
+    UPSERT_ORDER,
+    INSERT_FILL,
+    UPSERT_POSITION,
+    UPSERT_STATE,
+    INSERT_HALT,
+    LIFT_HALT,
+    INSERT_JOURNAL,
+    KNOWS_FILL,
+    STATUS_OF_ORDER,
+    INSERT_LEDGER_ID,
+    SELECT_LEDGER_ID,
+    LAST_EVENT,
+    LAST_ORDER_ID,
+    LAST_ORDER_ID_BETWEEN,
+    LAST_EPOCH,
+    LAST_SESSION,
+    LAST_EVENT_OF_SESSION,
+    INSERT_SESSION,
+    SELECT_SESSION,
+    RESUME_SESSION,
+    REOPEN_SESSION,
+    END_SESSION,
+    PROGRESS_SESSION,
+    EVENTS_OF_SESSION,
+    SELECT_INSTANCE,
+    INSERT_INSTANCE,
+    UPDATE_INSTANCE,
+    STRATEGY_OF_INSTANCE,
+    INSERT_SOURCE,
+    SELECT_SOURCE,
+    SELECT_JOURNAL,
+    OPEN_ORDERS,
+    POSITIONS,
+    SELECT_STATE,
+    RESULT_ROWS,
+    EXPORT_DAYS,
+    EXPORT_ROWS,
+    STATEMENTS
+};
+extern const char *const statement_texts[STATEMENTS];
+
+/* Creates the tables in an empty file, or checks that the file is a ledger we can read. */
+MUST_CHECK int schema_prepare(sqlite3 *db, const char *path, struct error *err);
+
+/* ---- the ledger ---- */
+
+struct session_instance { /* of this process: names for rows, the list in the checkpoint */
+    uint32_t instance_id;
+    char strategy[64], version[32], file[512], symbol[SYMBOL_MAX], hash[SHA256_TEXT_MAX];
+};
+
+/* Where a replay stands: the recorded row that must come next. */
+struct replay {
+    bool active;
+    sqlite3_stmt *rows; /* EVENTS_OF_SESSION, stepped on that row */
+    int64_t seq;
+};
+
+struct ledger {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    char *path;
+    const struct instruments *instruments;
+    char ledger_id[LEDGER_ID_MAX];
+
+    int64_t session_id; /* 0: none begun */
+    int64_t epoch;
+    int64_t first_seq; /* the session's rows have this seq or a later one */
+    char scope[SCOPE_MAX];
+    uint64_t next_order_id;
+    struct replay replay;
+
+    int64_t seq;                /* of the newest row of trading_events */
+    char head[SHA256_TEXT_MAX]; /* its hash */
+
+    /* The newest status of each order from base_order_id on, plus 1; 0: not seen. */
+    uint64_t base_order_id;
+    unsigned char *last_status;
+    size_t last_status_capacity;
+    struct status_undo {
+        uint64_t order_id;
+        unsigned char status;
+    } * undo;
+    size_t undo_count, undo_capacity;
+
+    struct session_instance *instances;
+    size_t instance_count, instance_capacity;
+
+    struct text body;           /* of the row being made */
+    struct text line;           /* its canonical text */
+    struct json_writer *writer; /* into body */
+};
+
+/* ---- ledger.c: running statements ---- */
+
+/* Puts values into a statement in the order of its parameters. */
+struct binder {
+    sqlite3_stmt *statement;
+    int at;
+    bool invalid; /* a decimal that must exist does not */
+};
+struct binder bind_begin(struct ledger *ledger, enum statement which);
+void bind_int(struct binder *binder, int64_t value);
+void bind_null(struct binder *binder);
+void bind_time(struct binder *binder, int64_t time_ns);  /* TIME_NEVER is NULL */
+void bind_text(struct binder *binder, const char *text); /* must live until the statement ran */
+void bind_bytes(struct binder *binder, const char *bytes, size_t length);
+void bind_money(struct binder *binder, decimal value);    /* must be valid */
+void bind_optional(struct binder *binder, decimal value); /* DECIMAL_NONE is NULL */
+
+/* Runs a statement that returns no rows. `doing` is for the message: "write order 12". */
+MUST_CHECK int ledger_run(struct ledger *ledger, struct binder *binder, struct error *err,
+                          const char *doing, ...) PRINTF_LIKE(4, 5);
+/* 1 a row, 0 no more, negative on failure; at 0 or failure the statement is reset. */
+MUST_CHECK int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struct error *err);
+
+/* What SQLite's last failure on db means for a person. `busy` is the code of a locked file. */
+int ledger_failed(sqlite3 *db, const char *path, int busy, struct error *err, const char *doing,
+                  ...) PRINTF_LIKE(5, 6);
+
+/* Columns of a stepped row. Text is valid until the next step; never NULL. */
+const char *column_text(sqlite3_stmt *statement, int column);
+int64_t column_int(sqlite3_stmt *statement, int column);
+bool column_is_null(sqlite3_stmt *statement, int column);
+int64_t column_time(sqlite3_stmt *statement, int column); /* NULL is TIME_NEVER */
+/* False when the text is no decimal. NULL gives DECIMAL_NONE. */
+MUST_CHECK bool column_decimal(sqlite3_stmt *statement, int column, decimal *out);
+
+/* ---- audit.c: rows of trading_events ---- */
+
+struct event_row {
+    int64_t time_ns;
+    uint64_t event;
+    const char *kind; /* NULL: this record makes no row */
+    uint64_t order_id;
+    const char *body;
+    size_t body_length;
+};
+/* The row a record makes; its body is in ledger->body until the next call. */
+MUST_CHECK int audit_row(struct ledger *ledger, const struct turn *turn,
+                         const struct record *record, struct event_row *row, struct error *err);
+/* The hash of a row that follows one with hash `prev_hash`. */
+void audit_hash(struct text *scratch, const char *prev_hash, int64_t seq, int64_t session_id,
+                const struct event_row *row, char hash[SHA256_TEXT_MAX]);
+
+/* ---- names that domain/ has no words for ---- */
+
+const char *ledger_strategy(const struct ledger *ledger, uint32_t instance_id); /* "" unknown */
+const char *ledger_liquidity_name(enum liquidity liquidity);
+const char *ledger_trigger_name(enum order_trigger trigger);
+
+/* ---- commit.c ---- */
+
+int commit_turn(void *self, const struct turn *turn, struct error *err);
+bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id);
+/* The public status the order had in its record before, or -1 for its first. */
+int commit_status_before(struct ledger *ledger, uint64_t order_id);
+void commit_set_status(struct ledger *ledger, const struct order *order);
+
+/* ---- sessions.c ---- */
+
+MUST_CHECK int ledger_write_progress(struct ledger *ledger, int64_t market_ns, uint64_t event,
+                                     struct error *err);
+
+/* ---- replay.c ---- */
+
+MUST_CHECK int replay_begin(struct ledger *ledger, struct error *err);
+MUST_CHECK int replay_turn(struct ledger *ledger, const struct turn *turn, struct error *err);
+void replay_end(struct ledger *ledger);
+
+#endif

@@ -1,0 +1,336 @@
+/* schema.c - the tables, for people who query them, and every statement this room runs on them.
+ *
+ * Money, prices and quantities are TEXT: exact decimals. Times are INTEGER nanoseconds since
+ * 1970-01-01 UTC, of the market unless said otherwise. There is no secondary index on what a turn
+ * writes: it would cost more than the row (an order and its event are two page writes). */
+#include "runtime/ledger/private.h"
+
+/* clang-format off */
+static const char *const schema[] = {
+"CREATE TABLE meta(                   -- ledger_id: four letters in every client order id\n"
+"    key   TEXT PRIMARY KEY,\n"
+"    value TEXT NOT NULL\n"
+") STRICT",
+
+"CREATE TABLE sessions(\n"
+"    session_id     INTEGER PRIMARY KEY,\n"
+"    epoch          INTEGER NOT NULL, -- seconds of wall time; in client order ids; never used twice\n"
+"    mode           TEXT NOT NULL,    -- paper, live, backtest\n"
+"    source         TEXT NOT NULL,    -- sim, feed, or a venue\n"
+"    started_ns     INTEGER NOT NULL,\n"
+"    market_ns      INTEGER NOT NULL, -- reached; the session's newest trading_events row may be later\n"
+"    ended_ns       INTEGER,          -- NULL: running, or did not end cleanly\n"
+"    events         INTEGER NOT NULL, -- number of the last event, as market_ns\n"
+"    first_seq      INTEGER NOT NULL, -- where its rows of trading_events begin\n"
+"    first_order_id INTEGER NOT NULL,\n"
+"    config         TEXT NOT NULL,    -- JSON\n"
+"    build          TEXT NOT NULL\n"
+") STRICT",
+
+"CREATE TABLE instances(\n"
+"    instance_id INTEGER PRIMARY KEY,\n"
+"    scope       TEXT NOT NULL,       -- the source, or feed#session: who shares positions and state\n"
+"    strategy    TEXT NOT NULL,\n"
+"    symbol      TEXT NOT NULL,       -- * for a portfolio\n"
+"    version     TEXT NOT NULL,\n"
+"    file        TEXT NOT NULL,\n"
+"    hash        TEXT NOT NULL,       -- of its source, see sources\n"
+"    capital     TEXT NOT NULL,\n"
+"    UNIQUE(scope, strategy, symbol)\n"
+") STRICT",
+
+"CREATE TABLE sources(                -- strategy files as they were when they ran\n"
+"    hash TEXT PRIMARY KEY,\n"
+"    body TEXT NOT NULL               -- JSON\n"
+") STRICT",
+
+"CREATE TABLE orders(                 -- as they are now; their history is in trading_events\n"
+"    order_id                INTEGER PRIMARY KEY,\n"
+"    client_order_id         TEXT NOT NULL,\n"
+"    current_client_order_id TEXT NOT NULL, -- differs where a venue gives a replaced order a new one\n"
+"    venue_order_id          TEXT NOT NULL, -- empty until the venue said it\n"
+"    instance_id             INTEGER NOT NULL,\n"
+"    venue                   TEXT NOT NULL,\n"
+"    symbol                  TEXT NOT NULL,\n"
+"    side                    TEXT NOT NULL,\n"
+"    type                    TEXT NOT NULL,\n"
+"    tif                     TEXT NOT NULL,\n"
+"    qty                     TEXT NOT NULL,\n"
+"    price                   TEXT,\n"
+"    trigger_price           TEXT,\n"
+"    status                  TEXT NOT NULL, -- the public one\n"
+"    known_status            TEXT NOT NULL, -- what the venue last confirmed\n"
+"    pending                 INTEGER NOT NULL, -- 1 a cancel, 2 a replace is under way; 3 both\n"
+"    doubt_since_ns          INTEGER,       -- not NULL: an answer is missing\n"
+"    filled_qty              TEXT NOT NULL,\n"
+"    notional                TEXT NOT NULL, -- sum of qty * price of its fills\n"
+"    reduce_only             INTEGER NOT NULL,\n"
+"    group_id                INTEGER NOT NULL, -- 0: none\n"
+"    parent_order_id         INTEGER NOT NULL, -- 0: none\n"
+"    reason                  TEXT NOT NULL,\n"
+"    tag                     TEXT NOT NULL,\n"
+"    created_ns              INTEGER NOT NULL,\n"
+"    updated_ns              INTEGER NOT NULL,\n"
+"    fees                    TEXT NOT NULL,\n"
+"    role                    TEXT NOT NULL, -- an exit of a protected entry is a stop or a take\n"
+"    stop                    TEXT,          -- exits wanted by a protected entry\n"
+"    take                    TEXT,\n"
+"    stop_on                 TEXT NOT NULL,\n"
+"    post_only               INTEGER NOT NULL,\n"
+"    pending_qty             TEXT,          -- terms a replace under way asked for\n"
+"    pending_price           TEXT,\n"
+"    expires_ns              INTEGER        -- of gtd\n"
+") STRICT",
+
+"CREATE TABLE fills(\n"
+"    fill_id      INTEGER PRIMARY KEY, -- the seq of its row in trading_events\n"
+"    venue        TEXT NOT NULL,\n"
+"    symbol       TEXT NOT NULL,\n"
+"    exec_id      TEXT NOT NULL,\n"
+"    order_id     INTEGER NOT NULL,\n"
+"    side         TEXT NOT NULL,\n"
+"    qty          TEXT NOT NULL,\n"
+"    price        TEXT NOT NULL,\n"
+"    notional     TEXT NOT NULL,      -- qty * price\n"
+"    fee          TEXT NOT NULL,      -- paid positive\n"
+"    fee_currency TEXT NOT NULL,\n"
+"    liquidity    TEXT NOT NULL,      -- maker, taker\n"
+"    transact_ns  INTEGER NOT NULL,   -- the venue's own time\n"
+"    kind         TEXT NOT NULL,      -- trade\n"
+"    replaces     INTEGER,            -- the fill_id this one corrects\n"
+"    UNIQUE(venue, symbol, exec_id)\n"
+") STRICT",
+
+"CREATE TABLE positions(\n"
+"    instance_id  INTEGER NOT NULL,\n"
+"    venue        TEXT NOT NULL,\n"
+"    symbol       TEXT NOT NULL,\n"
+"    qty          TEXT NOT NULL,      -- signed\n"
+"    cost         TEXT NOT NULL,      -- signed, exact, of what is open\n"
+"    realized_pnl TEXT NOT NULL,      -- gross\n"
+"    fees         TEXT NOT NULL,      -- paid\n"
+"    funding      TEXT NOT NULL,      -- received positive\n"
+"    PRIMARY KEY(instance_id, venue, symbol)\n"
+") STRICT, WITHOUT ROWID",
+
+"CREATE TABLE strategy_state(         -- ctx.state\n"
+"    instance_id INTEGER PRIMARY KEY,\n"
+"    event       INTEGER NOT NULL,\n"
+"    body        TEXT NOT NULL        -- JSON\n"
+") STRICT",
+
+"CREATE TABLE halts(\n"
+"    halt_id   INTEGER PRIMARY KEY,   -- the seq of its row in trading_events\n"
+"    scope     TEXT NOT NULL,\n"
+"    code      TEXT NOT NULL,\n"
+"    reason    TEXT NOT NULL,\n"
+"    since_ns  INTEGER NOT NULL,\n"
+"    lifted_ns INTEGER,\n"
+"    lifted_by TEXT\n"
+") STRICT",
+
+"CREATE TABLE journal(                -- what came from outside and is not market data\n"
+"    seq        INTEGER PRIMARY KEY,  -- of its row in trading_events\n"
+"    session_id INTEGER NOT NULL,\n"
+"    event      INTEGER NOT NULL,     -- it applied when so many events had been seen\n"
+"    kind       TEXT NOT NULL,\n"
+"    body       TEXT NOT NULL         -- JSON\n"
+") STRICT",
+
+"CREATE TABLE trading_events(         -- all that happened, in order; never changed, only added to\n"
+"    seq        INTEGER PRIMARY KEY,  -- 1, 2, 3 ... over all sessions\n"
+"    session_id INTEGER NOT NULL,\n"
+"    time_ns    INTEGER NOT NULL,     -- of the turn\n"
+"    event      INTEGER NOT NULL,     -- number of the event that began the turn\n"
+"    kind       TEXT NOT NULL,        -- order, fill, blocked, trip, halt, journal, alert\n"
+"    order_id   INTEGER NOT NULL,     -- 0: none\n"
+"    body       TEXT NOT NULL,        -- JSON\n"
+"    prev_hash  TEXT NOT NULL,        -- hash of the row before; 64 zeros in the first\n"
+"    hash       TEXT NOT NULL         -- SHA-256 of prev_hash || seq|session_id|time_ns|event|kind|order_id|body\n"
+") STRICT",
+
+"CREATE TRIGGER trading_events_unchanged BEFORE UPDATE ON trading_events\n"
+"    BEGIN SELECT RAISE(ABORT, 'trading_events is never changed'); END",
+"CREATE TRIGGER trading_events_kept BEFORE DELETE ON trading_events\n"
+"    BEGIN SELECT RAISE(ABORT, 'trading_events is never shortened'); END",
+};
+
+#define ORDER_COLUMNS                                                                              \
+    "order_id, client_order_id, venue_order_id, instance_id, venue, symbol, side, type, tif, qty," \
+    " price, trigger_price, status, known_status, pending, doubt_since_ns, filled_qty, notional,"  \
+    " reduce_only, group_id, parent_order_id, reason, tag, created_ns, updated_ns, fees, role,"    \
+    " stop, take, stop_on, post_only, pending_qty, pending_price, expires_ns"
+
+/* Rows that CSV files are made of; the body of each begins {"time":"YYYY-MM-DDT... */
+#define EXPORTED "kind IN ('order', 'fill', 'blocked', 'trip')"
+#define BODY_DAY "substr(body, 10, 10)"
+
+const char *const statement_texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+
+    [INSERT_EVENT] =
+        "INSERT INTO trading_events(seq, session_id, time_ns, event, kind, order_id, body,"
+        " prev_hash, hash) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [UPSERT_ORDER] =
+        "INSERT INTO orders(" ORDER_COLUMNS ", current_client_order_id)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " ?, ?, ?, ?, ?, ?, ?, ?2)"
+        " ON CONFLICT(order_id) DO UPDATE SET venue_order_id = excluded.venue_order_id,"
+        " qty = excluded.qty, price = excluded.price, trigger_price = excluded.trigger_price,"
+        " status = excluded.status, known_status = excluded.known_status,"
+        " pending = excluded.pending, doubt_since_ns = excluded.doubt_since_ns,"
+        " filled_qty = excluded.filled_qty, notional = excluded.notional,"
+        " reason = excluded.reason, updated_ns = excluded.updated_ns, fees = excluded.fees,"
+        " stop = excluded.stop, take = excluded.take, group_id = excluded.group_id,"
+        " pending_qty = excluded.pending_qty, pending_price = excluded.pending_price",
+    [INSERT_FILL] =
+        "INSERT INTO fills(fill_id, venue, symbol, exec_id, order_id, side, qty, price, notional,"
+        " fee, fee_currency, liquidity, transact_ns, kind)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'trade')",
+    [UPSERT_POSITION] =
+        "INSERT INTO positions(instance_id, venue, symbol, qty, cost, realized_pnl, fees, funding)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(instance_id, venue, symbol) DO UPDATE SET"
+        " qty = excluded.qty, cost = excluded.cost, realized_pnl = excluded.realized_pnl,"
+        " fees = excluded.fees, funding = excluded.funding",
+    [UPSERT_STATE] =
+        "INSERT INTO strategy_state(instance_id, event, body) VALUES(?, ?, ?)"
+        " ON CONFLICT(instance_id) DO UPDATE SET event = excluded.event, body = excluded.body",
+    [INSERT_HALT] =
+        "INSERT INTO halts(halt_id, scope, code, reason, since_ns) VALUES(?, ?, ?, ?, ?)",
+    [LIFT_HALT] =
+        "UPDATE halts SET lifted_ns = ?, lifted_by = ? WHERE scope = ? AND lifted_ns IS NULL",
+    [INSERT_JOURNAL] =
+        "INSERT INTO journal(seq, session_id, event, kind, body) VALUES(?, ?, ?, ?, ?)",
+    [KNOWS_FILL] =
+        "SELECT 1 FROM fills WHERE venue = ? AND symbol = ? AND exec_id = ? AND fill_id < ?",
+    [STATUS_OF_ORDER] = "SELECT status FROM orders WHERE order_id = ?",
+
+    [INSERT_LEDGER_ID] = "INSERT INTO meta(key, value) VALUES('ledger_id', ?)",
+    [SELECT_LEDGER_ID] = "SELECT value FROM meta WHERE key = 'ledger_id'",
+    [LAST_EVENT] = "SELECT seq, hash FROM trading_events ORDER BY seq DESC LIMIT 1",
+    [LAST_ORDER_ID] = "SELECT coalesce(max(order_id), 0) FROM orders",
+    [LAST_ORDER_ID_BETWEEN] =
+        "SELECT coalesce(max(order_id), 0) FROM trading_events WHERE seq > ? AND seq < ?",
+    [LAST_EPOCH] = "SELECT coalesce(max(epoch), 0) FROM sessions",
+    [LAST_SESSION] =
+        "SELECT session_id FROM sessions WHERE mode = ? AND source = ?"
+        " ORDER BY session_id DESC LIMIT 1",
+    [LAST_EVENT_OF_SESSION] =
+        "SELECT time_ns, event FROM trading_events WHERE session_id = ? AND seq >= ?"
+        " ORDER BY seq DESC LIMIT 1",
+    [INSERT_SESSION] =
+        "INSERT INTO sessions(epoch, mode, source, started_ns, market_ns, events, first_seq,"
+        " first_order_id, config, build) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SELECT_SESSION] =
+        "SELECT epoch, mode, source, started_ns, market_ns, ended_ns, events, first_seq,"
+        " first_order_id, config, build FROM sessions WHERE session_id = ?",
+    [RESUME_SESSION] =
+        "UPDATE sessions SET epoch = ?, config = ?, build = ?, ended_ns = NULL"
+        " WHERE session_id = ?",
+    [REOPEN_SESSION] = "UPDATE sessions SET ended_ns = NULL WHERE session_id = ?",
+    [END_SESSION] =
+        "UPDATE sessions SET ended_ns = ?1, market_ns = max(market_ns, ?1) WHERE session_id = ?2",
+    [PROGRESS_SESSION] =
+        "UPDATE sessions SET market_ns = max(market_ns, ?), events = max(events, ?)"
+        " WHERE session_id = ?",
+    [EVENTS_OF_SESSION] =
+        "SELECT seq, time_ns, event, kind, order_id, body FROM trading_events"
+        " WHERE session_id = ? AND seq >= ? ORDER BY seq",
+
+    [SELECT_INSTANCE] =
+        "SELECT instance_id FROM instances WHERE scope = ? AND strategy = ? AND symbol = ?",
+    [INSERT_INSTANCE] =
+        "INSERT INTO instances(scope, strategy, symbol, version, file, hash, capital)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [UPDATE_INSTANCE] =
+        "UPDATE instances SET version = ?, file = ?, hash = ?, capital = ? WHERE instance_id = ?",
+    [STRATEGY_OF_INSTANCE] = "SELECT strategy FROM instances WHERE instance_id = ?",
+    [INSERT_SOURCE] = "INSERT OR IGNORE INTO sources(hash, body) VALUES(?, ?)",
+    [SELECT_SOURCE] = "SELECT body FROM sources WHERE hash = ?",
+    [SELECT_JOURNAL] = "SELECT event, kind, body FROM journal WHERE session_id = ? ORDER BY seq",
+
+    [OPEN_ORDERS] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE instance_id = ?"
+        " AND known_status IN ('pending_new', 'new', 'partially_filled') ORDER BY order_id",
+    [POSITIONS] =
+        "SELECT venue, symbol, qty, cost, realized_pnl, fees, funding FROM positions"
+        " WHERE instance_id = ? ORDER BY venue, symbol",
+    [SELECT_STATE] = "SELECT body FROM strategy_state WHERE instance_id = ?",
+    [RESULT_ROWS] =
+        "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"
+        " AND kind IN ('order', 'fill') ORDER BY seq",
+    [EXPORT_DAYS] =
+        "SELECT DISTINCT " BODY_DAY " FROM trading_events WHERE session_id = ? AND seq >= ?"
+        " AND " EXPORTED " ORDER BY 1",
+    [EXPORT_ROWS] =
+        "SELECT kind, order_id, body, " BODY_DAY " FROM trading_events WHERE seq > ? AND seq <= ?"
+        " AND " EXPORTED " ORDER BY seq",
+};
+/* clang-format on */
+
+/* The first column of the first row, as an integer. */
+static int read_int(sqlite3 *db, const char *sql, int64_t *value)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+            *value = column_int(statement, 0);
+    }
+    int closed = sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? SQLITE_OK : closed;
+}
+
+static int create(sqlite3 *db)
+{
+    char *pragmas = sqlite3_mprintf("PRAGMA application_id = %d; PRAGMA user_version = %d",
+                                    LEDGER_APPLICATION_ID, LEDGER_SCHEMA_VERSION);
+    ASSERT(pragmas);
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(schema) && code == SQLITE_OK; i++)
+        code = sqlite3_exec(db, schema[i], NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
+    sqlite3_free(pragmas);
+    return code;
+}
+
+/* Inside a transaction, so that two starts at once make one ledger, and a crash makes none. */
+static int create_or_check(sqlite3 *db, const char *path, struct error *err)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    if (read_int(db, "PRAGMA application_id", &application) != SQLITE_OK ||
+        read_int(db, "PRAGMA user_version", &version) != SQLITE_OK ||
+        read_int(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK)
+        return ledger_failed(db, path, ERROR_UNAVAILABLE, err, "read it");
+
+    if (application == 0 && version == 0 && tables == 0)
+        return create(db) == SQLITE_OK
+                   ? 0
+                   : ledger_failed(db, path, ERROR_UNAVAILABLE, err, "create its tables");
+    if (application != LEDGER_APPLICATION_ID)
+        return error_set(err, ERROR_DATA,
+                         "%s is a database of another program, not a ledger: move it away or give "
+                         "another directory with --state",
+                         path);
+    if (version != LEDGER_SCHEMA_VERSION)
+        return error_set(err, ERROR_DATA,
+                         "%s has schema version %" PRId64 "; this program reads version %d: use "
+                         "the program that wrote it, or another directory with --state",
+                         path, version, LEDGER_SCHEMA_VERSION);
+    return 0;
+}
+
+int schema_prepare(sqlite3 *db, const char *path, struct error *err)
+{
+    if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return ledger_failed(db, path, ERROR_UNAVAILABLE, err, "open it");
+    int code = create_or_check(db, path, err);
+    const char *end = code < 0 ? "ROLLBACK" : "COMMIT";
+    if (sqlite3_exec(db, end, NULL, NULL, NULL) != SQLITE_OK && code == 0)
+        code = ledger_failed(db, path, ERROR_UNAVAILABLE, err, "create its tables");
+    return code;
+}
