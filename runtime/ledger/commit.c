@@ -54,6 +54,22 @@ void commit_set_status(struct ledger *ledger, const struct order *order)
     ledger->last_status[at] = (unsigned char)(order_status(order) + 1);
 }
 
+bool commit_is_open(const struct ledger *ledger, uint64_t order_id)
+{
+    size_t at = status_at(ledger, order_id);
+    if (at >= ledger->last_status_capacity || ledger->last_status[at] == 0)
+        return false;
+    switch ((enum order_status)(ledger->last_status[at] - 1)) {
+    case ORDER_FILLED:
+    case ORDER_CANCELED:
+    case ORDER_REJECTED:
+    case ORDER_EXPIRED:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static void undo_statuses(struct ledger *ledger)
 {
     while (ledger->undo_count > 0) {

@@ -61,6 +61,8 @@ enum statement {
     SELECT_SOURCE,
     SELECT_JOURNAL,
     OPEN_ORDERS,
+    OPEN_BEFORE,
+    ORDER_FOR_CHECKPOINT,
     POSITIONS,
     SELECT_STATE,
     RESULT_ROWS,
@@ -97,6 +99,7 @@ struct ledger {
     int64_t session_id; /* 0: none begun */
     int64_t epoch;
     int64_t first_seq; /* the session's rows have this seq or a later one */
+    char source[VENUE_MAX];
     char scope[SCOPE_MAX];
     uint64_t next_order_id;
     struct replay replay;
@@ -187,6 +190,7 @@ bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id);
 /* The public status the order had in its record before, or -1 for its first. */
 int commit_status_before(struct ledger *ledger, uint64_t order_id);
 void commit_set_status(struct ledger *ledger, const struct order *order);
+bool commit_is_open(const struct ledger *ledger, uint64_t order_id); /* from base_order_id on */
 
 /* ---- sessions.c ---- */
 

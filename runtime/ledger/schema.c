@@ -161,6 +161,8 @@ static const char *const schema[] = {
     " reduce_only, group_id, parent_order_id, reason, tag, created_ns, updated_ns, fees, role,"    \
     " stop, take, stop_on, post_only, pending_qty, pending_price, expires_ns"
 
+#define IS_OPEN "known_status IN ('pending_new', 'new', 'partially_filled')"
+
 /* Rows that CSV files are made of; the body of each begins {"time":"YYYY-MM-DDT... */
 #define EXPORTED "kind IN ('order', 'fill', 'blocked', 'trip')"
 #define BODY_DAY "substr(body, 10, 10)"
@@ -253,7 +255,13 @@ const char *const statement_texts[STATEMENTS] = {
 
     [OPEN_ORDERS] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE instance_id = ?"
-        " AND known_status IN ('pending_new', 'new', 'partially_filled') ORDER BY order_id",
+        " AND " IS_OPEN " ORDER BY order_id",
+    [OPEN_BEFORE] =
+        "SELECT order_id FROM orders WHERE order_id < ? AND " IS_OPEN " ORDER BY order_id",
+    [ORDER_FOR_CHECKPOINT] =
+        "SELECT instance_id, order_id, client_order_id, venue_order_id, venue, symbol, side, type,"
+        " tif, qty, price, trigger_price, filled_qty, status, tag FROM orders WHERE order_id = ?"
+        " AND " IS_OPEN,
     [POSITIONS] =
         "SELECT venue, symbol, qty, cost, realized_pnl, fees, funding FROM positions"
         " WHERE instance_id = ? ORDER BY venue, symbol",

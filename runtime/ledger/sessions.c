@@ -181,6 +181,7 @@ static int read_firsts(struct ledger *ledger, int64_t session_id, int64_t *first
 /* Sessions that are run again from their start share nothing with one another. */
 static void set_scope(struct ledger *ledger, const struct session_record *record)
 {
+    text_copy(ledger->source, sizeof(ledger->source), record->source);
     bool alone = strcmp(record->source, "feed") == 0 || strcmp(record->mode, "backtest") == 0;
     if (alone)
         snprintf(ledger->scope, sizeof(ledger->scope), "%s#%" PRId64, record->source,
