@@ -2,8 +2,8 @@
  *
  * A bar closes when the clock reaches its end, before any event at or after it; no trades, no bar
  * (unless flat gaps are asked for). Bars of one timeframe build from trades, or from smaller bars
- * where bars are what the data has. Series are shared: the same (bars, kind, params) asked for twice
- * is one series with two references. Nothing here allocates per event.
+ * where bars are what the data has. Series are shared: the same (bars, kind, params) asked for
+ * twice is one series with two references. Nothing here allocates per event.
  *
  * Closed values are kept for SERIES_KEPT steps. */
 #ifndef RUNTIME_MARKET_MARKET_H
@@ -16,8 +16,8 @@
 #include "runtime/market/indicator.h"
 
 #define SERIES_KEPT 1024
-#define MARKET_BARS_MAX 1024   /* (instrument, timeframe, gaps) triples in one session */
-#define BARS_SERIES_MAX 256    /* series on one of them */
+#define MARKET_BARS_MAX 1024 /* (instrument, timeframe, gaps) triples in one session */
+#define BARS_SERIES_MAX 256  /* series on one of them */
 
 /* One line of values, newest first by series_at(s, 1). */
 struct series {
@@ -34,10 +34,11 @@ static inline double series_at(const struct series *series, uint64_t back)
 }
 void series_push(struct series *series, double value);
 
-/* Lines crossing at the newest value: x was at or below y, and is above it now (the mirror below). */
+/* Lines crossing at the newest value: x was at or below y, and is above it now; or the mirror. */
 bool series_crossed_above(const struct series *x, const struct series *y);
 bool series_crossed_below(const struct series *x, const struct series *y);
-double series_highest(const struct series *series, uint64_t n); /* of the newest n; NaN when fewer */
+/* Of the newest n; NaN when there are fewer. */
+double series_highest(const struct series *series, uint64_t n);
 double series_lowest(const struct series *series, uint64_t n);
 double series_change(const struct series *series, uint64_t n); /* x[1] - x[1 + n] */
 double series_zscore(const struct series *series, uint64_t n); /* population deviation; NaN if 0 */
@@ -63,7 +64,11 @@ void market_close(struct market *market);
 void market_trade(struct market *market, const struct event *event);
 void market_quote(struct market *market, const struct event *event);
 /* A supplied bar: feeds the bars of its timeframe (event time - open_ns) and the larger ones built
- * from it. History bars (is_history) only fill; they must come in order and before live ones. */
+ * from it. The last part of a larger bar is told at that bar's end, so the clock closes such bars
+ * one nanosecond after their end, and market_bar itself when the last part comes. History bars
+ * (is_history) only fill the bars of their own timeframe; they must be finished, come in order and
+ * before live ones: one that is not newer than the newest kept bar, or that reaches into the open
+ * one, is ignored. */
 void market_bar(struct market *market, const struct event *event);
 
 int64_t market_due_ns(const struct market *market); /* next bar end, TIME_NEVER without */
@@ -82,8 +87,9 @@ struct market_last {
     int side;
 };
 const struct market_last *market_last(const struct market *market, uint32_t instrument);
-const struct quote_event *market_quote_now(const struct market *market, uint32_t instrument); /* NULL before the first */
-int64_t market_quote_ns(const struct market *market, uint32_t instrument);
+/* NULL before the first. */
+const struct quote_event *market_quote_now(const struct market *market, uint32_t instrument);
+int64_t market_quote_ns(const struct market *market, uint32_t instrument); /* 0 before the first */
 /* Mid of the last quote, else the last trade or close, as an exact decimal; DECIMAL_NONE before. */
 decimal market_mark(const struct market *market, uint32_t instrument);
 double market_mark_double(const struct market *market, uint32_t instrument); /* NaN before */
@@ -91,10 +97,13 @@ double market_mark_double(const struct market *market, uint32_t instrument); /* 
 /* ---- bars and studies ---- */
 /* The bars of (instrument, timeframe); made on first use, then referenced. ERROR_REFUSED when the
  * timeframe is not a known one or there are too many. */
-MUST_CHECK int market_bars(struct market *market, uint32_t instrument, int64_t tf_ns, bool flat_gaps,
-                           struct bars **out, struct error *err);
-struct bars *market_find_bars(struct market *market, uint32_t instrument, int64_t tf_ns); /* of either gaps, or NULL */
-void bars_release(struct bars *bars); /* the last release forgets its studies, not its values */
+MUST_CHECK int market_bars(struct market *market, uint32_t instrument, int64_t tf_ns,
+                           bool flat_gaps, struct bars **out, struct error *err);
+/* Of either gaps, or NULL. */
+struct bars *market_find_bars(struct market *market, uint32_t instrument, int64_t tf_ns);
+/* Values stay until the market closes. Studies have references of their own: release each, before
+ * or after the bars. */
+void bars_release(struct bars *bars);
 
 const struct bar *bars_newest(const struct bars *bars); /* NULL before the first */
 const struct series *bars_line(const struct bars *bars, enum bar_line line);
