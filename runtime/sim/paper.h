@@ -4,6 +4,13 @@
  * `latency` to arrive; a fill never uses a price from before that arrival unless it still stands
  * (a quote), and never one that the market did not offer; slippage comes on top.
  *
+ * The driver's part: for each market event call `market`, then, while the sink holds reports or
+ * due_ns() is not after the event, step the engine with the reports and call `advance`; only then
+ * step the engine with the event itself. A bar is told at its end but fills inside its span: reports
+ * about it carry that instant as transact_ns, and exits that the engine asks for while it hears of an
+ * entry still meet the rest of the same bar. Event times never go back among the venue's own events,
+ * but may lie before a timer the engine has had since: the engine's clock is the later of the two.
+ *
  * Each instance has its own sub-account here, so reduce-only is judged per instance. */
 #ifndef RUNTIME_SIM_PAPER_H
 #define RUNTIME_SIM_PAPER_H
@@ -32,5 +39,10 @@ struct paper; /* opaque */
 MUST_CHECK int paper_open(const struct paper_options *options, struct paper **out,
                           struct error *err);
 struct venue_port paper_port(struct paper *paper); /* its close closes the paper venue */
+
+/* After a restart: what an instance held, so that reduce-only can be judged. Orders come back through
+ * the port's restore. */
+void paper_restore_position(struct paper *paper, uint32_t instance_id, uint32_t instrument,
+                            decimal qty);
 
 #endif
