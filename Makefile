@@ -45,37 +45,50 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*_bench.c))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 
+# make V=1 shows the commands.
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+endif
+
 .PHONY: all run test smoke bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
 $(B)/runtime: $(B)/obj/runtime/main.o $(B)/libruntime.a
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
 $(B)/libruntime.a: $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $(OBJECTS)
+	$(Q)ar rcs $@ $(OBJECTS)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC   $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libruntime.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS) -lcmocka
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS) -lcmocka
 
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libruntime.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
 $(B)/tools/%: $(B)/obj/tests/tools/%.o $(B)/libruntime.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
 # The bindings as a Lua module, for the busted specs: the same code, position independent.
 $(B)/runtime_testing.so: tests/testing/runtime_testing.c $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $< $(OBJECTS) $(PKG_LIBS) -lm -pthread
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $< $(OBJECTS) $(PKG_LIBS) -lm -pthread
 
 -include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d
 -include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c))

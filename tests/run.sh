@@ -1,0 +1,79 @@
+#!/bin/sh
+# Runs the tests and adds them up: tests/run.sh all | smoke | unit | strategies | e2e | tidy
+# The last line is "N passed, N failed". Output of a suite is shown when something in it failed.
+set -u
+what=${1:-all}
+logs=build/test-logs
+mkdir -p "$logs"
+passed=0
+failed=0
+
+# suite NAME LOG: counts TAP lines of a log.
+count() {
+  ok=$(grep -c '^ok ' "$2")
+  bad=$(grep -c '^not ok ' "$2")
+  # A runner that died before it said anything is a failure too.
+  if [ "$3" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+  skipped=$(grep -c '# SKIP' "$2")
+  note=""
+  [ "$skipped" -gt 0 ] && note=" ($skipped skipped)"
+  if [ "$bad" -eq 0 ]; then
+    printf '  %-28s %4d ok%s\n' "$1" "$ok" "$note"
+    return
+  fi
+  printf '  %-28s %4d ok, %d FAILED\n' "$1" "$ok" "$bad"
+  cat "$2"
+}
+
+run_unit() {
+  for test in ${1:-build/asan/unit/*_test}; do
+    [ -x "$test" ] || continue
+    name=$(basename "$test")
+    CMOCKA_MESSAGE_OUTPUT=TAP "$test" >"$logs/$name.log" 2>&1
+    count "$name" "$logs/$name.log" $?
+  done
+}
+
+# run_busted NAME PATH...
+run_busted() {
+  name=$1
+  shift
+  LC_ALL=C busted -o TAP "$@" >"$logs/$name.log" 2>&1
+  count "$name" "$logs/$name.log" $?
+}
+
+run_strategies() {
+  for spec in tests/strategies/*_spec.lua; do
+    [ -e "$spec" ] && run_busted "$(basename "$spec" .lua)" "$spec"
+  done
+}
+
+run_e2e() {
+  for spec in tests/e2e/*_spec.lua; do
+    [ -e "$spec" ] && RUNTIME_BIN=${RUNTIME_BIN:-build/asan/runtime} run_busted "$(basename "$spec" .lua)" "$spec"
+  done
+}
+
+case $what in
+smoke)
+  RUNTIME_BIN=build/runtime run_busted smoke_spec tests/e2e/smoke_spec.lua
+  ;;
+unit) run_unit ;;
+strategies) run_strategies ;;
+e2e) run_e2e ;;
+tidy) run_busted tidy_spec tests/tidy_spec.lua ;;
+all)
+  run_unit
+  run_busted tidy_spec tests/tidy_spec.lua
+  run_strategies
+  run_e2e
+  ;;
+*)
+  echo "tests/run.sh: '$what' is not a suite; allowed are all, smoke, unit, strategies, e2e, tidy" >&2
+  exit 64
+  ;;
+esac
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
