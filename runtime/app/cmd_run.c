@@ -1,0 +1,168 @@
+/* cmd_run.c - runtime STRATEGY.lua [...]: a session from open to summary. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/app/app.h"
+#include "runtime/app/loop.h"
+#include "runtime/app/summary.h"
+
+static bool use_colour(int fd)
+{
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fd) && !(no_colour && no_colour[0]) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static struct log *open_log(const struct options *options)
+{
+    struct log_options log = { .level = LOG_INFO,
+                               .quiet = options->quiet,
+                               .terminal = isatty(STDERR_FILENO),
+                               .colour = use_colour(STDERR_FILENO),
+                               .clock = clock_wall() };
+    const char *level = options->log_level ? options->log_level : getenv("LOG_LEVEL");
+    if (level)
+        log_level_parse(level, &log.level);
+    return log_open(&log);
+}
+
+static size_t describe_strategies(const struct session *session, struct summary_strategy *list)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        const struct session_instance *instance = &session->instances[i];
+        const struct strategy *strategy = &session->strategies[instance->strategy];
+        list[i] = (struct summary_strategy){
+            .file = strategy->path,
+            .info = &strategy->code->info,
+            .symbol = instance->record.symbol,
+            .params = &strategy->code->params[i - strategy->first_instance],
+        };
+        list[i].alive = engine_instance_alive(session->engine, i, NULL, &list[i].why_not);
+    }
+    return (size_t)session->instance_count;
+}
+
+static void describe_data(const struct session *session, struct summary *summary)
+{
+    summary->data.files = session->feed_count;
+    summary->data.first_ns = summary->data.last_ns = TIME_NEVER;
+    for (size_t i = 0; i < session->feed_count; i++) {
+        const struct data_info *info = &session->feeds[i].info;
+        summary->data.rows += info->rows;
+        summary->data.skipped += info->skipped;
+        summary->data.sorted += info->sorted;
+        if (i == 0 || info->first_ns < summary->data.first_ns)
+            summary->data.first_ns = info->first_ns;
+        if (i == 0 || info->last_ns > summary->data.last_ns)
+            summary->data.last_ns = info->last_ns;
+    }
+    summary->data.instruments_from = session->instruments.list[0].origin;
+}
+
+static void print_summary(const struct session *session, const char *stopped_by,
+                          const char *result_hash, int64_t began_mono_ns)
+{
+    struct summary_strategy *strategies =
+        memory_new(((size_t)session->instance_count + 1) * sizeof(*strategies));
+    char maker[DECIMAL_TEXT_MAX], taker[DECIMAL_TEXT_MAX], bps[DECIMAL_TEXT_MAX];
+    char fees[160], slippage[160], latency[TIME_TEXT_MAX];
+    snprintf(fees, sizeof(fees), "maker %s, taker %s",
+             decimal_format(session->costs.maker_fee, maker),
+             decimal_format(session->costs.taker_fee, taker));
+    snprintf(slippage, sizeof(slippage), "%s%s%s", slippage_name(session->costs.slippage),
+             session->costs.slippage == SLIPPAGE_FIXED ? " bps " : "",
+             session->costs.slippage == SLIPPAGE_FIXED
+                 ? decimal_format(session->costs.slippage_bps, bps)
+                 : "");
+    struct summary summary = {
+        .mode = "paper",
+        .broker = "sim",
+        .strategies = strategies,
+        .strategy_count = describe_strategies(session, strategies),
+        .engine = session->engine,
+        .instance_count = session->instance_count,
+        .started_ns = session->started_ns,
+        .ended_ns = session->now_ns,
+        .equity_start = session->equity_start,
+        .fees = fees,
+        .slippage = session->fill_on == FILL_ON_INSTANT ? "none (instant)" : slippage,
+        .latency = duration_format(session->latency_ns, latency),
+        .fill = session->fill_on == FILL_ON_INSTANT ? "instant"
+                : session->fill_on == FILL_ON_CLOSE ? "close"
+                                                    : "next",
+        .result_hash = result_hash,
+        .stopped_by = stopped_by,
+        .wall_seconds = (double)(clock_now(clock_monotonic()) - began_mono_ns) / 1e9,
+    };
+    describe_data(session, &summary);
+    struct text out;
+    text_init(&out, 16u << 20);
+    if (session->options->json)
+        summary_json(&summary, &out);
+    else
+        summary_table(&summary, &out, use_colour(STDOUT_FILENO));
+    fwrite(out.data, 1, out.length, stdout);
+    text_release(&out);
+    free(strategies);
+}
+
+/* From the first event to the ledger's last word. Returns the exit code, or negative. */
+static int drive(struct session *session, struct status *status, struct log *log,
+                 int64_t began_mono_ns, struct error *err)
+{
+    struct loop_options options = { .session = session,
+                                    .status = status,
+                                    .log = log,
+                                    .speed = session->options->speed };
+    const char *stopped_by = "";
+    int end = loop_run(&options, &stopped_by, err);
+    if (end < 0)
+        return end;
+    enum stop_policy policy = end == LOOP_EMERGENCY    ? POLICY_CANCEL
+                              : end == LOOP_DATA_ENDED ? POLICY_LEAVE
+                                                       : session_stop_policy(session);
+    char hash[SHA256_TEXT_MAX];
+    int code = session_stop(session, policy, stopped_by, err);
+    if (code < 0 || (code = session_end(session, hash, err)) < 0)
+        return code;
+    loop_draw(&options);
+    status_close(status);
+    print_summary(session, stopped_by, hash, began_mono_ns);
+    if (end == LOOP_EMERGENCY)
+        return -ERROR_HALTED;
+    return 0;
+}
+
+static int run(const struct options *options)
+{
+    int64_t began = clock_now(clock_monotonic());
+    struct error err = { 0 };
+    struct log *log = open_log(options);
+    struct session *session = NULL;
+    struct status *status = NULL;
+    int code = session_open(options, log, &session, &err);
+    if (code == 0) {
+        if (!options->quiet && !options->json)
+            status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);
+        code = drive(session, status, log, began, &err);
+    }
+    if (code < 0)
+        code = app_fail(options, &err);
+    session_close(session);
+    log_close(log);
+    return code;
+}
+
+const struct command_entry command_run = {
+    .name = "run",
+    .summary = "trade strategy files on paper (the word may be left out)",
+    .usage = "runtime STRATEGY.lua [STRATEGY.lua ...] [--paper] [options]\n"
+             "\n"
+             "Trades on the embedded sim market, or on recorded data with --feed FILE.\n"
+             "\n"
+             "  runtime strategies/momentum.lua --speed 60\n"
+             "  runtime strategies/momentum.lua --feed trades.csv.gz --symbols BTC/USDT:USDT "
+             "--speed max\n",
+    .run = run,
+};

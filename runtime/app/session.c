@@ -1,0 +1,230 @@
+/* session.c - the driver: one market event at a time, in one order.
+ *
+ * At one instant: the engine's clock first (bars close, timers fire), then what arrives at the venue
+ * (orders, cancels), then market events. A market event reaches the simulated venue before the
+ * engine; what the venue says is stepped before the event itself, so a strategy never sees a trade
+ * while believing that an order which it filled still rests. */
+#include "runtime/app/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t session_due_ns(const struct session *session)
+{
+    int64_t feed = session->feed.next_ns(session->feed.self);
+    if (feed == TIME_NEVER) /* timers and latency alone do not keep a session alive */
+        return TIME_NEVER;
+    int64_t venue = session->venue.due_ns(session->venue.self);
+    return least(feed, least(venue, engine_due_ns(session->engine)));
+}
+
+/* The number of the event that runs, for the watchdog's record. */
+static void announce(struct session *session)
+{
+    if (session->watchdog)
+        watchdog_set_event(session->watchdog, engine_counts(session->engine)->events);
+}
+
+static int step(struct session *session, const struct event *event, struct error *err)
+{
+    announce(session);
+    return engine_step(session->engine, event, err);
+}
+
+int session_drain(struct session *session, struct error *err)
+{
+    struct event_queue *queue = &session->queue;
+    while (queue->count > 0) {
+        struct queued_event item = queue->items[queue->first];
+        queue->first = (queue->first + 1) % queue->capacity;
+        queue->count--;
+        if (item.event.kind == EVENT_REPORT)
+            item.event.report = &item.report;
+        int code = step(session, &item.event, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int step_market(struct session *session, struct error *err)
+{
+    struct event event;
+    int code = session->feed.next(session->feed.self, &event, err);
+    if (code <= 0)
+        return code;
+    session->now_ns = event.time_ns;
+    if (session->recorder && (code = recorder_put(session->recorder, &event, err)) < 0)
+        return code;
+    session->venue.market(session->venue.self, &event);
+    if (session->queue.count > 0 && (code = session_drain(session, err)) < 0)
+        return code;
+    if ((code = step(session, &event, err)) < 0)
+        return code;
+    return session->queue.count > 0 ? session_drain(session, err) : 0;
+}
+
+/* Steps what is due at one instant: one due source at a time. */
+static int step_due(struct session *session, int64_t due_ns, struct error *err)
+{
+    int code;
+    if (engine_due_ns(session->engine) == due_ns) {
+        session->now_ns = due_ns;
+        announce(session);
+        code = engine_advance(session->engine, due_ns, err);
+        return code < 0 ? code : session_drain(session, err);
+    }
+    if (session->venue.due_ns(session->venue.self) == due_ns) {
+        session->now_ns = due_ns;
+        session->venue.advance(session->venue.self, due_ns);
+        return session_drain(session, err);
+    }
+    return step_market(session, err);
+}
+
+/* A time budget only guards on a feed: a run that it ended has no result (the machine decided). */
+static int check_failures(struct session *session, struct error *err)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        int failure;
+        const char *why;
+        if (engine_instance_alive(session->engine, i, &failure, &why) || failure == 0)
+            continue;
+        if (failure == ERROR_RANGE && session->source == SOURCE_FEED &&
+            !session->limits.exact_budget && strstr(why, "time"))
+            return error_set(err, ERROR_DATA, "the run has no result: %s", why);
+        if (engine_instances_alive(session->engine) == 0)
+            return error_set(err, ERROR_DATA, "the last strategy failed: %s", why);
+    }
+    return 0;
+}
+
+static int stop_quarantined(struct session *session, struct error *err)
+{
+    struct quarantine *quarantine = &session->quarantine;
+    if (engine_counts(session->engine)->events < quarantine->event)
+        return 0;
+    quarantine->set = false;
+    for (int i = 0; i < session->instance_count; i++) {
+        const struct session_instance *instance = &session->instances[i];
+        const struct strategy *strategy = &session->strategies[instance->strategy];
+        if (instance->record.instance_id != quarantine->instance_id ||
+            strcmp(strategy->code->source.hash, quarantine->hash) != 0)
+            continue;
+        return engine_stop_instance(session->engine, i, session->now_ns,
+                                    "quarantined: the watchdog ended the process in this code; "
+                                    "change the file, or start with --fresh",
+                                    err);
+    }
+    return 0;
+}
+
+/* Between two events: what a replay has to repeat, reloads that are warm, a quarantine that is due. */
+static int between_events(struct session *session, struct error *err)
+{
+    int code = 0;
+    if (session->quarantine.set && (code = stop_quarantined(session, err)) < 0)
+        return code;
+    if (session->journal_next < session->journal_count &&
+        (code = reload_replay(session, err)) < 0)
+        return code;
+    if (session->any_reloading && (code = reload_swap_ready(session, err)) < 0)
+        return code;
+    return code;
+}
+
+int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, struct error *err)
+{
+    for (uint64_t i = 0; i < steps; i++) {
+        int code = between_events(session, err);
+        if (code < 0)
+            return code;
+        if (engine_counts(session->engine)->failed_instances > 0 &&
+            (code = check_failures(session, err)) < 0)
+            return code;
+        if (engine_instances_alive(session->engine) == 0)
+            return SESSION_ENDED;
+        int64_t due_ns = session_due_ns(session);
+        if (due_ns == TIME_NEVER || due_ns >= session->end_ns)
+            return SESSION_ENDED;
+        if (due_ns > horizon_ns)
+            return SESSION_RUNNING;
+        if ((code = step_due(session, due_ns, err)) < 0)
+            return code;
+    }
+    return SESSION_RUNNING;
+}
+
+int session_flush(struct session *session, bool checkpoint, struct error *err)
+{
+    int code = engine_flush(session->engine, session->now_ns, err);
+    if (code < 0)
+        return code;
+    if (ledger_replaying(session->ledger))
+        return 0;
+    uint64_t events = engine_counts(session->engine)->events;
+    if ((code = ledger_progress(session->ledger, session->now_ns, events, err)) < 0 ||
+        (code = export_update(session->export, err)) < 0 || !checkpoint)
+        return code;
+    struct engine_totals totals;
+    engine_totals(session->engine, &totals);
+    char extra[64];
+    snprintf(extra, sizeof(extra), "\"feed_position\":%" PRIu64, events);
+    return export_checkpoint(session->export, session->now_ns, totals.cash, totals.equity, extra,
+                             err);
+}
+
+enum stop_policy session_stop_policy(const struct session *session)
+{
+    const char *name = config_string(session->config, "trading.stop_policy");
+    if (name && strcmp(name, "cancel") == 0)
+        return POLICY_CANCEL;
+    return name && strcmp(name, "flatten") == 0 ? POLICY_FLATTEN : POLICY_LEAVE;
+}
+
+#define STOP_LIMIT_NS (60 * NS_PER_SECOND) /* market time that a stop may take to settle */
+
+static bool anything_under_way(const struct session *session, enum stop_policy policy)
+{
+    if (policy == POLICY_LEAVE)
+        return false;
+    return policy == POLICY_FLATTEN ? engine_open_orders(session->engine) > 0
+                                    : session->venue.due_ns(session->venue.self) != TIME_NEVER;
+}
+
+int session_stop(struct session *session, enum stop_policy policy, const char *why,
+                 struct error *err)
+{
+    int code = engine_stop(session->engine, session->now_ns, policy, why, err);
+    if (code < 0 || (code = session_drain(session, err)) < 0)
+        return code;
+    int64_t limit_ns = session->now_ns + STOP_LIMIT_NS;
+    while (anything_under_way(session, policy)) {
+        int64_t due_ns = session_due_ns(session);
+        if (due_ns > limit_ns || due_ns == TIME_NEVER)
+            break;
+        if ((code = step_due(session, due_ns, err)) < 0)
+            return code;
+    }
+    return 0;
+}
+
+int session_end(struct session *session, char result_hash[SHA256_TEXT_MAX], struct error *err)
+{
+    int code = session_flush(session, true, err);
+    if (code < 0 || (code = ledger_session_end(session->ledger, session->now_ns, err)) < 0)
+        return code;
+    if (session->recorder) {
+        struct recorder *recorder = session->recorder;
+        session->recorder = NULL;
+        if ((code = recorder_close(recorder, err)) < 0)
+            return code;
+    }
+    return ledger_result_hash(session->ledger, result_hash, err);
+}

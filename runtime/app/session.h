@@ -1,0 +1,181 @@
+/* session.h - one run of strategies on a market: what it is made of, and the driver that steps it.
+ *
+ *   setup.c    from options and configuration to an open session, fresh or resumed
+ *   session.c  the driver: the order of events, the drain of the venue's answers, the end
+ *   reload.c   a changed strategy file: rehearsed, warmed, swapped in between two events
+ *   loop.c     wall time, signals, the terminal: calls the driver
+ *
+ * The driver owns no clock: session_run gets a horizon in market time. */
+#ifndef RUNTIME_APP_SESSION_H
+#define RUNTIME_APP_SESSION_H
+
+#include "bindings/strategy.h"
+#include "runtime/app/options.h"
+#include "runtime/base/text.h"
+#include "runtime/config/config.h"
+#include "runtime/engine/engine.h"
+#include "runtime/ledger/export.h"
+#include "runtime/ledger/ledger.h"
+#include "runtime/research/reader.h"
+#include "runtime/research/recorder.h"
+#include "runtime/sim/paper.h"
+#include "runtime/sim/synthetic.h"
+
+#define STRATEGIES_MAX 32
+#define FEEDS_MAX 64
+#define SESSION_CONFIG_MAX (1u << 20)
+#define HISTORY_MARGIN 64 /* bars asked for beyond what series need, for x:highest(n) and friends */
+
+/* A venue's events wait here between two engine steps: a ring that grows. */
+struct queued_event {
+    struct event event;
+    struct report report;
+};
+struct event_queue {
+    struct queued_event *items;
+    size_t first, count, capacity;
+};
+
+/* When a file was last seen to change; a content is taken when it has rested. */
+struct watched_file {
+    int64_t changed_ns; /* wall; 0: at rest */
+    int64_t stamp[3];   /* mtime, size, inode */
+};
+
+/* One content of a strategy file, and what it was given to run with. Guests keep pointers into it. */
+struct strategy_code {
+    struct source source;
+    struct strategy_info info;
+    struct params *params; /* per instance of the strategy */
+};
+void strategy_code_release(struct strategy_code *code); /* NULL is fine */
+
+struct strategy {
+    struct strategy_code *code; /* what runs now */
+    char path[512];
+    decimal capital;
+    enum stop_policy on_error;
+    struct risk_limits limits;
+    uint32_t instruments[STRATEGY_SYMBOLS_MAX];
+    size_t instrument_count;
+    int first_instance, instance_count; /* engine's indices are consecutive */
+    size_t config_index;                /* strategies[] entry, SIZE_MAX for an operand */
+    struct watched_file watched;
+
+    /* a reload under way */
+    struct strategy_code *next; /* NULL: none */
+    struct guest *rehearsal;    /* per instance */
+};
+
+struct session_instance {
+    size_t strategy;
+    struct instance_record record;
+};
+
+struct session_feed {
+    struct data_options options;
+    struct data_info info;
+    char symbol[SYMBOL_MAX];
+    uint32_t instrument;
+};
+
+enum session_source { SOURCE_SIM, SOURCE_FEED };
+
+struct session {
+    const struct options *options;
+    struct config *config;
+    struct log *log;
+    char state_dir[512];
+    int lock_fd, quarantine_fd;
+
+    enum session_source source;
+    struct instruments instruments;
+    struct session_feed feeds[FEEDS_MAX];
+    size_t feed_count;
+    uint64_t seed;
+    decimal capital;
+    struct synthetic *synthetic; /* SIM: owned by the feed port */
+    struct market *market;
+    struct feed_port feed;
+    struct venue_port venue;
+    struct costs costs;
+    enum fill_on fill_on;
+    int64_t latency_ns;
+    struct ledger *ledger;
+    struct export *export;
+    struct engine *engine;
+    struct watchdog *watchdog;
+    struct sandbox_limits limits;
+    struct recorder *recorder; /* --record, else NULL */
+    struct event_queue queue;
+
+    struct strategy *strategies; /* STRATEGIES_MAX */
+    size_t strategy_count;
+    struct session_instance *instances; /* parallel to the engine's */
+    int instance_count;
+
+    struct session_record record;
+    bool resumed;
+    struct journal_entry *journal; /* of the session that is replayed */
+    size_t journal_count, journal_next;
+    bool any_reloading;
+    struct quarantine {
+        bool set;
+        char hash[SHA256_TEXT_MAX], strategy[64], symbol[SYMBOL_MAX];
+        uint32_t instance_id;
+        uint64_t event;
+    } quarantine;
+
+    uint64_t next_ticket;
+    int64_t started_ns, now_ns, end_ns; /* market time; end_ns by --duration */
+    decimal equity_start;
+};
+
+/* Opens everything; on failure nothing is left open. Every error code of the contract. */
+MUST_CHECK int session_open(const struct options *options, struct log *log,
+                            struct session **out, struct error *err);
+void session_close(struct session *session);
+
+enum session_state { SESSION_RUNNING, SESSION_ENDED };
+
+/* Steps everything due at or before horizon_ns of market time, but at most `steps` events.
+ * SESSION_ENDED: the data or the duration is over, or no instance is alive. Negative: *err. */
+MUST_CHECK int session_run(struct session *session, int64_t horizon_ns, uint64_t steps,
+                           struct error *err);
+/* When the market wants to be stepped next; TIME_NEVER at the end. */
+int64_t session_due_ns(const struct session *session);
+/* What may lag: ctx.state, exports, the checkpoint. Once a wall second and at the end. */
+MUST_CHECK int session_flush(struct session *session, bool checkpoint, struct error *err);
+/* Clean stop. With cancel or flatten the market is run on, bounded, until nothing is under way. */
+MUST_CHECK int session_stop(struct session *session, enum stop_policy policy, const char *why,
+                            struct error *err);
+/* Ends the session in the ledger and computes its hash. */
+MUST_CHECK int session_end(struct session *session, char result_hash[SHA256_TEXT_MAX],
+                           struct error *err);
+enum stop_policy session_stop_policy(const struct session *session); /* trading.stop_policy */
+
+/* ---- shared by the files above ---- */
+MUST_CHECK int session_drain(struct session *session, struct error *err);
+MUST_CHECK int session_history(struct session *session, const struct guest *guest,
+                               struct error *err);
+/* How a guest of this instance is opened from `code`. */
+struct guest_options session_guest_options(struct session *session, int instance,
+                                           const struct strategy_code *code);
+/* Params of every instance of a strategy: defaults, configuration, --param; checked. */
+MUST_CHECK int session_params(struct session *session, size_t strategy, struct strategy_code *code,
+                              struct error *err);
+
+/* ---- reload.c ---- */
+/* Looks at the strategy files (wall time decides when a change has rested) and begins reloads. */
+MUST_CHECK int reload_watch(struct session *session, int64_t wall_ns, struct error *err);
+/* Begins one: describes, checks, rehearses. A source that is not acceptable is logged and refused
+ * (0 is returned: the old one goes on). Takes the source over. */
+MUST_CHECK int reload_prepare(struct session *session, size_t strategy, struct source *source,
+                              struct error *err);
+/* Swaps in what is warm. Called between two events while any_reloading. */
+MUST_CHECK int reload_swap_ready(struct session *session, struct error *err);
+/* Applies journal entries of a replay that are due before the next event. */
+MUST_CHECK int reload_replay(struct session *session, struct error *err);
+void reload_abandon(struct session *session, size_t strategy);
+
+#endif

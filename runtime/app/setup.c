@@ -1,0 +1,339 @@
+/* setup.c - session_open: from options and configuration to a session that can be stepped.
+ *
+ * The order matters: everything a user can get wrong is checked before the state directory is
+ * touched; the ledger is opened before anything that could trade exists. */
+#include "runtime/app/setup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- configuration ---------------------------------------------------------------------------------- */
+
+static const char *read_environment(void *self, const char *name)
+{
+    (void)self;
+    return getenv(name);
+}
+
+static int load_configuration(struct session *session, struct error *err)
+{
+    const struct options *options = session->options;
+    struct config_flags flags = {
+        .config_path = options->config,
+        .mode = options->mode,
+        .broker = options->broker,
+        .symbols = options->symbols,
+        .capital = options->capital,
+        .duration = options->duration,
+        .log_level = options->log_level,
+    };
+    struct text faults;
+    text_init(&faults, 1u << 20);
+    int code = config_load(&flags, read_environment, NULL, &session->config, &faults, err);
+    if (code < 0 && faults.length > 0) {
+        /* All faults at once; the first one is the error itself. */
+        for (char *line = strtok(faults.data, "\n"); line; line = strtok(NULL, "\n"))
+            log_line(session->log, LOG_ERROR, "config", line);
+    }
+    text_release(&faults);
+    if (code == 0)
+        config_log(session->config, session->log);
+    return code;
+}
+
+/* This version trades on the simulated venue only; what is not built is refused, never replaced. */
+static int check_mode(struct session *session, struct error *err)
+{
+    const char *mode = config_string(session->config, "trading.mode");
+    if (strcmp(mode, "live") == 0 || session->options->live_and_paper)
+        return error_set(err, ERROR_PERMISSION,
+                         "live trading and live market data are not in this version: no venue is "
+                         "built in. Trade on paper (the default), or on recorded data with --feed FILE");
+    if (strcmp(mode, "backtest") == 0)
+        return error_set(err, ERROR_USAGE,
+                         "backtest mode is not in this version; --paper --feed FILE --speed max "
+                         "runs a strategy on recorded data");
+    size_t brokers = config_list_count(session->config, "trading.broker");
+    for (size_t i = 0; i < brokers; i++) {
+        const char *broker = config_list_at(session->config, "trading.broker", i);
+        if (strcmp(broker, "sim") != 0)
+            return error_at(err, ERROR_USAGE, config_origin(session->config, "trading.broker"),
+                            "venue '%s' is not in this version; allowed is sim", broker);
+    }
+    return 0;
+}
+
+static void read_limits(struct session *session)
+{
+    const struct config *config = session->config;
+    struct sandbox_limits *limits = &session->limits;
+    sandbox_limits_init(limits);
+    limits->callback_soft_ns = config_integer(config, "sandbox.callback_ms") * NS_PER_MS;
+    limits->callback_hard_ns = config_integer(config, "sandbox.callback_hard_ms") * NS_PER_MS;
+    /* On a feed results must not depend on the machine's speed: time only guards. */
+    if (session->source == SOURCE_FEED &&
+        !config_set_by_user(config, "sandbox.callback_hard_ms"))
+        limits->callback_hard_ns = 10 * NS_PER_SECOND;
+    limits->instructions = (uint64_t)config_integer(config, "sandbox.instructions");
+    limits->memory = (size_t)config_integer(config, "sandbox.memory_mb") << 20;
+    limits->pattern_steps = (uint64_t)config_integer(config, "sandbox.pattern_steps");
+    limits->table_slots = (uint32_t)config_integer(config, "sandbox.table_slots");
+    limits->exact_budget = session->options->exact_budget;
+}
+
+static void read_settings(struct session *session)
+{
+    const struct config *config = session->config;
+    const struct options *options = session->options;
+    session->source = options->feeds.count > 0 ? SOURCE_FEED : SOURCE_SIM;
+    session->seed = options->seed ? options->seed
+                                  : (uint64_t)config_integer(config, "brokers.sim.seed");
+    bool paper_capital = config_has(config, "trading.paper_capital") &&
+                         config_source(config, "trading.capital") == FROM_DEFAULT;
+    session->capital =
+        config_decimal(config, paper_capital ? "trading.paper_capital" : "trading.capital");
+    session->now_ns = options->clock_start_ns;
+    read_limits(session);
+}
+
+/* ---- time --------------------------------------------------------------------------------------------- */
+
+static void find_start(struct session *session)
+{
+    for (size_t i = 0; i < session->feed_count; i++)
+        if (i == 0 || session->feeds[i].info.first_ns < session->now_ns)
+            session->now_ns = session->feeds[i].info.first_ns;
+}
+
+static void find_end(struct session *session)
+{
+    int64_t duration = config_duration(session->config, "trading.duration");
+    session->started_ns = session->now_ns;
+    session->end_ns = duration > 0 && session->now_ns < TIME_NEVER - duration
+                          ? session->now_ns + duration
+                          : TIME_NEVER;
+}
+
+/* ---- the engine and its guests ---------------------------------------------------------------------------- */
+
+static int open_engine(struct session *session, struct error *err)
+{
+    struct engine_options options = {
+        .instruments = &session->instruments,
+        .market = session->market,
+        .venue = session->venue,
+        .ledger = ledger_port(session->ledger),
+        .log = session->log,
+        .fill_on_instant = session->fill_on == FILL_ON_INSTANT,
+    };
+    setup_limits(session->config, "risk", &options.account);
+    session->engine = engine_open(&options);
+    return setup_guests(session, err);
+}
+
+static int open_watchdog(struct session *session, struct error *err)
+{
+    struct watchdog_options options = { .hard_ns = session->limits.callback_hard_ns,
+                                        .quarantine_fd = session->quarantine_fd,
+                                        .kill_factor = 5 };
+    return watchdog_open(&options, &session->watchdog, err);
+}
+
+static int open_export(struct session *session, struct error *err)
+{
+    return export_open(session->ledger, session->state_dir, "paper", &session->export, err);
+}
+
+/* The files that run, by content, in the journal of the session: what a replay begins with. */
+static int journal_sources(struct session *session, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < session->strategy_count; i++) {
+        struct text body;
+        text_init(&body, 64 * 1024);
+        struct json_writer *writer = json_writer_open(&body, false);
+        json_object_begin(writer);
+        json_key(writer, "file");
+        json_string(writer, session->strategies[i].path);
+        json_key(writer, "hash");
+        json_string(writer, session->strategies[i].code->source.hash);
+        json_object_end(writer);
+        json_writer_close(writer);
+        code = engine_journal(session->engine, session->now_ns, "source", body.data, err);
+        text_release(&body);
+    }
+    return code;
+}
+
+static bool is_quarantined(const struct session *session, int index)
+{
+    const struct quarantine *quarantine = &session->quarantine;
+    const struct session_instance *instance = &session->instances[index];
+    return quarantine->set && session->source == SOURCE_SIM &&
+           instance->record.instance_id == quarantine->instance_id &&
+           strcmp(session->strategies[instance->strategy].code->source.hash, quarantine->hash) == 0;
+}
+
+/* A quarantined instance of a market that cannot be replayed never runs: its policy does. */
+static int stop_at_once(struct session *session, int index, struct error *err)
+{
+    session->quarantine.set = false;
+    return engine_stop_instance(session->engine, index, session->now_ns,
+                                "quarantined: the watchdog ended the process in this code; "
+                                "change the file, or start with --fresh",
+                                err);
+}
+
+static int open_guest(struct session *session, int index, struct error *err)
+{
+    const struct session_instance *instance = &session->instances[index];
+    const struct strategy_code *running = session->strategies[instance->strategy].code;
+    struct guest_options options = session_guest_options(session, index, running);
+    char *state = NULL;
+    size_t length;
+    if (session->source == SOURCE_SIM &&
+        ledger_state(session->ledger, instance->record.instance_id, &state, &length, err) < 0)
+        return err->code;
+    options.state_json = state;
+    struct guest guest;
+    int code = guest_open(&options, &guest, err);
+    free(state);
+    if (code < 0)
+        return code;
+    engine_set_guest(session->engine, index, guest);
+    if ((code = engine_begin(session->engine, index, session->now_ns, NULL, err)) < 0)
+        return code;
+    int failure;
+    const char *why;
+    if (!engine_instance_alive(session->engine, index, &failure, &why) && failure != 0)
+        return error_set(err, ERROR_DATA, "%s", why);
+    return session_history(session, &guest, err);
+}
+
+static int start_guests(struct session *session, struct error *err)
+{
+    int code = journal_sources(session, err);
+    for (int i = 0; code == 0 && i < session->instance_count; i++)
+        code = is_quarantined(session, i) ? stop_at_once(session, i, err)
+                                          : open_guest(session, i, err);
+    return code == 0 ? session_drain(session, err) : code;
+}
+
+/* Warm-up: each kind of bars that has none yet asks the venue for what its series need. */
+int session_history(struct session *session, const struct guest *guest, struct error *err)
+{
+    struct bars *const *list;
+    size_t count = guest_bars(guest, &list);
+    for (size_t i = 0; i < count; i++) {
+        if (bars_count(list[i]) > 0)
+            continue;
+        struct venue_query query = { .kind = QUERY_BARS,
+                                     .ticket = ++session->next_ticket,
+                                     .instrument = bars_instrument(list[i]),
+                                     .to_ns = session->now_ns,
+                                     .tf_ns = bars_tf_ns(list[i]),
+                                     .limit = bars_needed(list[i]) + HISTORY_MARGIN };
+        int code = session->venue.query(session->venue.self, &query, session->now_ns, err);
+        if (code < 0 || (code = session_drain(session, err)) < 0)
+            return code;
+    }
+    return 0;
+}
+
+/* ---- open and close --------------------------------------------------------------------------------------- */
+
+static int open_recorder(struct session *session, struct error *err)
+{
+    if (!session->options->record)
+        return 0;
+    char path[700];
+    snprintf(path, sizeof(path), "%s/recordings/session-%" PRId64, session->state_dir,
+             session->record.session_id);
+    int code = text_make_directories(path, err);
+    return code < 0 ? code : recorder_open(path, &session->instruments, &session->recorder, err);
+}
+
+typedef int setup_step(struct session *session, struct error *err);
+
+static int prepare(struct session *session, struct error *err)
+{
+    static setup_step *const steps[] = { load_configuration, check_mode };
+    static setup_step *const rest[] = { setup_sources, setup_instruments, setup_symbols,
+                                        setup_instances, setup_state, setup_ledger };
+    static setup_step *const last[] = { setup_venue, open_watchdog, open_engine, setup_restore,
+                                        open_export, open_recorder };
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(steps); i++)
+        code = steps[i](session, err);
+    if (code == 0)
+        read_settings(session);
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(rest); i++) {
+        code = rest[i](session, err);
+        if (i == 1 && code == 0)
+            find_start(session);
+    }
+    if (code < 0)
+        return code;
+    find_end(session);
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(last); i++)
+        code = last[i](session, err);
+    if (code < 0 || (code = start_guests(session, err)) < 0)
+        return code;
+    session->equity_start = DECIMAL_ZERO;
+    for (int i = 0; i < session->instance_count; i++)
+        session->equity_start =
+            decimal_add(session->equity_start, engine_equity(session->engine, i));
+    return 0;
+}
+
+int session_open(const struct options *options, struct log *log, struct session **out,
+                 struct error *err)
+{
+    struct session *session = memory_new(sizeof(*session));
+    session->options = options;
+    session->log = log;
+    session->lock_fd = session->quarantine_fd = -1;
+    session->strategies = memory_new(STRATEGIES_MAX * sizeof(struct strategy));
+    session->instances = memory_new(INSTANCES_MAX * sizeof(struct session_instance));
+    int code = prepare(session, err);
+    if (code < 0) {
+        session_close(session);
+        return code;
+    }
+    *out = session;
+    return 0;
+}
+
+void session_close(struct session *session)
+{
+    if (!session)
+        return;
+    for (size_t i = 0; i < session->strategy_count; i++)
+        reload_abandon(session, i);
+    engine_close(session->engine);
+    watchdog_close(session->watchdog);
+    if (session->recorder && recorder_close(session->recorder, NULL) < 0)
+        log_line(session->log, LOG_ERROR, "session", "the recording could not be written whole");
+    export_close(session->export);
+    if (session->venue.close)
+        session->venue.close(session->venue.self);
+    if (session->feed.close)
+        session->feed.close(session->feed.self);
+    market_close(session->market);
+    ledger_close(session->ledger);
+    journal_release(session->journal, session->journal_count);
+    session_record_release(&session->record);
+    for (size_t i = 0; i < session->strategy_count; i++)
+        strategy_code_release(session->strategies[i].code);
+    config_release(session->config);
+    if (session->quarantine_fd >= 0)
+        close(session->quarantine_fd);
+    if (session->lock_fd >= 0)
+        close(session->lock_fd);
+    free(session->queue.items);
+    free(session->strategies);
+    free(session->instances);
+    free(session);
+}

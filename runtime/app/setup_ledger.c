@@ -1,0 +1,427 @@
+/* setup_ledger.c - the state directory, its lock, and what an earlier session left there. */
+#include "runtime/app/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int state_path(const struct session *session, const char *name, char *out, size_t size,
+                      struct error *err)
+{
+    int length = snprintf(out, size, "%s/%s", session->state_dir, name);
+    if (length < 0 || (size_t)length >= size)
+        return error_set(err, ERROR_USAGE, "--state %s: the path is too long", session->state_dir);
+    return 0;
+}
+
+/* ---- the directory and its lock ------------------------------------------------------------------- */
+
+static int lock_directory(struct session *session, struct error *err)
+{
+    char path[600];
+    int code = state_path(session, "lock", path, sizeof(path), err);
+    if (code < 0)
+        return code;
+    session->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (session->lock_fd < 0)
+        return error_at(err, ERROR_IO, path, "cannot write to the state directory: %s; choose another with --state",
+                        strerror(errno));
+    if (flock(session->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return error_at(err, ERROR_UNAVAILABLE, session->state_dir,
+                        "another runtime uses this state directory; stop it, or choose another with --state");
+    return 0;
+}
+
+/* What --fresh moves aside: the ledger with its side files, the checkpoint and the quarantine. */
+static int move_aside(struct session *session, int64_t wall_ns, struct error *err)
+{
+    static const char *const names[] = { "ledger-paper.sqlite", "ledger-paper.sqlite-wal",
+                                         "ledger-paper.sqlite-shm",
+                                         "checkpoints/paper_state_latest.json", "quarantine",
+                                         "journal" };
+    char stamp[TIME_TEXT_MAX], folder[700], from[700], to[1500];
+    time_format(wall_ns, stamp);
+    snprintf(folder, sizeof(folder), "%s/backups/%s", session->state_dir, stamp);
+    int code = text_make_directories(folder, err);
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(names); i++) {
+        snprintf(from, sizeof(from), "%s/%s", session->state_dir, names[i]);
+        const char *base = strrchr(names[i], '/');
+        snprintf(to, sizeof(to), "%s/%s", folder, base ? base + 1 : names[i]);
+        if (rename(from, to) < 0 && errno != ENOENT)
+            return error_at(err, ERROR_IO, from, "cannot move to %s: %s", to, strerror(errno));
+    }
+    if (code == 0)
+        LOG(session->log, LOG_INFO, "session", "old session moved aside", F_STR("to", folder));
+    return code;
+}
+
+/* The watchdog's record of a callback that it ended the process in (watchdog.c has its form). */
+static int read_quarantine(struct session *session, struct error *err)
+{
+    char path[600], *bytes;
+    size_t length;
+    int code = state_path(session, "quarantine", path, sizeof(path), err);
+    if (code < 0)
+        return code;
+    session->quarantine_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (session->quarantine_fd < 0)
+        return error_at(err, ERROR_IO, path, "cannot open: %s", strerror(errno));
+    if ((code = text_read_file(path, 64 * 1024, &bytes, &length, err)) < 0)
+        return code;
+    char *end = memchr(bytes, '\n', length);
+    struct json *root = NULL;
+    if (end && json_parse(bytes, (size_t)(end - bytes), &root, NULL) == 0) {
+        struct quarantine *quarantine = &session->quarantine;
+        const char *hash = json_as_string(json_get(root, "source_hash"));
+        const char *instance = json_as_number_text(json_get(root, "instance_id"));
+        const char *event = json_as_number_text(json_get(root, "event"));
+        if (hash && instance && event) {
+            quarantine->set = true;
+            text_copy(quarantine->hash, sizeof(quarantine->hash), hash);
+            quarantine->instance_id = (uint32_t)strtoul(instance, NULL, 10);
+            quarantine->event = strtoull(event, NULL, 10);
+            LOG(session->log, LOG_WARN, "session", "a strategy is quarantined",
+                F_STR("strategy", json_as_string(json_get(root, "strategy"))),
+                F_STR("symbol", json_as_string(json_get(root, "symbol"))),
+                F_INT("event", (int64_t)quarantine->event));
+        }
+        json_release(root);
+    }
+    free(bytes);
+    return 0;
+}
+
+/* A changed file lifts the quarantine: it is about one content. */
+static void lift_quarantine(struct session *session)
+{
+    if (!session->quarantine.set)
+        return;
+    for (size_t i = 0; i < session->strategy_count; i++)
+        if (strcmp(session->strategies[i].code->source.hash, session->quarantine.hash) == 0)
+            return;
+    session->quarantine.set = false;
+    if (ftruncate(session->quarantine_fd, 0) == 0)
+        log_line(session->log, LOG_INFO, "session", "quarantine lifted: the file has changed");
+}
+
+static int refuse_emergency(struct session *session, struct error *err)
+{
+    char path[600];
+    struct stat status;
+    int code = state_path(session, "EMERGENCY_STOP", path, sizeof(path), err);
+    if (code < 0)
+        return code;
+    const char *variable = getenv("EMERGENCY_STOP");
+    if (variable && strcmp(variable, "true") == 0)
+        return error_set(err, ERROR_HALTED, "EMERGENCY_STOP=true is set in the environment; unset it to trade");
+    if (stat(path, &status) == 0)
+        return error_at(err, ERROR_HALTED, path, "this file stops all trading; remove it to trade");
+    return 0;
+}
+
+int setup_state(struct session *session, struct error *err)
+{
+    static const char *const folders[] = { "", "logs", "checkpoints", "journal", "backups" };
+    int code = 0;
+    text_copy(session->state_dir, sizeof(session->state_dir), session->options->state);
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(folders); i++) {
+        char path[600];
+        if ((code = state_path(session, folders[i], path, sizeof(path), err)) == 0)
+            code = text_make_directories(path, err);
+    }
+    if (code < 0 || (code = lock_directory(session, err)) < 0)
+        return code;
+    if (session->options->fresh &&
+        (code = move_aside(session, clock_now(clock_wall()), err)) < 0)
+        return code;
+    char path[600];
+    if ((code = state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
+        return code;
+    if (config_bool(session->config, "logging.file") &&
+        (code = log_attach_file(session->log, path, err)) < 0)
+        return code;
+    if ((code = refuse_emergency(session, err)) < 0)
+        return code;
+    return read_quarantine(session, err);
+}
+
+/* ---- the session's place in the ledger --------------------------------------------------------------- */
+
+static void write_params(const struct strategy_info *info, const struct params *params,
+                         struct json_writer *writer)
+{
+    json_key(writer, "params");
+    json_object_begin(writer);
+    for (size_t i = 0; i < info->param_count; i++) {
+        char value[80];
+        param_format(&params->values[i], value, sizeof(value));
+        json_key(writer, info->params[i].name);
+        json_string(writer, value);
+    }
+    json_object_end(writer);
+}
+
+/* What decides the outcome of a run, but for the bytes of the strategy files, which the journal
+ * holds: equal text is the same command. */
+static void write_config(struct session *session, struct text *out)
+{
+    struct json_writer *writer = json_writer_open(out, false);
+    json_object_begin(writer);
+    json_key(writer, "seed");
+    json_int(writer, (int64_t)session->seed);
+    json_key(writer, "capital");
+    json_decimal(writer, session->capital);
+    json_key(writer, "duration_ns");
+    json_int(writer, config_duration(session->config, "trading.duration"));
+    json_key(writer, "feeds");
+    json_array_begin(writer);
+    for (size_t i = 0; i < session->feed_count; i++) {
+        const struct session_feed *feed = &session->feeds[i];
+        json_object_begin(writer);
+        json_key(writer, "symbol");
+        json_string(writer, feed->symbol);
+        json_key(writer, "sha256");
+        json_string(writer, feed->info.hash);
+        json_key(writer, "rows");
+        json_int(writer, (int64_t)feed->info.rows);
+        json_key(writer, "timeframe_ns");
+        json_int(writer, feed->info.timeframe_ns);
+        json_key(writer, "columns");
+        json_string(writer, feed->options.columns);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+    json_key(writer, "instruments");
+    json_array_begin(writer);
+    for (uint32_t i = 0; i < session->instruments.count; i++) {
+        const struct instrument *instrument = &session->instruments.list[i];
+        json_object_begin(writer);
+        json_key(writer, "symbol");
+        json_string(writer, instrument->symbol);
+        json_key(writer, "tick_size");
+        json_decimal(writer, instrument->tick_size);
+        json_key(writer, "lot_size");
+        json_decimal(writer, instrument->lot_size);
+        json_key(writer, "multiplier");
+        json_decimal(writer, instrument->multiplier);
+        json_key(writer, "leverage");
+        json_decimal(writer, instrument->leverage);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+    json_key(writer, "models");
+    json_object_begin(writer);
+    static const char *const models[] = { "backtest.fees.maker", "backtest.fees.taker",
+                                          "backtest.slippage_bps" };
+    for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
+        json_key(writer, models[i]);
+        json_decimal(writer, config_decimal(session->config, models[i]));
+    }
+    json_key(writer, "slippage");
+    json_string(writer, config_string(session->config, "backtest.slippage_model"));
+    json_key(writer, "fill_on");
+    json_string(writer, config_string(session->config, "backtest.fill_on"));
+    json_key(writer, "latency_ns");
+    json_int(writer, config_duration(session->config, "backtest.latency"));
+    json_object_end(writer);
+    json_key(writer, "instances");
+    json_array_begin(writer);
+    for (int i = 0; i < session->instance_count; i++) {
+        const struct session_instance *instance = &session->instances[i];
+        json_object_begin(writer);
+        json_key(writer, "file");
+        json_string(writer, instance->record.file);
+        json_key(writer, "symbol");
+        json_string(writer, instance->record.symbol);
+        json_key(writer, "capital");
+        json_decimal(writer, instance->record.capital);
+        const struct strategy *strategy = &session->strategies[instance->strategy];
+        write_params(&strategy->code->info,
+                     &strategy->code->params[i - strategy->first_instance], writer);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+    json_object_end(writer);
+    json_writer_close(writer);
+}
+
+static int begin_session(struct session *session, const char *config, struct error *err)
+{
+    const char *source = session->source == SOURCE_SIM ? "sim" : "feed";
+    struct session_record last = { 0 };
+    bool found = false;
+    int code = ledger_last_session(session->ledger, "paper", source, &found, &last, err);
+    if (code < 0)
+        return code;
+    bool unclean = found && last.ended_ns == TIME_NEVER;
+    bool replay = session->source == SOURCE_FEED && unclean && strcmp(last.config, config) == 0;
+    struct session_record *record = &session->record;
+    if (replay) {
+        *record = last;
+        session->resumed = true;
+        LOG(session->log, LOG_WARN, "session", "the last run did not end cleanly: replaying it",
+            F_INT("session", record->session_id), F_INT("events", (int64_t)record->events));
+        return ledger_session_begin(session->ledger, record, true, true, 0, err);
+    }
+    if (session->source == SOURCE_FEED && unclean)
+        log_line(session->log, LOG_WARN, "session",
+                 "the last run did not end cleanly, but this is another command: a new session");
+    text_copy(record->mode, sizeof(record->mode), "paper");
+    text_copy(record->source, sizeof(record->source), source);
+    text_copy(record->build, sizeof(record->build), RUNTIME_VERSION);
+    record->config = strdup(config);
+    record->ended_ns = TIME_NEVER;
+    session->resumed = session->source == SOURCE_SIM && found;
+    if (session->resumed && last.market_ns > session->now_ns)
+        session->now_ns = last.market_ns;
+    record->started_ns = record->market_ns = session->now_ns;
+    session_record_release(&last);
+    if (session->resumed) {
+        char time[TIME_TEXT_MAX];
+        LOG(session->log, unclean ? LOG_WARN : LOG_INFO, "session", "resuming from the ledger",
+            F_STR("market_time", time_format(session->now_ns, time)),
+            F_STR("last_end", unclean ? "not clean" : "clean"));
+    }
+    return ledger_session_begin(session->ledger, record, false, false, clock_now(clock_wall()),
+                                err);
+}
+
+static int load_recorded_source(struct session *session, size_t strategy_index, const char *hash,
+                                struct error *err)
+{
+    struct strategy_code *code = session->strategies[strategy_index].code;
+    char *json = NULL;
+    size_t length;
+    int failure = ledger_get_source(session->ledger, hash, &json, &length, err);
+    if (failure == 0 && !json)
+        failure = error_set(err, ERROR_IO, "the ledger lacks the source %s of %s", hash,
+                            code->source.path);
+    if (failure == 0) {
+        source_release(&code->source);
+        failure = source_parse(json, length, &code->source, err);
+    }
+    free(json);
+    if (failure == 0)
+        failure = strategy_describe(&code->source, &session->limits, &code->info, err);
+    return failure < 0 ? failure : session_params(session, strategy_index, code, err);
+}
+
+static int replay_source(struct session *session, const struct json *body, struct error *err)
+{
+    const char *file = json_as_string(json_get(body, "file"));
+    const char *hash = json_as_string(json_get(body, "hash"));
+    for (size_t i = 0; file && hash && i < session->strategy_count; i++)
+        if (strcmp(session->strategies[i].path, file) == 0 &&
+            strcmp(session->strategies[i].code->source.hash, hash) != 0)
+            return load_recorded_source(session, i, hash, err);
+    return 0;
+}
+
+/* The files as they were when the session that is replayed began; a file that changed since is
+ * reloaded after the replay, as it would have been then. */
+static int replay_sources(struct session *session, struct error *err)
+{
+    int code = ledger_journal(session->ledger, &session->journal, &session->journal_count, err);
+    for (size_t i = 0; code == 0 && i < session->journal_count; i++) {
+        const struct journal_entry *entry = &session->journal[i];
+        if (strcmp(entry->name, "source") != 0)
+            continue;
+        struct json *root;
+        if ((code = json_parse(entry->body, strlen(entry->body), &root, err)) < 0)
+            return error_wrap(err, "read the ledger's journal");
+        code = replay_source(session, root, err);
+        json_release(root);
+    }
+    return code;
+}
+
+static int store_sources(struct session *session, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < session->strategy_count; i++) {
+        struct text json;
+        text_init(&json, 64u << 20);
+        source_write(&session->strategies[i].code->source, &json);
+        code = ledger_put_source(session->ledger, session->strategies[i].code->source.hash, json.data,
+                                 json.length, err);
+        text_release(&json);
+    }
+    return code;
+}
+
+int setup_ledger(struct session *session, struct error *err)
+{
+    char path[600];
+    int code = state_path(session, "ledger-paper.sqlite", path, sizeof(path), err);
+    if (code < 0)
+        return code;
+    const char *durability = config_string(session->config, "persistence.durability");
+    struct ledger_options options = { .path = path,
+                                      .instruments = &session->instruments,
+                                      .power_safe = durability &&
+                                                    strcmp(durability, "power") == 0 };
+    if ((code = ledger_open(&options, &session->ledger, err)) < 0)
+        return code;
+    struct text config;
+    text_init(&config, SESSION_CONFIG_MAX);
+    write_config(session, &config);
+    code = begin_session(session, config.data, err);
+    text_release(&config);
+    if (code == 0 && ledger_replaying(session->ledger))
+        code = replay_sources(session, err);
+    if (code == 0)
+        code = store_sources(session, err);
+    for (int i = 0; code == 0 && i < session->instance_count; i++) {
+        bool is_new;
+        struct session_instance *instance = &session->instances[i];
+        text_copy(instance->record.hash, sizeof(instance->record.hash),
+                  session->strategies[instance->strategy].code->source.hash);
+        code = ledger_instance(session->ledger, &instance->record, &is_new, err);
+    }
+    lift_quarantine(session);
+    return code;
+}
+
+/* ---- what rested and what was held ---------------------------------------------------------------------- */
+
+struct restoring {
+    struct session *session;
+    int instance;
+};
+
+static int restore_order(void *self, const struct order *order, struct error *err)
+{
+    struct session *session = ((struct restoring *)self)->session;
+    int code = engine_restore_order(session->engine, order, err);
+    return code < 0 ? code : session->venue.restore(session->venue.self, order, err);
+}
+
+static int restore_position(void *self, uint32_t instrument, const struct position *position,
+                            struct error *err)
+{
+    struct restoring *restoring = self;
+    return engine_restore_position(restoring->session->engine, restoring->instance, instrument,
+                                   position, err);
+}
+
+int setup_restore(struct session *session, struct error *err)
+{
+    if (session->source != SOURCE_SIM || !session->resumed)
+        return 0;
+    for (int i = 0; i < session->instance_count; i++) {
+        struct restoring restoring = { session, i };
+        uint32_t id = session->instances[i].record.instance_id;
+        int code = ledger_each_position(session->ledger, id, restore_position, &restoring, err);
+        if (code < 0)
+            return code;
+        if ((code = ledger_each_open_order(session->ledger, id, restore_order, &restoring, err)) <
+            0)
+            return code;
+    }
+    return 0;
+}
