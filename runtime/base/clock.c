@@ -328,7 +328,7 @@ char *duration_format(int64_t duration_ns, char buffer[TIME_TEXT_MAX])
 {
     size_t i = 0;
     if (duration_ns == 0)
-        return strcpy(buffer, "0s");
+        return memcpy(buffer, "0s", sizeof("0s"));
     while (duration_ns % units[i].ns != 0) /* ends at nanoseconds */
         i++;
     snprintf(buffer, TIME_TEXT_MAX, "%" PRId64 "%s", duration_ns / units[i].ns, units[i].name);

@@ -250,7 +250,7 @@ static char *write_digits(char *end, uint128 m)
 char *decimal_format(decimal a, char buffer[DECIMAL_TEXT_MAX])
 {
     if (!decimal_valid(a))
-        return strcpy(buffer, "invalid");
+        return memcpy(buffer, "invalid", sizeof("invalid"));
 
     char digits[DECIMAL_TEXT_MAX];
     char *end = digits + sizeof(digits);

@@ -187,7 +187,7 @@ static void add_json_string(struct log *log, const char *value, size_t limit)
         return;
     }
     text_copy(cut, limit + 1, value);
-    strcat(cut, "...");
+    memcpy(cut + strlen(cut), "...", sizeof("..."));
     json_string(log->writer, cut);
 }
 
