@@ -229,13 +229,24 @@ static void reduce_only_follow(struct paper *paper, struct book *book, uint32_t 
     }
 }
 
+/* What of an offered quantity the order takes: all it may, or whole lots. */
+static decimal fillable(struct paper *paper, const struct book *book,
+                        const struct paper_order *order, decimal offered)
+{
+    decimal most = paper_remaining(paper, order);
+    if (decimal_cmp(offered, most) >= 0)
+        return most;
+    return decimal_min(decimal_to_multiple(offered, book->instrument->lot_size, ROUND_DOWN), most);
+}
+
 decimal paper_fill(struct paper *paper, struct paper_order *order, decimal price, decimal qty,
                    enum liquidity liquidity, int64_t ns)
 {
-    qty = decimal_min(qty, paper_remaining(paper, order));
+    struct book *book = &paper->books[order->instrument];
+    qty = fillable(paper, book, order, qty);
     if (decimal_sign(qty) <= 0)
         return DECIMAL_ZERO;
-    struct book *book = &paper->books[order->instrument];
+    ASSERT(decimal_valid(price) && decimal_sign(price) > 0);
     struct account *account = paper_account(paper, book, order->instance_id);
     uint32_t instance_id = order->instance_id;
     order->filled = decimal_add(order->filled, qty);

@@ -38,8 +38,9 @@
 #define PRICE_TICKS_MIN 5
 #define TRADE_NOTIONAL 1500.0  /* of the median trade, quote units */
 #define SHOWN_NOTIONAL 25000.0 /* of the median size at the touch */
-#define MARKET_SALT 30 /* of the many worlds, one where seed 1 has trends to trade from the start  \
-                        */
+#define MARKET_SALT                                                                                \
+    30 /* of the many worlds, one where seed 1 has trends to trade from the start                  \
+        */
 #define TIME_LATEST INT64_C(4102444800000000000) /* 2100-01-01 */
 
 /* Channels of randomness: each use has its own, so that none disturbs another. */
@@ -525,12 +526,6 @@ void synthetic_instrument(const char *symbol, struct instrument *out)
     text_copy(out->symbol, sizeof(out->symbol), symbol);
     text_copy(out->venue, sizeof(out->venue), "sim");
     text_copy(out->origin, sizeof(out->origin), "sim");
-    const char *settle = strrchr(symbol, ':');
-    if (!settle)
-        settle = strrchr(symbol, '/');
-    text_copy(out->currency, sizeof(out->currency), settle ? settle + 1 : "USDT");
-    out->price_unit = decimal_to_double(decimal_div(decimal_int(1), out->tick_size, 0, ROUND_DOWN));
-    out->qty_unit = decimal_to_double(decimal_div(decimal_int(1), out->lot_size, 0, ROUND_DOWN));
 }
 
 /* ---- life ---- */

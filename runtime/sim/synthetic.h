@@ -18,8 +18,8 @@ struct synthetic_options {
     int64_t start_ns;  /* first event at or after it; >= origin when resumed */
 };
 
-/* Ticks, lots and base prices of a symbol: known ones by table, others made from the name. Always
- * tradable with small capital. */
+/* Tick, lot and rules of a symbol: known ones by table, others made from the name. Always tradable
+ * with small capital. The currency is left to instruments_add, which takes it from the symbol. */
 void synthetic_instrument(const char *symbol, struct instrument *out);
 
 struct synthetic; /* opaque */
