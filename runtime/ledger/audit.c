@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define PRICE_DIGITS 18 /* of an average, after the point */
+
 static const char *const kinds[] = {
     [RECORD_ORDER] = "order", [RECORD_FILL] = "fill",   [RECORD_BLOCKED] = "blocked",
     [RECORD_TRIP] = "trip",   [RECORD_HALT] = "halt",   [RECORD_JOURNAL] = "journal",
@@ -141,22 +143,27 @@ static void fill_body(struct ledger *ledger, const struct record *record)
     put_string(writer, "liquidity", ledger_liquidity_name(fill->liquidity));
 }
 
+/* A trip's notional counts base units, which are qty * multiplier. */
+static decimal trip_price(decimal notional, decimal qty, decimal multiplier)
+{
+    return decimal_div(notional, decimal_mul(qty, multiplier), PRICE_DIGITS, ROUND_HALF_EVEN);
+}
+
 static void trip_body(struct ledger *ledger, const struct record *record)
 {
     const struct trip *trip = &record->trip;
     struct json_writer *writer = ledger->writer;
     put_time(writer, "time", trip->closed_ns);
     put_owner(ledger, record);
+    decimal multiplier = ledger->instruments->list[record->instrument].multiplier;
     put_time(writer, "opened", trip->opened_ns);
     put_string(writer, "side", order_side_name(trip->side));
     put_decimal(writer, "qty", trip->qty);
     put_decimal(writer, "entry_notional", trip->entry_notional);
-    put_decimal(writer, "entry_price",
-                decimal_div(trip->entry_notional, trip->qty, 18, ROUND_HALF_EVEN));
+    put_decimal(writer, "entry_price", trip_price(trip->entry_notional, trip->qty, multiplier));
     put_decimal(writer, "exit_qty", trip->exit_qty);
     put_decimal(writer, "exit_notional", trip->exit_notional);
-    put_decimal(writer, "exit_price",
-                decimal_div(trip->exit_notional, trip->exit_qty, 18, ROUND_HALF_EVEN));
+    put_decimal(writer, "exit_price", trip_price(trip->exit_notional, trip->exit_qty, multiplier));
     put_decimal(writer, "gross_pnl", trip->gross_pnl);
     put_decimal(writer, "fees", trip->fees);
     put_decimal(writer, "net_pnl", decimal_sub(trip->gross_pnl, trip->fees));
@@ -164,28 +171,41 @@ static void trip_body(struct ledger *ledger, const struct record *record)
     put_string(writer, "tag", trip->tag);
 }
 
-static bool is_json(const char *text, size_t length)
+/* Halts, alerts and the journal say something: text, or a JSON object. */
+static bool says_object(const struct record *record)
 {
+    bool says = record->kind == RECORD_HALT || record->kind == RECORD_JOURNAL ||
+                record->kind == RECORD_ALERT;
     struct json *root = NULL;
-    bool is = json_parse(text, length, &root, NULL) == 0;
+    bool is = says && record->body &&
+              json_parse(record->body, record->body_length, &root, NULL) == 0 &&
+              json_kind(root) == JSON_OBJECT;
     json_release(root);
     return is;
 }
 
-/* Halts, alerts and the journal: what was said, as JSON where it is JSON, else as a string. */
-static void said_body(struct ledger *ledger, const struct record *record)
+static void said_body(struct ledger *ledger, const struct record *record, bool is_object)
 {
     struct json_writer *writer = ledger->writer;
     put_int(writer, "instance_id", record->instance_id);
     put_string(writer, "strategy", ledger_strategy(ledger, record->instance_id));
     put_string(writer, "name", record->name);
+    if (is_object)
+        return; /* put_object adds it */
     json_key(writer, "body");
-    if (!record->body)
-        json_null(writer);
-    else if (is_json(record->body, record->body_length))
-        json_number_text(writer, record->body);
-    else
+    if (record->body)
         json_bytes(writer, record->body, record->body_length);
+    else
+        json_null(writer);
+}
+
+/* What was said goes in as it is, before the brace that closes the row. */
+static void put_object(struct text *row, const struct record *record)
+{
+    row->length--;
+    text_add(row, ",\"body\":");
+    text_append(row, record->body, record->body_length);
+    text_add(row, "}");
 }
 
 int audit_row(struct ledger *ledger, const struct turn *turn, const struct record *record,
@@ -197,6 +217,7 @@ int audit_row(struct ledger *ledger, const struct turn *turn, const struct recor
     if (!row->kind)
         return 0;
 
+    bool is_object = says_object(record);
     text_clear(&ledger->body);
     json_writer_reset(ledger->writer);
     json_object_begin(ledger->writer);
@@ -216,9 +237,11 @@ int audit_row(struct ledger *ledger, const struct turn *turn, const struct recor
         trip_body(ledger, record);
         break;
     default:
-        said_body(ledger, record);
+        said_body(ledger, record, is_object);
     }
     json_object_end(ledger->writer);
+    if (is_object)
+        put_object(&ledger->body, record);
 
     if (ledger->body.overflow)
         return error_set(err, ERROR_INTERNAL, "ledger %s: a row of kind %s is longer than %u bytes",

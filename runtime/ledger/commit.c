@@ -185,15 +185,16 @@ static const char *member(const struct json *object, const char *key, const char
     return text ? text : otherwise;
 }
 
-/* {"scope","code","reason"} begins a halt; one with "lifted_by" ends those of its scope. A body of
- * another shape is a halt of the session for that reason. */
+/* {"scope","code","reason"} begins a halt; one with "lifted_by" ends those of its scope. A body
+ * that is no object is the reason, and the record's name the scope. */
 static int write_halt(struct ledger *ledger, const struct turn *turn, const struct record *record,
                       struct error *err)
 {
     struct json *said = NULL;
     const char *body = record->body ? record->body : "";
-    bool is_object = json_parse(body, record->body_length, &said, NULL) == 0;
-    const char *scope = member(said, "scope", "session");
+    bool is_object =
+        json_parse(body, record->body_length, &said, NULL) == 0 && json_kind(said) == JSON_OBJECT;
+    const char *scope = member(said, "scope", record->name ? record->name : "session");
     const char *lifted_by = member(said, "lifted_by", NULL);
     struct binder put = bind_begin(ledger, lifted_by ? LIFT_HALT : INSERT_HALT);
     if (lifted_by) {
@@ -215,6 +216,7 @@ static int write_halt(struct ledger *ledger, const struct turn *turn, const stru
 static int write_journal(struct ledger *ledger, const struct turn *turn,
                          const struct record *record, struct error *err)
 {
+    ASSERT(strlen(record->name) < sizeof(((struct journal_entry *)0)->name));
     struct binder put = bind_begin(ledger, INSERT_JOURNAL);
     bind_int(&put, ledger->seq);
     bind_int(&put, ledger->session_id);
@@ -313,6 +315,8 @@ static int write_turn(struct ledger *ledger, const struct turn *turn, struct err
     undo_statuses(ledger);
     ledger->seq = seq;
     memcpy(ledger->head, head, sizeof(head));
+    if (err)
+        error_wrap(err, "nothing of event %" PRIu64 " was recorded", turn->event);
     return code;
 }
 

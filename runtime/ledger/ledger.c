@@ -52,7 +52,8 @@ int ledger_failed(sqlite3 *db, const char *path, int busy, struct error *err, co
                   ...)
 {
     int code = sqlite3_extended_errcode(db);
-    int reason = sqlite3_system_errno(db); /* of the last failing call of the system, if any */
+    /* SQLite keeps the system's reason only now and then; ours is of the last call that failed. */
+    int reason = sqlite3_system_errno(db) ? sqlite3_system_errno(db) : errno;
     bool is_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
     char what[128];
     va_list arguments;
@@ -131,6 +132,7 @@ int ledger_run(struct ledger *ledger, struct binder *binder, struct error *err, 
     char what[96];
     va_list arguments;
     int code = 0;
+    errno = 0;
     if (!binder->invalid && sqlite3_step(binder->statement) == SQLITE_DONE)
         goto out;
 
@@ -152,6 +154,7 @@ out:
 
 int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struct error *err)
 {
+    errno = 0;
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
         return 1;
@@ -210,6 +213,7 @@ static int check_path(const char *path, struct error *err)
 
 static int open_database(const struct ledger_options *options, sqlite3 **db, struct error *err)
 {
+    errno = 0;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(options->path, db, flags, NULL);
     ASSERT(*db); /* NULL only without memory */

@@ -248,7 +248,6 @@ const char *const statement_texts[STATEMENTS] = {
         " VALUES(?, ?, ?, ?, ?, ?, ?)",
     [UPDATE_INSTANCE] =
         "UPDATE instances SET version = ?, file = ?, hash = ?, capital = ? WHERE instance_id = ?",
-    [STRATEGY_OF_INSTANCE] = "SELECT strategy FROM instances WHERE instance_id = ?",
     [INSERT_SOURCE] = "INSERT OR IGNORE INTO sources(hash, body) VALUES(?, ?)",
     [SELECT_SOURCE] = "SELECT body FROM sources WHERE hash = ?",
     [SELECT_JOURNAL] = "SELECT event, kind, body FROM journal WHERE session_id = ? ORDER BY seq",

@@ -1,0 +1,1265 @@
+/* ledger_test.c - what was committed is there, once, in order, and nothing else. */
+#include "tests/unit/ledger_fixture.h"
+
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "runtime/ledger/private.h"
+
+static int setup(void **state)
+{
+    struct fixture *f = memory_new(sizeof(*f));
+    setup_ledger(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    teardown_ledger(*state);
+    free(*state);
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static void a_new_ledger_has_an_id_that_stays(void **state)
+{
+    struct fixture *f = *state;
+    char *id = query(f, "SELECT value FROM meta WHERE key = 'ledger_id'");
+    assert_int_equal(strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz"), 4);
+    assert_int_equal(strlen(id), 5); /* and the newline */
+    close_ledger(f);
+    open_ledger(f);
+    assert_query(f, "SELECT value FROM meta WHERE key = 'ledger_id'", id);
+    free(id);
+    assert_query(f, "SELECT * FROM pragma_user_version", "1\n");
+    assert_query(f, "SELECT * FROM pragma_journal_mode", "wal\n");
+}
+
+/* Opens what is at f->path and expects a refusal. */
+static void refused(struct fixture *f, int code, const char *word)
+{
+    struct ledger_options options = options_of(f);
+    struct ledger *ledger;
+    f->err = (struct error){ 0 };
+    assert_int_equal(ledger_open(&options, &ledger, &f->err), code);
+    assert_null(ledger);
+    assert_says(f, word);
+    assert_says(f, f->path);
+}
+
+static void write_bytes(const char *path, const char *bytes, size_t length)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fwrite(bytes, 1, length, file);
+    fclose(file);
+}
+
+/* What lies there is somebody's: it is named, and never written over. */
+static void a_file_that_is_no_ledger_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    static char text[5000];
+    memset(text, 'x', sizeof(text));
+
+    snprintf(f->path, sizeof(f->path), "%s/text", f->directory);
+    write_bytes(f->path, text, sizeof(text));
+    refused(f, ERROR_IO, "is no ledger; move it away");
+
+    snprintf(f->path, sizeof(f->path), "%s/other", f->directory);
+    tamper(f, "CREATE TABLE mine(a)");
+    refused(f, ERROR_DATA, "is a database of another program");
+    assert_query(f, "SELECT name FROM sqlite_schema", "mine\n");
+
+    snprintf(f->path, sizeof(f->path), "%s", f->directory);
+    refused(f, ERROR_IO, "is a directory");
+
+    snprintf(f->path, sizeof(f->path), "/dev/null");
+    refused(f, ERROR_IO, "not a regular file");
+
+    snprintf(f->path, sizeof(f->path), "%s/text/ledger", f->directory);
+    refused(f, ERROR_IO, "Not a directory");
+
+    snprintf(f->path, sizeof(f->path), "%s/absent/ledger", f->directory);
+    refused(f, ERROR_IO, "cannot be opened");
+}
+
+static void a_newer_schema_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    tamper(f, "PRAGMA user_version = 2");
+    refused(f, ERROR_DATA, "schema version 2; this program reads version 1");
+    tamper(f, "PRAGMA user_version = 1; DROP TABLE fills");
+    refused(f, ERROR_IO, "no such table: fills");
+}
+
+static void a_cut_or_damaged_file_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    struct stat info;
+    assert_int_equal(stat(f->path, &info), 0);
+    assert_int_equal(truncate(f->path, info.st_size / 2), 0);
+    refused(f, ERROR_IO, "damaged; put a copy from backups/");
+
+    assert_int_equal(truncate(f->path, 50), 0);
+    refused(f, ERROR_IO, "damaged");
+}
+
+/* Root may write anywhere, so the child becomes somebody else first. */
+static int as_nobody(struct fixture *f, const char *word)
+{
+    struct ledger_options options = options_of(f);
+    struct ledger *ledger;
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        return 2;
+    if (ledger_open(&options, &ledger, &f->err) != ERROR_IO)
+        return 3;
+    return strstr(f->err.message, word) ? 0 : (fprintf(stderr, "%s\n", f->err.message), 4);
+}
+
+static int child_of(struct fixture *f, int (*run)(struct fixture *f, const char *word),
+                    const char *word)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(run(f, word));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void an_unwritable_place_is_said(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    assert_int_equal(chmod(f->directory, 0555), 0);
+    assert_int_equal(chmod(f->path, 0444), 0);
+    assert_int_equal(child_of(f, as_nobody, "read-only"), 0);
+    assert_int_equal(chmod(f->directory, 0555), 0);
+    snprintf(f->path, sizeof(f->path), "%s/new.sqlite", f->directory);
+    assert_int_equal(child_of(f, as_nobody, "cannot be opened"), 0);
+    assert_int_equal(chmod(f->directory, 0755), 0);
+}
+
+static void a_locked_file_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct record record = said_record(RECORD_ALERT, "alert", "hello");
+
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(commit_at(f, START_NS, 1, &record, 1), ERROR_IO);
+    assert_says(f, "another program holds a lock");
+    refused(f, ERROR_UNAVAILABLE, "another program holds a lock");
+    sqlite3_close(other);
+
+    commit_one(f, 1, record);
+    assert_query(f, "SELECT count(*) FROM trading_events", "1\n");
+}
+
+/* ---- each kind of record ---- */
+
+static void orders_are_written_and_read_back(void **state);
+struct loaded {
+    struct order orders[4];
+    size_t count;
+    struct position position;
+    uint32_t instrument;
+    size_t positions;
+};
+
+static int load_order(void *self, const struct order *order, struct error *err)
+{
+    (void)err;
+    struct loaded *loaded = self;
+    assert_true(loaded->count < ARRAY_SIZE(loaded->orders));
+    loaded->orders[loaded->count++] = *order;
+    return 0;
+}
+
+static int load_position(void *self, uint32_t instrument, const struct position *position,
+                         struct error *err)
+{
+    (void)err;
+    struct loaded *loaded = self;
+    loaded->position = *position;
+    loaded->instrument = instrument;
+    loaded->positions++;
+    return 0;
+}
+
+static void load(struct fixture *f, struct loaded *loaded)
+{
+    *loaded = (struct loaded){ 0 };
+    if (ledger_each_open_order(f->ledger, f->instance.instance_id, load_order, loaded, &f->err) ||
+        ledger_each_position(f->ledger, f->instance.instance_id, load_position, loaded, &f->err))
+        fail_msg("%s", f->err.message);
+}
+
+static void assert_decimal(decimal actual, decimal expected)
+{
+    char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX];
+    assert_string_equal(decimal_format(actual, a), decimal_format(expected, b));
+}
+
+static void assert_same_order(const struct order *a, const struct order *b)
+{
+    assert_true(a->order_id == b->order_id);
+    assert_string_equal(a->client_order_id, b->client_order_id);
+    assert_string_equal(a->venue_order_id, b->venue_order_id);
+    assert_int_equal(a->instance_id, b->instance_id);
+    assert_int_equal(a->instrument, b->instrument);
+    assert_int_equal(a->side, b->side);
+    assert_int_equal(a->type, b->type);
+    assert_int_equal(a->tif, b->tif);
+    assert_int_equal(a->stop_on, b->stop_on);
+    assert_decimal(a->qty, b->qty);
+    assert_decimal(a->price, b->price);
+    assert_decimal(a->trigger_price, b->trigger_price);
+    assert_decimal(a->stop, b->stop);
+    assert_decimal(a->take, b->take);
+    assert_int_equal(a->reduce_only, b->reduce_only);
+    assert_int_equal(a->post_only, b->post_only);
+    assert_int_equal(a->role, b->role);
+    assert_true(a->parent_order_id == b->parent_order_id);
+    assert_true(a->group_id == b->group_id);
+    assert_int_equal(a->known, b->known);
+    assert_int_equal(a->pending, b->pending);
+    assert_int_equal(a->doubt, b->doubt);
+    assert_true(!a->doubt || a->doubt_since_ns == b->doubt_since_ns);
+    assert_decimal(a->pending_qty, b->pending_qty);
+    assert_decimal(a->pending_price, b->pending_price);
+    assert_decimal(a->filled_qty, b->filled_qty);
+    assert_decimal(a->notional, b->notional);
+    assert_decimal(a->fees, b->fees);
+    assert_true(a->created_ns == b->created_ns);
+    assert_true(a->updated_ns == b->updated_ns);
+    assert_true(a->expires_ns == b->expires_ns);
+    assert_string_equal(a->tag, b->tag);
+    assert_string_equal(a->reason, b->reason);
+}
+
+/* Whatever a resumed run does not get back is an order at the venue that nobody minds. */
+static void orders_are_written_and_read_back(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order plain = new_order(f);
+    commit_one(f, 1, order_record(&plain));
+
+    struct order full = new_order(f);
+    text_copy(full.venue_order_id, sizeof(full.venue_order_id), "v-17");
+    full.instrument = ETH;
+    full.side = SIDE_SELL;
+    full.type = ORDER_STOP_LIMIT;
+    full.tif = TIF_GTD;
+    full.stop_on = TRIGGER_QUOTE;
+    full.qty = D("123456789012.123456789012345678");
+    full.price = D("0.000000000000000000000000000000000001");
+    full.trigger_price = D("-1");
+    full.stop = D("3");
+    full.take = D("4");
+    full.reduce_only = full.post_only = true;
+    full.role = ROLE_TAKE;
+    full.parent_order_id = 1;
+    full.group_id = 9;
+    full.known = ORDER_PARTIALLY_FILLED;
+    full.pending = PENDING_CANCEL | PENDING_REPLACE;
+    full.doubt = true;
+    full.doubt_since_ns = START_NS + 5;
+    full.pending_qty = D("5");
+    full.pending_price = D("6");
+    full.filled_qty = D("7");
+    full.notional = D("8");
+    full.fees = D("-9");
+    full.updated_ns = START_NS + 6;
+    full.expires_ns = START_NS + NS_PER_DAY;
+    text_copy(full.tag, sizeof(full.tag), "a \"tag\", with é and 'quotes'");
+    text_copy(full.reason, sizeof(full.reason), "late");
+    commit_one(f, 2, order_record(&full));
+
+    struct order done = new_order(f);
+    commit_one(f, 3, order_record(&done));
+    done.known = ORDER_CANCELED;
+    commit_one(f, 4, order_record(&done));
+
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
+    struct loaded loaded;
+    load(f, &loaded);
+    assert_int_equal(loaded.count, 2);
+    assert_same_order(&loaded.orders[0], &plain);
+    assert_same_order(&loaded.orders[1], &full);
+    assert_query(f, "SELECT order_id, status, known_status FROM orders",
+                 "1|pending_new|pending_new\n2|unknown|partially_filled\n3|canceled|canceled\n");
+    assert_query(
+        f, "SELECT typeof(qty), qty, price, trigger_price FROM orders WHERE order_id = 2",
+        "text|123456789012.123456789012345678|0.000000000000000000000000000000000001|-1\n");
+}
+
+/* Only what can change is updated, and all of it. */
+static void an_order_that_goes_on_is_updated_in_place(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    text_copy(order.venue_order_id, sizeof(order.venue_order_id), "v-1");
+    text_copy(order.reason, sizeof(order.reason), "r");
+    order.known = ORDER_NEW;
+    order.qty = D("2");
+    order.price = D("3");
+    order.trigger_price = D("4");
+    order.stop = D("5");
+    order.take = D("6");
+    order.group_id = 7;
+    order.pending = PENDING_REPLACE;
+    order.pending_qty = D("8");
+    order.pending_price = D("9");
+    order.filled_qty = D("0.5");
+    order.notional = D("10");
+    order.fees = D("11");
+    order.updated_ns = START_NS + 12;
+    order.doubt = true;
+    order.doubt_since_ns = START_NS + 13;
+    commit_one(f, 2, order_record(&order));
+    struct loaded loaded;
+    load(f, &loaded);
+    assert_int_equal(loaded.count, 1);
+    assert_same_order(&loaded.orders[0], &order);
+
+    order.doubt = false;
+    commit_one(f, 3, order_record(&order));
+    load(f, &loaded);
+    assert_false(loaded.orders[0].doubt);
+}
+
+static void every_kind_of_record_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    struct order blocked = order;
+    blocked.order_id = 0;
+    blocked.client_order_id[0] = '\0';
+    text_copy(blocked.reason, sizeof(blocked.reason), "too large");
+    struct record asked = order_record(&blocked);
+    asked.kind = RECORD_BLOCKED;
+    text_copy(asked.code, sizeof(asked.code), "max_order_size");
+    struct record sent = order_record(&order);
+    struct record filled = fill_record(&order, "e-1", "1.5", "42000.10");
+    struct record position = { .kind = RECORD_POSITION,
+                               .instance_id = f->instance.instance_id,
+                               .instrument = BTC,
+                               .position = { D("1.5"), D("63000.15"), D("-1"), D("0.05"),
+                                             D("0.25") } };
+    struct record trip = { .kind = RECORD_TRIP,
+                           .instance_id = f->instance.instance_id,
+                           .instrument = ETH,
+                           .trip = { START_NS, START_NS + 1, SIDE_SELL, D("3"), D("300"), D("200"),
+                                     D("3"), D("0.1"), D("100"), 4, "entry", false } };
+    struct record keep = said_record(RECORD_STATE, "state", "{\"n\":1}");
+    keep.instance_id = f->instance.instance_id;
+    struct record all[] = {
+        asked,
+        sent,
+        filled,
+        position,
+        trip,
+        keep,
+        said_record(RECORD_HALT, "session", "lost it"),
+        said_record(RECORD_HALT, NULL,
+                    "{\"scope\":\"BTC/USDT\",\"code\":\"suspect\",\"reason\":\"overfill\"}"),
+        said_record(RECORD_JOURNAL, "reload", "{\"hash\":\"ab\"}"),
+        said_record(RECORD_ALERT, "alert", "he said \"no\"")
+    };
+    if (commit_at(f, START_NS + 9, 12, all, ARRAY_SIZE(all)) < 0)
+        fail_msg("%s", f->err.message);
+
+    assert_query(f,
+                 "SELECT seq, session_id, time_ns - 1704067200000000000, event, kind, order_id"
+                 " FROM trading_events",
+                 "1|1|9|12|blocked|0\n2|1|9|12|order|1\n3|1|9|12|fill|1\n4|1|9|12|trip|0\n"
+                 "5|1|9|12|halt|0\n6|1|9|12|halt|0\n7|1|9|12|journal|0\n8|1|9|12|alert|0\n");
+    assert_query(
+        f,
+        "SELECT CASE kind WHEN 'fill' THEN json_remove(body, '$.client_order_id') ELSE body END"
+        " FROM trading_events WHERE seq IN (1, 3, 4, 6, 8)",
+        "{\"time\":\"2024-01-01T00:00:00.000000009Z\",\"instance_id\":1,"
+        "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"BTC/USDT\","
+        "\"side\":\"buy\",\"type\":\"market\",\"tif\":\"gtc\",\"qty\":\"1.5\","
+        "\"price\":null,\"trigger_price\":null,\"stop\":null,\"take\":null,"
+        "\"reduce_only\":false,\"post_only\":false,\"role\":\"plain\","
+        "\"parent_order_id\":0,\"code\":\"max_order_size\",\"reason\":\"too large\","
+        "\"tag\":\"\"}\n"
+        "{\"time\":\"2024-01-01T00:00:00.000000007Z\",\"instance_id\":1,"
+        "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"BTC/USDT\","
+        "\"exec_id\":\"e-1\",\"side\":\"buy\",\"qty\":\"1.5\","
+        "\"price\":\"42000.1\",\"fee\":\"0.05\",\"fee_currency\":\"USDT\","
+        "\"liquidity\":\"taker\"}\n"
+        "{\"time\":\"2024-01-01T00:00:00.000000001Z\",\"instance_id\":1,"
+        "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"ETH/USDT:USDT\","
+        "\"opened\":\"2024-01-01T00:00:00.000000000Z\",\"side\":\"sell\",\"qty\":\"3\","
+        "\"entry_notional\":\"300\",\"entry_price\":\"10\",\"exit_qty\":\"3\","
+        "\"exit_notional\":\"200\",\"exit_price\":\"6.666666666666666667\","
+        "\"gross_pnl\":\"100\",\"fees\":\"0.1\",\"net_pnl\":\"99.9\",\"bars_held\":4,"
+        "\"tag\":\"entry\"}\n"
+        "{\"instance_id\":0,\"strategy\":\"\",\"name\":null,\"body\":"
+        "{\"scope\":\"BTC/USDT\",\"code\":\"suspect\",\"reason\":\"overfill\"}}\n"
+        "{\"instance_id\":0,\"strategy\":\"\",\"name\":\"alert\","
+        "\"body\":\"he said \\\"no\\\"\"}\n");
+    assert_query(f, "SELECT * FROM fills",
+                 "3|sim|BTC/USDT|e-1|1|buy|1.5|42000.1|63000.15|0.05|USDT|taker|"
+                 "1704067200000000007|trade|NULL\n");
+    assert_query(f, "SELECT * FROM positions", "1|sim|BTC/USDT|1.5|63000.15|-1|0.05|0.25\n");
+    assert_query(f, "SELECT * FROM strategy_state", "1|12|{\"n\":1}\n");
+    assert_query(f, "SELECT * FROM halts",
+                 "5|session|halt|lost it|1704067200000000009|NULL|NULL\n"
+                 "6|BTC/USDT|suspect|overfill|1704067200000000009|NULL|NULL\n");
+    assert_query(f, "SELECT * FROM journal", "7|1|12|reload|{\"hash\":\"ab\"}\n");
+}
+
+static void a_halt_is_lifted_once(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    commit_one(f, 1, said_record(RECORD_HALT, "session", "loss"));
+    commit_one(f, 2, said_record(RECORD_HALT, NULL, "{\"lifted_by\":\"resume\"}"));
+    commit_one(f, 3, said_record(RECORD_HALT, "session", "again"));
+    assert_query(f, "SELECT reason, lifted_ns - since_ns, lifted_by FROM halts",
+                 "loss|1|resume\nagain|NULL|NULL\n");
+}
+
+static void positions_state_journal_and_sources_come_back(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct record position = { .kind = RECORD_POSITION,
+                               .instance_id = f->instance.instance_id,
+                               .instrument = ETH,
+                               .position = { D("-2"), D("-20.5"), D("1.25"), D("0.3"), D("0") } };
+    struct record keep = said_record(RECORD_STATE, "state", "{\"n\":1}");
+    keep.instance_id = f->instance.instance_id;
+    struct record records[] = { position, keep,
+                                said_record(RECORD_JOURNAL, "reload.swap", "{\"a\":[1]}") };
+    assert_int_equal(commit_at(f, START_NS, 5, records, 3), 0);
+    keep.body = "{\"n\":2}";
+    commit_one(f, 6, keep);
+    assert_int_equal(ledger_put_source(f->ledger, "h1", "{\"file\":1}", 10, &f->err), 0);
+    assert_int_equal(ledger_put_source(f->ledger, "h1", "{\"file\":1}", 10, &f->err), 0);
+
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
+    struct loaded loaded;
+    load(f, &loaded);
+    assert_int_equal(loaded.positions, 1);
+    assert_int_equal(loaded.instrument, ETH);
+    assert_decimal(loaded.position.qty, D("-2"));
+    assert_decimal(loaded.position.cost, D("-20.5"));
+    assert_decimal(loaded.position.realized_pnl, D("1.25"));
+    assert_decimal(loaded.position.fees, D("0.3"));
+    assert_decimal(loaded.position.funding, D("0"));
+
+    char *json;
+    size_t length;
+    assert_int_equal(ledger_state(f->ledger, f->instance.instance_id, &json, &length, &f->err), 0);
+    assert_string_equal(json, "{\"n\":2}");
+    assert_int_equal(length, 7);
+    free(json);
+    assert_int_equal(ledger_state(f->ledger, 99, &json, &length, &f->err), 0);
+    assert_null(json);
+    assert_int_equal(ledger_get_source(f->ledger, "h1", &json, &length, &f->err), 0);
+    assert_string_equal(json, "{\"file\":1}");
+    free(json);
+    assert_int_equal(ledger_get_source(f->ledger, "h2", &json, &length, &f->err), 0);
+    assert_null(json);
+
+    struct journal_entry *entries;
+    size_t count;
+    assert_int_equal(ledger_journal(f->ledger, &entries, &count, &f->err), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(entries[0].name, "reload.swap");
+    assert_string_equal(entries[0].body, "{\"a\":[1]}");
+    assert_true(entries[0].event == 5);
+    journal_release(entries, count);
+}
+
+/* Somebody edited the file: the number is not guessed. */
+static void a_row_that_makes_no_sense_is_named(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    struct loaded loaded = { 0 };
+    static const struct {
+        const char *edit, *column;
+    } cases[] = {
+        { "qty = '1,5'", "column qty" },          { "side = 'up'", "column side" },
+        { "price = 'cheap'", "column price" },    { "symbol = hex(zeroblob(99))", "column symbol" },
+        { "stop_on = 'moon'", "column stop_on" }, { "type = ''", "column type" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char sql[200];
+        tamper(f, "CREATE TABLE kept AS SELECT * FROM orders");
+        snprintf(sql, sizeof(sql), "UPDATE orders SET %s", cases[i].edit);
+        tamper(f, sql);
+        assert_int_equal(ledger_each_open_order(f->ledger, f->instance.instance_id, load_order,
+                                                &loaded, &f->err),
+                         ERROR_IO);
+        assert_says(f, "order 1");
+        assert_says(f, cases[i].column);
+        tamper(f, "DELETE FROM orders; INSERT INTO orders SELECT * FROM kept; DROP TABLE kept");
+    }
+    tamper(f, "UPDATE orders SET symbol = 'DOGE/USDT'");
+    assert_int_equal(
+        ledger_each_open_order(f->ledger, f->instance.instance_id, load_order, &loaded, &f->err),
+        ERROR_CONFIG);
+    assert_says(f, "DOGE/USDT");
+    tamper(f, "INSERT INTO positions VALUES(1, 'sim', 'DOGE/USDT', '0', '0', '1', '0', '0')");
+    load_position(&loaded, 0, &loaded.position, &f->err);
+    loaded.positions = 0;
+    assert_int_equal(
+        ledger_each_position(f->ledger, f->instance.instance_id, load_position, &loaded, &f->err),
+        0);
+    assert_int_equal(loaded.positions, 0);
+    tamper(f, "UPDATE positions SET qty = '1'");
+    assert_int_equal(
+        ledger_each_position(f->ledger, f->instance.instance_id, load_position, &loaded, &f->err),
+        ERROR_CONFIG);
+    tamper(f, "UPDATE positions SET cost = 'x'");
+    assert_int_equal(
+        ledger_each_position(f->ledger, f->instance.instance_id, load_position, &loaded, &f->err),
+        ERROR_IO);
+    assert_says(f, "column cost");
+}
+
+/* ---- all or nothing ---- */
+
+/* Counting one execution twice would double the position. */
+static void a_fill_is_booked_once(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    assert_false(f->port.knows_fill(f->port.self, BTC, "e-1"));
+    commit_one(f, 1, fill_record(&order, "e-1", "0.5", "100"));
+    assert_true(f->port.knows_fill(f->port.self, BTC, "e-1"));
+    assert_false(f->port.knows_fill(f->port.self, ETH, "e-1"));
+    assert_false(f->port.knows_fill(f->port.self, BTC, "e-2"));
+
+    struct record records[] = { order_record(&order), fill_record(&order, "e-1", "0.5", "100") };
+    char *before = query(f, "SELECT * FROM trading_events, orders");
+    assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), ERROR_INTERNAL);
+    assert_says(f, "book fill e-1 of BTC/USDT at sim");
+    assert_query(f, "SELECT * FROM trading_events, orders", before);
+    free(before);
+
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
+    assert_true(f->port.knows_fill(f->port.self, BTC, "e-1"));
+}
+
+static void an_invalid_number_is_refused_whole(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order good = new_order(f), bad = new_order(f);
+    bad.notional = DECIMAL_NONE;
+    struct record records[] = { order_record(&good), order_record(&bad) };
+    assert_int_equal(commit_at(f, START_NS, 1, records, 2), ERROR_INTERNAL);
+    assert_says(f, "order 2");
+    assert_query(f, "SELECT count(*) FROM trading_events", "0\n");
+    assert_query(f, "SELECT count(*) FROM orders", "0\n");
+}
+
+/* A turn that failed and is tried again is recorded as if it had not failed. */
+static void a_failed_turn_leaves_no_trace_in_memory(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    order.known = ORDER_NEW;
+    sqlite3 *db = f->ledger->db;
+    for (int i = 0; i < 2; i++) {
+        struct record records[] = { order_record(&order), order_record(&order) };
+        records[1].order.qty = DECIMAL_NONE;
+        assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), ERROR_INTERNAL);
+        assert_true(sqlite3_get_autocommit(db));
+    }
+    commit_one(f, 2, order_record(&order));
+    assert_query(f,
+                 "SELECT seq, json_extract(body, '$.status_before', '$.status')"
+                 " FROM trading_events",
+                 "1|[null,\"pending_new\"]\n2|[\"pending_new\",\"new\"]\n");
+}
+
+static void an_empty_turn_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    int before = sqlite3_total_changes(f->ledger->db);
+    assert_int_equal(commit_at(f, START_NS, 1, NULL, 0), 0);
+    assert_int_equal(sqlite3_total_changes(f->ledger->db), before);
+}
+
+static void a_full_disk_stops_the_turn(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    char *before = query(f, "SELECT * FROM trading_events, orders");
+
+    assert_int_equal(sqlite3_exec(f->ledger->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL), 0);
+    static char large[64 * 1024];
+    memset(large, 'x', sizeof(large) - 1);
+    order.known = ORDER_NEW;
+    struct record records[] = { order_record(&order), said_record(RECORD_ALERT, "alert", large) };
+    assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), ERROR_IO);
+    assert_says(f, "disk is full");
+    assert_says(f, "nothing of event 2 was recorded");
+    assert_query(f, "SELECT * FROM trading_events, orders", before);
+    free(before);
+
+    assert_int_equal(
+        sqlite3_exec(f->ledger->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL), 0);
+    assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), 0);
+}
+
+/* Commits until the file may not grow. */
+static int until_too_large(struct fixture *f, const char *word)
+{
+    struct rlimit limit = { 512 * 1024, 512 * 1024 };
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return 2;
+    open_ledger(f);
+    begin(f, "sim");
+    for (uint64_t event = 1; event < 10000; event++) {
+        struct order order = new_order(f);
+        struct record record = order_record(&order);
+        if (commit_at(f, START_NS, event, &record, 1) == 0)
+            continue;
+        if (f->err.code != ERROR_IO || !strstr(f->err.message, word))
+            return (fprintf(stderr, "%s\n", f->err.message), 3);
+        return 0; /* and dies without closing */
+    }
+    return 4;
+}
+
+static void a_file_that_may_not_grow_keeps_what_was_committed(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    assert_int_equal(child_of(f, until_too_large, "File too large"), 0);
+    open_ledger(f);
+    assert_query(f, "SELECT count(*) > 10, count(*) - max(seq) FROM trading_events", "1|0\n");
+    assert_query(f, "SELECT * FROM pragma_integrity_check", "ok\n");
+    assert_query(f, "SELECT (SELECT count(*) FROM orders) = (SELECT count(*) FROM trading_events)",
+                 "1\n");
+}
+
+/* ---- ids ---- */
+
+static void client_order_ids_are_short_and_never_come_twice(void **state)
+{
+    struct fixture *f = *state;
+    char *ledger_id = query(f, "SELECT value FROM meta WHERE key = 'ledger_id'");
+    ledger_id[4] = '\0';
+    char expected[32], id[CLIENT_ORDER_ID_MAX];
+
+    begin(f, "sim");
+    snprintf(expected, sizeof(expected), "r%ss44we8000001", ledger_id);
+    assert_int_equal(f->port.next_order_id(f->port.self, id), 1);
+    assert_string_equal(id, expected);
+    assert_int_equal(strlen(id), 17);
+    struct order order = new_order(f);
+    assert_int_equal(order.order_id, 2);
+    commit_one(f, 1, order_record(&order));
+
+    /* An id of a turn that never committed was never seen: it may come again, but not its name. */
+    begin(f, "sim"); /* in the same second */
+    assert_true(f->session.epoch == WALL_NS / NS_PER_SECOND + 1);
+    snprintf(expected, sizeof(expected), "r%ss44we9000003", ledger_id);
+    assert_int_equal(f->port.next_order_id(f->port.self, id), 3);
+    assert_string_equal(id, expected);
+
+    resume(f, "sim", false);
+    assert_true(f->session.epoch == WALL_NS / NS_PER_SECOND + 86400);
+    snprintf(expected, sizeof(expected), "r%ss46r28000003", ledger_id);
+    assert_int_equal(f->port.next_order_id(f->port.self, id), 3);
+    assert_string_equal(id, expected);
+
+    /* A clock that was set back. */
+    begin(f, "sim");
+    assert_true(f->session.epoch == WALL_NS / NS_PER_SECOND + 86401);
+    free(ledger_id);
+}
+
+/* ---- sessions ---- */
+
+static void sessions_are_found_by_mode_and_source(void **state)
+{
+    struct fixture *f = *state;
+    bool found;
+    struct session_record record;
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    assert_false(found);
+
+    begin(f, "feed");
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 40, order_record(&order));
+    assert_int_equal(ledger_progress(f->ledger, START_NS + 30, 50, &f->err), 0);
+    assert_int_equal(ledger_last_session(f->ledger, "live", "sim", &found, &record, &f->err), 0);
+    assert_false(found);
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    assert_true(found);
+    assert_true(record.session_id == 2);
+    assert_string_equal(record.mode, "paper");
+    assert_string_equal(record.source, "sim");
+    assert_string_equal(record.config, "{\"seed\":1}");
+    assert_string_equal(record.build, "0.1.0 test");
+    assert_true(record.started_ns == START_NS);
+    assert_true(record.market_ns == START_NS + 40); /* the commit's; progress never goes back */
+    assert_true(record.events == 50);
+    assert_true(record.ended_ns == TIME_NEVER);
+    session_record_release(&record);
+
+    assert_int_equal(ledger_session_end(f->ledger, START_NS + 60, &f->err), 0);
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    assert_true(record.ended_ns == START_NS + 60);
+    assert_true(record.market_ns == START_NS + 60);
+    session_record_release(&record);
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "feed", &found, &record, &f->err), 0);
+    assert_true(record.session_id == 1);
+    session_record_release(&record);
+
+    record = (struct session_record){ .session_id = 77, .mode = "paper", .source = "sim" };
+    assert_int_equal(ledger_session_begin(f->ledger, &record, true, false, WALL_NS, &f->err),
+                     ERROR_INTERNAL);
+    assert_says(f, "no session 77");
+}
+
+/* The time reached is kept up by commits that append no row, too. */
+static void the_time_reached_is_kept_up(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct record keep = said_record(RECORD_STATE, "state", "{}");
+    keep.instance_id = f->instance.instance_id;
+    commit_one(f, 25, keep);
+    bool found;
+    struct session_record record;
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    assert_true(record.market_ns == START_NS + 25);
+    assert_true(record.events == 25);
+    session_record_release(&record);
+}
+
+static void resuming_takes_over_what_the_command_says_now(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    assert_int_equal(ledger_session_end(f->ledger, START_NS, &f->err), 0);
+    bool found;
+    struct session_record record;
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    free(record.config);
+    record.config = strdup("{\"seed\":2}");
+    assert_int_equal(ledger_session_begin(f->ledger, &record, true, false, WALL_NS, &f->err), 0);
+    session_record_release(&record);
+    assert_query(f, "SELECT session_id, config, ended_ns FROM sessions", "1|{\"seed\":2}|NULL\n");
+}
+
+static void instances_are_shared_by_a_source_and_never_by_feeds(void **state)
+{
+    struct fixture *f = *state;
+    bool is_new;
+    begin(f, "sim");
+    assert_int_equal(f->instance.instance_id, 1);
+    assert_int_equal(ledger_instance(f->ledger, &f->instance, &is_new, &f->err), 0);
+    assert_false(is_new);
+    begin(f, "feed");
+    assert_int_equal(f->instance.instance_id, 2);
+    begin(f, "feed");
+    assert_int_equal(f->instance.instance_id, 3);
+    resume(f, "feed", true);
+    assert_int_equal(f->instance.instance_id, 3);
+    begin(f, "sim");
+    text_copy(f->instance.version, sizeof(f->instance.version), "2.0.0");
+    assert_int_equal(ledger_instance(f->ledger, &f->instance, &is_new, &f->err), 0);
+    assert_false(is_new);
+    add_instance(f, "momentum", "ETH/USDT:USDT");
+    assert_query(f, "SELECT instance_id, scope, strategy, symbol, version, capital FROM instances",
+                 "1|sim|momentum|BTC/USDT|2.0.0|10000\n2|feed#2|momentum|BTC/USDT|1.0.0|10000\n"
+                 "3|feed#3|momentum|BTC/USDT|1.0.0|10000\n"
+                 "4|sim|momentum|ETH/USDT:USDT|1.0.0|10000\n");
+}
+
+static int commit_and_die(struct fixture *f, const char *word)
+{
+    (void)word;
+    open_ledger(f);
+    begin(f, "sim");
+    for (uint64_t event = 1; event <= 20; event++) {
+        struct order order = new_order(f);
+        struct record records[] = { order_record(&order),
+                                    fill_record(&order, order.client_order_id, "1.5", "100") };
+        if (commit_at(f, START_NS + (int64_t)event, event, records, 2) < 0)
+            return 2;
+    }
+    kill(getpid(), SIGKILL);
+    return 3;
+}
+
+/* What was committed is there after a kill, and the session is seen not to have ended. */
+static void a_killed_process_loses_nothing_it_committed(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(commit_and_die(f, ""));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+
+    open_ledger(f);
+    bool found;
+    struct session_record record;
+    assert_int_equal(ledger_last_session(f->ledger, "paper", "sim", &found, &record, &f->err), 0);
+    assert_true(found);
+    assert_true(record.ended_ns == TIME_NEVER);
+    assert_true(record.events == 20);
+    assert_true(record.market_ns == START_NS + 20);
+    session_record_release(&record);
+    assert_query(f, "SELECT count(*), max(seq) FROM trading_events", "40|40\n");
+    assert_query(f, "SELECT count(*) FROM fills", "20\n");
+    resume(f, "sim", false);
+    assert_int_equal(new_order(f).order_id, 21);
+}
+
+/* ---- the chain ---- */
+
+/* Computed from the file alone, by the rule in the schema's comment. */
+static void anybody_can_check_the_chain(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    commit_one(f, 2, fill_record(&order, "e-1", "1.5", "100"));
+    close_ledger(f);
+    open_ledger(f);
+    begin(f, "feed"); /* goes on over sessions */
+    order = new_order(f);
+    commit_one(f, 3, order_record(&order));
+
+    sqlite3 *db = NULL;
+    sqlite3_stmt *rows = NULL;
+    char head[65];
+    memset(head, '0', 64);
+    head[64] = '\0';
+    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT prev_hash || seq || '|' || session_id || '|' ||"
+                                        " time_ns || '|' || event || '|' || kind || '|' ||"
+                                        " order_id || '|' || body, prev_hash, hash"
+                                        " FROM trading_events ORDER BY seq",
+                                        -1, &rows, NULL),
+                     SQLITE_OK);
+    int count = 0;
+    for (; sqlite3_step(rows) == SQLITE_ROW; count++) {
+        unsigned char digest[SHA256_DIGEST_LENGTH];
+        SHA256(sqlite3_column_text(rows, 0), (size_t)sqlite3_column_bytes(rows, 0), digest);
+        assert_string_equal(column_text(rows, 1), head);
+        for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
+            snprintf(head + 2 * i, 3, "%02x", digest[i]);
+        assert_string_equal(column_text(rows, 2), head);
+    }
+    assert_int_equal(count, 3);
+    sqlite3_finalize(rows);
+
+    assert_int_not_equal(sqlite3_exec(db, "DELETE FROM trading_events", NULL, NULL, NULL), 0);
+    sqlite3_close(db);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_not_equal(sqlite3_exec(db, "DELETE FROM trading_events", NULL, NULL, NULL), 0);
+    assert_int_not_equal(sqlite3_exec(db, "UPDATE trading_events SET event = 9", NULL, NULL, NULL),
+                         0);
+    sqlite3_close(db);
+}
+
+/* ---- replay ---- */
+
+/* A short run: three orders of which two fill, an id wasted by a callback that failed. */
+static void run_part(struct fixture *f, uint64_t from, uint64_t to)
+{
+    static struct order orders[16]; /* of this test process; every run fills it anew */
+    for (uint64_t event = from; event <= to; event++) {
+        struct order *order = &orders[event];
+        *order = new_order(f);
+        if (event == 2)
+            (void)new_order(f);
+        commit_one(f, event * 10, order_record(order));
+        order->known = ORDER_NEW;
+        commit_one(f, event * 10 + 1, order_record(order));
+        char exec_id[16];
+        snprintf(exec_id, sizeof(exec_id), "e-%d", (int)event);
+        assert_false(f->port.knows_fill(f->port.self, BTC, exec_id));
+        struct record records[] = { fill_record(order, exec_id, "1.5", "100"),
+                                    order_record(order),
+                                    { .kind = RECORD_POSITION,
+                                      .instance_id = f->instance.instance_id,
+                                      .instrument = BTC,
+                                      .position = { decimal_int((int64_t)event), D("1"), D("1"),
+                                                    D("1"), D("0") } } };
+        records[1] = order_record(order);
+        assert_int_equal(
+            commit_at(f, START_NS + (int64_t)event * 10 + 2, event * 10 + 2, records, 3), 0);
+        assert_true(f->port.knows_fill(f->port.self, BTC, exec_id));
+        assert_int_equal(
+            ledger_progress(f->ledger, START_NS + (int64_t)event * 10 + 5, event * 10 + 5, &f->err),
+            0);
+    }
+}
+
+static void a_run_that_is_replayed_goes_on_as_if_never_interrupted(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    run_part(f, 1, 3);
+    char *events = query(f, "SELECT * FROM trading_events");
+    char *orders = query(f, "SELECT * FROM orders");
+    close_ledger(f);
+
+    open_ledger(f);
+    resume(f, "feed", true);
+    assert_true(f->session.epoch == WALL_NS / NS_PER_SECOND);
+    assert_true(ledger_replaying(f->ledger));
+    run_part(f, 1, 2);
+    assert_true(ledger_replaying(f->ledger));
+    assert_query(f, "SELECT qty FROM positions", "3\n"); /* not set back */
+    run_part(f, 3, 3);
+    assert_false(ledger_replaying(f->ledger));
+    assert_query(f, "SELECT * FROM trading_events", events);
+    assert_query(f, "SELECT * FROM orders", orders);
+    free(events);
+    free(orders);
+
+    run_part(f, 4, 5);
+    assert_query(f, "SELECT qty FROM positions", "5\n");
+    assert_query(f, "SELECT max(order_id), count(*), count(DISTINCT client_order_id) FROM orders",
+                 "6|5|5\n");
+    char hash[SHA256_TEXT_MAX], straight[SHA256_TEXT_MAX];
+    assert_int_equal(ledger_result_hash(f->ledger, hash, &f->err), 0);
+    assert_int_equal(ledger_session_end(f->ledger, START_NS + 100, &f->err), 0);
+
+    struct fixture other;
+    setup_ledger(&other);
+    begin(&other, "feed");
+    run_part(&other, 1, 5);
+    assert_int_equal(ledger_result_hash(other.ledger, straight, &other.err), 0);
+    assert_string_equal(hash, straight);
+    char *there = query(&other, "SELECT time_ns, event, kind, order_id FROM trading_events");
+    assert_query(f, "SELECT time_ns, event, kind, order_id FROM trading_events", there);
+    free(there);
+    teardown_ledger(&other);
+}
+
+/* A run on the simulator in between takes order ids; the feed's session steps over them, every time
+ * it is run again. */
+static void sessions_of_other_sources_may_run_in_between(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    begin(f, "sim"); /* the feed was killed before its first row */
+    run_part(f, 6, 6);
+    resume(f, "feed", true);
+    assert_false(ledger_replaying(f->ledger));
+    run_part(f, 1, 1);
+    resume(f, "sim", false);
+    run_part(f, 7, 8);
+    for (int i = 0; i < 3; i++) {
+        resume(f, "feed", true);
+        assert_true(ledger_replaying(f->ledger));
+        run_part(f, 1, i == 0 ? 2 : 3);
+        assert_false(ledger_replaying(f->ledger));
+        if (i < 2)
+            continue;
+        run_part(f, 4, 4);
+    }
+    assert_query(f, "SELECT DISTINCT session_id, order_id FROM trading_events ORDER BY seq",
+                 "2|1\n1|2\n2|3\n2|4\n1|5\n1|7\n1|8\n");
+}
+
+/* Replays event 1 with one thing changed, and expects the difference to be told. */
+static void replay_differs(struct fixture *f, int64_t time_ns, uint64_t event,
+                           const struct record *record, const char *word)
+{
+    resume(f, "feed", true);
+    char *before = query(f, "SELECT * FROM trading_events, orders");
+    assert_int_equal(commit_at(f, time_ns, event, record, 1), ERROR_INTERNAL);
+    assert_says(f, "row 1 is not what was recorded");
+    assert_says(f, word);
+    assert_query(f, "SELECT * FROM trading_events, orders", before);
+    free(before);
+}
+
+static void the_first_difference_of_a_replay_is_told(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+
+    struct record record = order_record(&order);
+    replay_differs(f, START_NS + 2, 1, &record, "event 1, 2024-01-01T00:00:00.000000002Z");
+    replay_differs(f, START_NS + 1, 2, &record, "came order of order 1, event 2");
+    record.order.order_id = 2;
+    replay_differs(f, START_NS + 1, 1, &record, "came order of order 2, event 1");
+    record.order.order_id = 1;
+    record.order.qty = D("1.6");
+    replay_differs(f, START_NS + 1, 1, &record, "\"qty\":\"1.6\"");
+    assert_says(f, "\"qty\":\"1.5\"");
+    record.kind = RECORD_BLOCKED;
+    replay_differs(f, START_NS + 1, 1, &record, "came blocked of order 0");
+}
+
+static void a_replay_that_stops_early_or_turns_too_long_is_told(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+
+    resume(f, "feed", true);
+    assert_int_equal(ledger_session_end(f->ledger, START_NS, &f->err), ERROR_INTERNAL);
+    assert_says(f, "before row 1");
+
+    resume(f, "feed", true);
+    struct record records[] = { order_record(&order), said_record(RECORD_ALERT, "alert", "new") };
+    assert_int_equal(commit_at(f, START_NS + 1, 1, records, 2), ERROR_INTERNAL);
+    assert_says(f, "was not recorded");
+    assert_query(f, "SELECT count(*) FROM trading_events", "1\n");
+
+    resume(f, "feed", true);
+    assert_int_equal(commit_at(f, START_NS + 1, 1, records, 1), 0);
+    assert_false(ledger_replaying(f->ledger));
+    assert_int_equal(commit_at(f, START_NS + 1, 1, records + 1, 1), 0);
+    assert_query(f, "SELECT kind FROM trading_events", "order\nalert\n");
+}
+
+static void a_replay_knows_only_the_fills_of_its_past(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, fill_record(&order, "old", "1", "100"));
+    begin(f, "feed");
+    run_part(f, 1, 2);
+    resume(f, "feed", true);
+    assert_true(f->port.knows_fill(f->port.self, BTC, "old"));
+    run_part(f, 1, 1); /* asks about its own fills before and after */
+    assert_false(f->port.knows_fill(f->port.self, BTC, "e-2"));
+    run_part(f, 2, 2);
+}
+
+/* ---- the result ---- */
+
+struct variant {
+    const char *what;
+    void (*change)(struct order *order, struct record *fill, int64_t *time_ns);
+    bool same;
+};
+
+static void nothing(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)fill, (void)time_ns;
+}
+static void id(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)time_ns;
+    text_copy(order->venue_order_id, sizeof(order->venue_order_id), "x");
+    text_copy(fill->fill.exec_id, sizeof(fill->fill.exec_id), "x");
+    text_copy(order->tag, sizeof(order->tag), "x");
+}
+static void later(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)fill;
+    *time_ns += 1;
+}
+static void symbol(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)time_ns;
+    order->instrument = fill->instrument = ETH;
+}
+static void side(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)time_ns;
+    order->side = fill->order.side = SIDE_SELL;
+}
+static void type(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)fill, (void)time_ns;
+    order->type = ORDER_LIMIT;
+}
+static void qty(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)fill, (void)time_ns;
+    order->qty = D("1.4");
+}
+static void price(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)fill, (void)time_ns;
+    order->price = D("0");
+}
+static void status(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)fill, (void)time_ns;
+    order->known = ORDER_CANCELED;
+}
+static void fill_qty(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)time_ns;
+    fill->fill.qty = D("1.4");
+}
+static void fill_price(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)time_ns;
+    fill->fill.price = D("100.1");
+}
+static void fee(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)time_ns;
+    fill->fill.fee = D("0.06");
+}
+static void fill_time(struct order *order, struct record *fill, int64_t *time_ns)
+{
+    (void)order, (void)time_ns;
+    fill->fill.transact_ns++;
+}
+
+static void hash_of(void (*change)(struct order *, struct record *, int64_t *), bool noise,
+                    char hash[SHA256_TEXT_MAX])
+{
+    struct fixture f;
+    setup_ledger(&f);
+    if (noise) { /* other ids, and things that are not of the result */
+        begin(&f, "sim");
+        (void)new_order(&f);
+        run_part(&f, 1, 2);
+    }
+    begin(&f, "feed");
+    struct order order = new_order(&f);
+    int64_t time_ns = START_NS + 10;
+    struct record fill = fill_record(&order, "e-10", "1.5", "100");
+    change(&order, &fill, &time_ns);
+    struct record records[] = { order_record(&order), fill, order_record(&order),
+                                order_record(&order), said_record(RECORD_ALERT, "alert", "x") };
+    records[3].kind = RECORD_BLOCKED;
+    if (commit_at(&f, time_ns, 1, records, noise ? 5 : 2) < 0)
+        fail_msg("%s", f.err.message);
+    assert_int_equal(ledger_result_hash(f.ledger, hash, &f.err), 0);
+    teardown_ledger(&f);
+}
+
+/* The lines of result.c, by hand. */
+static void the_result_hash_is_over_the_stated_lines(void **state)
+{
+    (void)state;
+    static const char lines[] =
+        "order|2024-01-01T00:00:00.000000010Z|BTC/USDT|buy|market|1.5||filled\n"
+        "fill|2024-01-01T00:00:00.000000007Z|BTC/USDT|buy|1.5|100|0.05\n";
+    char hash[SHA256_TEXT_MAX], expected[SHA256_TEXT_MAX];
+    sha256_hex(lines, strlen(lines), expected);
+    hash_of(nothing, false, hash);
+    assert_string_equal(hash, expected);
+    hash_of(nothing, true, hash);
+    assert_string_equal(hash, expected);
+}
+
+static void any_changed_field_changes_the_result_hash(void **state)
+{
+    (void)state;
+    static const struct variant variants[] = {
+        { "ids and tag", id, true },
+        { "time", later, false },
+        { "symbol", symbol, false },
+        { "side", side, false },
+        { "type", type, false },
+        { "qty", qty, false },
+        { "price", price, false },
+        { "status", status, false },
+        { "fill qty", fill_qty, false },
+        { "fee", fee, false },
+        { "fill price", fill_price, false },
+        { "fill time", fill_time, false },
+    };
+    char expected[SHA256_TEXT_MAX], hash[SHA256_TEXT_MAX];
+    hash_of(nothing, false, expected);
+    for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
+        hash_of(variants[i].change, false, hash);
+        if ((strcmp(hash, expected) == 0) != variants[i].same)
+            fail_msg("changed: %s", variants[i].what);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_ledger_has_an_id_that_stays),
+        TEST(a_file_that_is_no_ledger_is_refused),
+        TEST(a_newer_schema_is_refused),
+        TEST(a_cut_or_damaged_file_is_refused),
+        TEST(an_unwritable_place_is_said),
+        TEST(a_locked_file_is_not_waited_for),
+        TEST(orders_are_written_and_read_back),
+        TEST(an_order_that_goes_on_is_updated_in_place),
+        TEST(every_kind_of_record_is_kept),
+        TEST(a_halt_is_lifted_once),
+        TEST(positions_state_journal_and_sources_come_back),
+        TEST(a_row_that_makes_no_sense_is_named),
+        TEST(a_fill_is_booked_once),
+        TEST(an_invalid_number_is_refused_whole),
+        TEST(a_failed_turn_leaves_no_trace_in_memory),
+        TEST(an_empty_turn_writes_nothing),
+        TEST(a_full_disk_stops_the_turn),
+        TEST(a_file_that_may_not_grow_keeps_what_was_committed),
+        TEST(client_order_ids_are_short_and_never_come_twice),
+        TEST(sessions_are_found_by_mode_and_source),
+        TEST(the_time_reached_is_kept_up),
+        TEST(resuming_takes_over_what_the_command_says_now),
+        TEST(instances_are_shared_by_a_source_and_never_by_feeds),
+        TEST(a_killed_process_loses_nothing_it_committed),
+        TEST(anybody_can_check_the_chain),
+        TEST(a_run_that_is_replayed_goes_on_as_if_never_interrupted),
+        TEST(sessions_of_other_sources_may_run_in_between),
+        TEST(the_first_difference_of_a_replay_is_told),
+        TEST(a_replay_that_stops_early_or_turns_too_long_is_told),
+        TEST(a_replay_knows_only_the_fills_of_its_past),
+        cmocka_unit_test(the_result_hash_is_over_the_stated_lines),
+        cmocka_unit_test(any_changed_field_changes_the_result_hash),
+    };
+    return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
