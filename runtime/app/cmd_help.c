@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define COLUMN 26 /* where explanations begin */
-#define WIDTH 80
 #define HELP_MAX 65536
 
 static const char usage_lines[] = "usage: runtime STRATEGY.lua [STRATEGY.lua ...] [options]\n"
@@ -26,32 +24,6 @@ static const char exit_codes[] =
     "   0 done    64 usage    65 bad data, strategy failed    66 no such input\n"
     "  69 unavailable, state in use    70 internal error    74 disk or ledger\n"
     "  75 halted by risk    77 refused    78 configuration    130 second Ctrl-C\n";
-
-void help_row(struct text *out, const char *left, const char *words)
-{
-    size_t column = 2 + strlen(left);
-    text_printf(out, "  %s", left);
-    if (column + 2 > COLUMN) {
-        text_add(out, "\n");
-        column = 0;
-    }
-    text_printf(out, "%*s", (int)(COLUMN - column), "");
-    column = COLUMN;
-    for (const char *word = words; *word;) {
-        size_t length = strcspn(word, " ");
-        if (column > COLUMN && column + 1 + length > WIDTH) {
-            text_printf(out, "\n%*s", COLUMN, "");
-            column = COLUMN;
-        } else if (column > COLUMN) {
-            text_add(out, " ");
-            column++;
-        }
-        text_append(out, word, length);
-        column += length;
-        word += length + strspn(word + length, " ");
-    }
-    text_add(out, "\n");
-}
 
 /* The form without a command word is not one of the commands. */
 static void add_commands(struct text *out)

@@ -11,6 +11,8 @@
 #include "runtime/base/log.h"
 #include "runtime/base/text.h"
 
+#define COLUMN 26 /* of --help: where explanations begin */
+#define WIDTH 80
 #define SPEED_LEAST 0.001
 #define SPEED_MOST 1e6
 #define DURATION_MOST INT64_C(3155760000)                    /* seconds: 100 years */
@@ -301,7 +303,7 @@ static int take(struct parser *parser, const struct option *option, const char *
     case KIND_MODE:
         return take_mode(parser, option, value ? value : option->name, err);
     case KIND_PLANNED:
-        return error_set(err, ERROR_USAGE, "--%s: not in this version", option->name);
+        break; /* parse_option refused it */
     }
     return 0;
 }
@@ -324,8 +326,7 @@ static const struct option *find_letter(char letter)
     return NULL;
 }
 
-/* `name` without dashes and value. */
-static int unknown_option(const char *spelled, const char *name, struct error *err)
+static const char *nearest_option(const char *name)
 {
     const char *names[ARRAY_SIZE(table) + 1];
     size_t count = 0;
@@ -333,12 +334,26 @@ static int unknown_option(const char *spelled, const char *name, struct error *e
         if (table[i].kind != KIND_PLANNED)
             names[count++] = table[i].name;
     names[count] = NULL;
+    return text_nearest(name, names);
+}
 
-    const char *nearest = text_nearest(name, names);
+/* `name` without dashes and value. */
+static int unknown_option(const char *spelled, const char *name, struct error *err)
+{
+    const char *nearest = nearest_option(name);
     if (nearest)
         return error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", spelled,
                          nearest);
     return error_set(err, ERROR_USAGE, "unknown option %s; runtime --help lists them", spelled);
+}
+
+static int planned_option(const struct option *option, struct error *err)
+{
+    const char *nearest = nearest_option(option->name);
+    if (nearest)
+        return error_set(err, ERROR_USAGE, "--%s: not in this version; did you mean --%s?",
+                         option->name, nearest);
+    return error_set(err, ERROR_USAGE, "--%s: not in this version", option->name);
 }
 
 static int no_option(const char *argument, struct error *err)
@@ -367,7 +382,7 @@ static int parse_option(struct parser *parser, int argc, char **argv, int *used,
         return no_option(argument, err);
     *used = 1;
     if (option->kind == KIND_PLANNED)
-        return take(parser, option, NULL, err);
+        return planned_option(option, err);
     if (!option->value && value)
         return error_set(err, ERROR_USAGE, "--%s takes no value", option->name);
     if (option->value && !value) {
@@ -466,6 +481,32 @@ static const char *section_title(enum section section)
         return "Output";
     }
     return "";
+}
+
+void help_row(struct text *out, const char *left, const char *words)
+{
+    size_t column = 2 + strlen(left);
+    text_printf(out, "  %s", left);
+    if (column + 2 > COLUMN) {
+        text_add(out, "\n");
+        column = 0;
+    }
+    text_printf(out, "%*s", (int)(COLUMN - column), "");
+    column = COLUMN;
+    for (const char *word = words; *word;) {
+        size_t length = strcspn(word, " ");
+        if (column > COLUMN && column + 1 + length > WIDTH) {
+            text_printf(out, "\n%*s", COLUMN, "");
+            column = COLUMN;
+        } else if (column > COLUMN) {
+            text_add(out, " ");
+            column++;
+        }
+        text_append(out, word, length);
+        column += length;
+        word += length + strspn(word + length, " ");
+    }
+    text_add(out, "\n");
 }
 
 /* "--speed max|N", "-q, --quiet" */
