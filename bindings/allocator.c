@@ -24,8 +24,11 @@ static void *refuse(struct allocator *allocator, bool slots)
 {
     struct sandbox *sandbox = allocator->owner;
     allocator->refused_slots = slots;
-    allocator->refusals++;
-    if (allocator->refusals > REFUSALS_MAX && sandbox->depth > 0) {
+    if (sandbox->depth == 0)
+        return NULL;
+    /* Lua reports memory errors without calling a message handler: the place is taken here. */
+    failure_place(sandbox->running, sandbox->memory_where, sizeof sandbox->memory_where);
+    if (++allocator->refusals > REFUSALS_MAX) {
         allocator->stopped = true;
         if (sandbox->stop == STOP_NONE)
             sandbox->stop = STOP_MEMORY;

@@ -31,6 +31,7 @@ void budget_begin(struct sandbox *sandbox, enum sandbox_budget budget)
     sandbox->memory.refused_slots = false;
     sandbox->failure.is_set = false;
     sandbox->serial++;
+    sandbox->loading = budget == BUDGET_LOAD;
     sandbox->counting = sandbox->always_counting || budget == BUDGET_LOAD;
     if (sandbox->counting) {
         sandbox->limit = budget == BUDGET_LOAD ? sandbox->limits.load_instructions
@@ -58,10 +59,10 @@ void budget_end(struct sandbox *sandbox)
 
 void budget_stop(struct sandbox *sandbox, lua_State *L, enum stop stop)
 {
-    if (sandbox->stop == STOP_NONE)
-        sandbox->stop = stop;
-    if (!sandbox->failure.is_set)
-        failure_place(sandbox, L);
+    if (sandbox->stop != STOP_NONE)
+        return;
+    sandbox->stop = stop;
+    failure_place(L, sandbox->failure.where, sizeof sandbox->failure.where);
 }
 
 void budget_raise(lua_State *L)
@@ -83,8 +84,6 @@ static void look(struct sandbox *sandbox, lua_State *L)
         else
             return;
     }
-    budget_stop(sandbox, L,
-                sandbox->stop); /* notes the place when the allocator stopped the call */
     budget_raise(L);
 }
 
@@ -92,7 +91,8 @@ void sandbox_charge(lua_State *L, uint64_t instructions)
 {
     struct sandbox *sandbox = sandbox_of(L);
     sandbox->used += instructions;
-    look(sandbox, L);
+    if (sandbox->depth > 0)
+        look(sandbox, L);
 }
 
 static int hook_interval(const struct sandbox *sandbox, const lua_State *L)

@@ -77,15 +77,13 @@ static bool script_frame(lua_State *L, int *level, lua_Debug *ar)
     return false;
 }
 
-void failure_place(struct sandbox *sandbox, lua_State *L)
+void failure_place(lua_State *L, char *where, size_t size)
 {
     lua_Debug ar;
     int level = 0;
-    sandbox->failure.is_set = true;
-    sandbox->failure.message[0] = '\0';
-    sandbox->failure.where[0] = '\0';
+    where[0] = '\0';
     if (script_frame(L, &level, &ar))
-        place_of(&ar, sandbox->failure.where, sizeof sandbox->failure.where);
+        place_of(&ar, where, size);
 }
 
 /* "lib/x.lua:12: text" as Lua writes it, where the name may be cut in front ("...ies/x.lua"): the
@@ -200,41 +198,41 @@ int failure_handler(lua_State *L)
 
 /* ---- the report ---- */
 
-static int budget_message(struct sandbox *sandbox, enum stop stop, struct error *err)
+static int report_stop(struct sandbox *sandbox, enum stop stop, struct error *err)
 {
+    const struct sandbox_limits *limits = &sandbox->limits;
     const char *where = sandbox->failure.where;
-    switch (stop) {
-    case STOP_TIME:
+    if (stop == STOP_TIME && sandbox->loading)
+        return error_at(err, ERROR_RANGE, where, "stopped: loading takes too long");
+    if (stop == STOP_TIME)
         return error_at(err, ERROR_RANGE, where,
-                        "stopped: it ran longer than its time budget (sandbox.callback_hard_ms)");
-    case STOP_INSTRUCTIONS:
+                        "stopped: it ran longer than the %" PRId64
+                        " ms allowed (sandbox.callback_hard_ms)",
+                        limits->callback_hard_ns / NS_PER_MS);
+    if (stop == STOP_INSTRUCTIONS)
         return error_at(err, ERROR_RANGE, where,
-                        "stopped: it ran more than %" PRIu64 " instructions (sandbox.instructions)",
-                        sandbox->limit);
-    default:
-        if (sandbox->memory.refused_slots)
-            return error_at(err, ERROR_RANGE, where,
-                            "stopped: a table needs more than %" PRIu32
-                            " keys outside its list part (sandbox.table_slots)",
-                            sandbox->limits.table_slots);
+                        "stopped: it ran more than the %" PRIu64 " instructions allowed%s",
+                        sandbox->limit,
+                        sandbox->loading ? " while loading" : " (sandbox.instructions)");
+    where = sandbox->memory_where;
+    if (sandbox->memory.refused_slots)
         return error_at(err, ERROR_RANGE, where,
-                        "stopped: it needs more than the %zu KiB of memory allowed "
-                        "(sandbox.memory_mb)",
-                        sandbox->limits.memory >> 10);
-    }
+                        "stopped: a table needs more than the %" PRIu32
+                        " keys allowed outside its list part (sandbox.table_slots)",
+                        limits->table_slots);
+    return error_at(err, ERROR_RANGE, where,
+                    "stopped: it needs more than the %zu KiB of memory allowed "
+                    "(sandbox.memory_mb)",
+                    limits->memory >> 10);
 }
 
 int failure_report(struct sandbox *sandbox, int status, struct error *err)
 {
-    if (!sandbox->failure.is_set) {
-        sandbox->failure.where[0] = '\0';
-        snprintf(sandbox->failure.message, sizeof sandbox->failure.message,
-                 "error while handling an error");
-    }
-    sandbox->failure.is_set = false;
     if (sandbox->stop != STOP_NONE)
-        return budget_message(sandbox, sandbox->stop, err);
+        return report_stop(sandbox, sandbox->stop, err);
     if (status == LUA_ERRMEM)
-        return budget_message(sandbox, STOP_MEMORY, err);
+        return report_stop(sandbox, STOP_MEMORY, err);
+    if (!sandbox->failure.is_set)
+        return error_set(err, ERROR_DATA, "an error while handling an error");
     return error_at(err, ERROR_DATA, sandbox->failure.where, "%s", sandbox->failure.message);
 }

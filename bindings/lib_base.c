@@ -351,9 +351,9 @@ static int base_tostring(lua_State *L)
     return 1;
 }
 
-#define PRINT_MAX 4096
+#define PRINT_MAX 1024
 
-/* print(...): the values as text, parted by tabs, as one line of the log; cut at 4 KiB. */
+/* print(...): the values as text, parted by tabs, as one line of the log; cut at 1 KiB. */
 static int base_print(lua_State *L)
 {
     struct sandbox *sandbox = sandbox_of(L);
@@ -438,7 +438,7 @@ static int base_require(lua_State *L)
 
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL) {
         if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
-            return luaL_error(L, "require: lib/%s.lua requires itself", name);
+            return luaL_error(L, "require: lib/%s.lua requires itself, or failed before", name);
         return 1;
     }
     lua_pushboolean(L, 0);

@@ -121,6 +121,13 @@ static bool has_ended(lua_State *coroutine, int code)
     return code == LUA_OK || (code != LUA_YIELD && lua_status(coroutine) > LUA_YIELD);
 }
 
+static void run(struct sandbox *sandbox, lua_State *L)
+{
+    sandbox->running = L;
+    if (sandbox->watchdog)
+        watchdog_running(sandbox->watchdog, L);
+}
+
 /* Moves `arguments` from the top of L to the coroutine at index, runs it, and moves the results
  * back: their number, or -1 with the error value on top. */
 static int resume(lua_State *L, int index, int arguments)
@@ -138,11 +145,9 @@ static int resume(lua_State *L, int index, int arguments)
     int results = 0;
     lua_xmove(L, coroutine, arguments);
     budget_attend(sandbox, coroutine);
-    if (sandbox->watchdog)
-        watchdog_running(sandbox->watchdog, coroutine);
+    run(sandbox, coroutine);
     int code = lua_resume(coroutine, L, arguments, &results);
-    if (sandbox->watchdog)
-        watchdog_running(sandbox->watchdog, L);
+    run(sandbox, L);
 
     if (has_ended(coroutine, code))
         forget(L, index);

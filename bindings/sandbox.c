@@ -79,7 +79,8 @@ NORETURN static void raise_global(lua_State *L, const char *doing)
 {
     char shown[80];
     size_t length;
-    const char *name = luaL_tolstring(L, 2, &length);
+    sandbox_push_text(L, 2);
+    const char *name = lua_tolstring(L, -1, &length);
     text_escape(shown, sizeof shown, name, length);
     const char *near = lua_type(L, 2) == LUA_TSTRING ? nearest_global(L, name) : NULL;
     if (near)
@@ -250,7 +251,8 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
     sandbox->memory.owner = sandbox;
     random_seed(&sandbox->random, seed);
 
-    lua_State *L = sandbox->L = lua_newstate(allocator_run, &sandbox->memory);
+    lua_State *L = lua_newstate(allocator_run, &sandbox->memory);
+    sandbox->L = sandbox->running = L;
     if (L) {
         lua_atpanic(L, on_panic);
         memcpy(lua_getextraspace(L), &sandbox, sizeof(void *));
@@ -293,7 +295,7 @@ void sandbox_close(struct sandbox *sandbox)
 /* A call from C inside a call: the budgets of the outer one go on. */
 static int call_nested(struct sandbox *sandbox, int arguments, int results, struct error *err)
 {
-    lua_State *L = sandbox->L;
+    lua_State *L = sandbox->running;
     sandbox->failure.is_set = false;
     int status = lua_pcall(L, arguments, results, 0);
     if (status == LUA_OK)
@@ -318,9 +320,10 @@ int sandbox_call(struct sandbox *sandbox, int arguments, int results, enum sandb
                  struct error *err)
 {
     lua_State *L = sandbox->L;
-    if (sandbox->depth > 0)
+    if (sandbox->depth > 0) {
+        ASSERT(sandbox->running == L); /* the arguments lie on the main thread */
         return call_nested(sandbox, arguments, results, err);
-
+    }
     ASSERT(lua_tocfunction(L, HANDLER) == failure_handler);
     int64_t begun_ns = sandbox->watchdog ? watchdog_clock_ns(sandbox->watchdog) : 0;
     sandbox->depth = 1;
@@ -341,7 +344,7 @@ int sandbox_call(struct sandbox *sandbox, int arguments, int results, enum sandb
 int sandbox_protect(struct sandbox *sandbox, lua_CFunction function, void *argument,
                     struct error *err)
 {
-    lua_State *L = sandbox->L;
+    lua_State *L = sandbox->running;
     lua_pushcfunction(L, function);
     lua_pushlightuserdata(L, argument);
     if (sandbox->depth > 0)

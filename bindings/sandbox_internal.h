@@ -26,6 +26,18 @@
 #include "bindings/sandbox.h"
 #include "runtime/base/random.h"
 
+/* How much slower the program may be under the address sanitizer: time limits are scaled. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SLOWNESS 5
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLOWNESS 5
+#endif
+#endif
+#ifndef SLOWNESS
+#define SLOWNESS 1
+#endif
+
 #define SOURCE_MAX ((size_t)1 << 20)       /* bytes of one chunk */
 #define MEMORY_HEADROOM ((size_t)64 << 10) /* beyond the cap, for the host's own calls */
 #define ERROR_TEXT_MAX 700                 /* bytes of a message */
@@ -33,7 +45,7 @@
 #define REFUSALS_MAX 20                    /* collections forced by the cap in one call */
 #define HOOK_EVERY 1000                    /* instructions between two looks of a counting hook */
 #define HOOK_EVERY_COROUTINE 100           /* the same in coroutines, which may be many and short */
-#define GUARD_NS (10 * NS_PER_SECOND)      /* of a call without a watchdog */
+#define GUARD_NS (10 * NS_PER_SECOND * SLOWNESS) /* of a call without a watchdog */
 #define MODULES_MAX_LOADED 64
 
 enum stop { STOP_NONE, STOP_TIME, STOP_INSTRUCTIONS, STOP_MEMORY };
@@ -64,9 +76,11 @@ struct sandbox {
     lua_State *L;
     struct allocator memory;
 
-    enum stop stop; /* why this call must end, R2 */
-    int depth;      /* calls from C under way */
-    bool counting;  /* this call counts instructions */
+    enum stop stop;     /* why this call must end, R2 */
+    int depth;          /* calls from C under way */
+    lua_State *running; /* the thread that runs: the main one or a coroutine */
+    bool loading;       /* the budget is that of loading */
+    bool counting;      /* this call counts instructions */
     bool always_counting;
     bool frozen;          /* globals */
     uint64_t used, limit; /* instructions of this call */
@@ -74,9 +88,9 @@ struct sandbox {
     uint64_t serial;      /* number of the call, for caches that live as long as one */
     uint32_t memory_hits; /* memory errors caught in this call */
     int64_t guard_ns;     /* monotonic; a call without watchdog ends here */
-    size_t limit_shown;   /* memory limit for messages */
 
     struct failure failure;
+    char memory_where[256]; /* the script line that was refused memory last */
     struct random random;
     uint32_t coroutines;                  /* at least those alive */
     uint64_t identities;                  /* handed out by sandbox_push_text */
@@ -109,8 +123,8 @@ bool budget_time_over(struct sandbox *sandbox);
 /* ---- failure.c ---- */
 /* Takes the error value at index, with the stack as it is; the first one wins. */
 void failure_take(struct sandbox *sandbox, lua_State *L, int index);
-/* Remembers the place of the running script line. */
-void failure_place(struct sandbox *sandbox, lua_State *L);
+/* The place of the running script line, "" when there is none. Allocates nothing. */
+void failure_place(lua_State *L, char *where, size_t size);
 /* Message handler of every call. */
 int failure_handler(lua_State *L);
 /* What the call failed of, as an error; `status` is Lua's. */

@@ -21,21 +21,11 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/text.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOWNESS 5
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOWNESS 5
-#endif
-#endif
-#ifndef SLOWNESS
-#define SLOWNESS 1
-#endif
-
 #define NAP_MIN_NS (1 * NS_PER_MS)
 #define NAP_MAX_NS (10 * NS_PER_MS)
-#define LOAD_FACTOR 50                   /* loading may take so many times a callback's limit, */
-#define LOAD_MAX_NS (10 * NS_PER_SECOND) /* but no longer than this, unless a callback may */
+#define LOAD_FACTOR 50 /* loading may take so many times a callback's limit, */
+#define LOAD_MAX_NS                                                                                \
+    (10 * NS_PER_SECOND * SLOWNESS) /* but no longer than this, unless a callback may */
 
 struct description {
     char source_hash[80];
@@ -235,6 +225,8 @@ int watchdog_open(const struct watchdog_options *options, struct watchdog **out,
     else if ((code = start(watchdog, err)) < 0)
         atomic_store(&active, NULL);
     if (code < 0) {
+        pthread_cond_destroy(&watchdog->wake);
+        pthread_mutex_destroy(&watchdog->lock);
         free(watchdog);
         return code;
     }
