@@ -94,7 +94,10 @@ static void nap(struct loop *loop, int64_t due_ns, int64_t horizon_ns)
 {
     double wait_ms = (double)(due_ns - horizon_ns) / loop->options->speed / 1e6;
     uint64_t ms = wait_ms > NAP_MAX_MS ? NAP_MAX_MS : wait_ms < 1 ? 1 : (uint64_t)wait_ms;
-    uv_timer_start(&loop->nap, on_nap_over, ms, 0);
+    /* The loop's own time is stale here, and a timer that is due already fires before the wait: the
+     * repeat bounds that wait. */
+    uv_update_time(&loop->uv);
+    uv_timer_start(&loop->nap, on_nap_over, ms, NAP_MAX_MS);
     uv_run(&loop->uv, UV_RUN_ONCE);
 }
 

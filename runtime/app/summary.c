@@ -379,7 +379,7 @@ static void add_title(struct table *table, const struct summary *summary)
     text_printf(table->out, "\n%s%s%s%s on %s  ", table->bold, live ? table->red : "", mode,
                 table->plain, summary->broker);
     add_span(table, summary);
-    if (summary->stopped_by)
+    if (summary->stopped_by && *summary->stopped_by)
         text_printf(table->out, ", ended by %s", summary->stopped_by);
     text_add(table->out, "\n");
 }
