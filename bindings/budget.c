@@ -16,45 +16,36 @@ static const char stop_value; /* its address is what is thrown */
 
 bool budget_time_over(struct sandbox *sandbox)
 {
-    if (sandbox->watchdog)
-        return watchdog_overdue(sandbox->watchdog);
+    if (sandbox->beat)
+        return beat_overdue(sandbox->beat);
     return clock_now(clock_monotonic()) > sandbox->guard_ns;
 }
 
 void budget_begin(struct sandbox *sandbox, enum sandbox_budget budget)
 {
-    sandbox->stop = STOP_NONE;
-    sandbox->used = 0;
-    sandbox->memory_hits = 0;
-    sandbox->memory.refusals = 0;
-    sandbox->memory.stopped = false;
-    sandbox->memory.refused_slots = false;
-    sandbox->failure.is_set = false;
-    sandbox->serial++;
+    budget_reset(sandbox);
     sandbox->loading = budget == BUDGET_LOAD;
-    sandbox->counting = sandbox->always_counting || budget == BUDGET_LOAD;
+    sandbox->counting = sandbox->always_counting || sandbox->loading;
     if (sandbox->counting) {
-        sandbox->limit = budget == BUDGET_LOAD ? sandbox->limits.load_instructions
-                                               : sandbox->limits.instructions;
+        sandbox->limit =
+            sandbox->loading ? sandbox->limits.load_instructions : sandbox->limits.instructions;
         lua_sethook(sandbox->L, budget_hook, LUA_MASKCOUNT, HOOK_EVERY);
     }
-    if (!sandbox->watchdog)
-        sandbox->guard_ns = clock_now(clock_monotonic()) + GUARD_NS;
-    else if (budget == BUDGET_LOAD)
-        watchdog_enter_load(sandbox->watchdog, sandbox->L);
+    if (sandbox->beat)
+        beat_enter(sandbox->beat, sandbox->L, sandbox->loading);
     else
-        watchdog_enter(sandbox->watchdog, sandbox->L);
+        sandbox->guard_ns = clock_now(clock_monotonic()) + GUARD_NS;
 }
 
 void budget_end(struct sandbox *sandbox)
 {
-    if (sandbox->watchdog)
-        watchdog_leave(sandbox->watchdog);
-    if (sandbox->counting || sandbox->stop != STOP_NONE) {
+    if (sandbox->beat)
+        beat_leave(sandbox->beat);
+    if (sandbox->counting)
         lua_sethook(sandbox->L, NULL, 0, 0);
-        sandbox->memory.stopped = false;
-    }
+    sandbox->memory.stopped = false;
     sandbox->last = sandbox->counting ? sandbox->used : 0;
+    sandbox->counting = false;
 }
 
 void budget_stop(struct sandbox *sandbox, lua_State *L, enum stop stop)

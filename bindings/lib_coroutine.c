@@ -124,8 +124,9 @@ static bool has_ended(lua_State *coroutine, int code)
 static void run(struct sandbox *sandbox, lua_State *L)
 {
     sandbox->running = L;
-    if (sandbox->watchdog)
-        watchdog_running(sandbox->watchdog, L);
+    if (sandbox->beat)
+        atomic_store_explicit(&sandbox->beat->running, L, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* before the first instruction of L */
 }
 
 /* Moves `arguments` from the top of L to the coroutine at index, runs it, and moves the results

@@ -244,7 +244,7 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
     sandbox->limits = *limits;
     if (host)
         sandbox->host = *host;
-    sandbox->watchdog = watchdog;
+    sandbox->beat = watchdog ? watchdog_beat(watchdog) : NULL;
     sandbox->always_counting = limits->exact_budget || !watchdog;
     sandbox->memory.limit = limits->memory;
     sandbox->memory.fail_at = fail_at;
@@ -313,31 +313,54 @@ static int fail(struct sandbox *sandbox, int status, struct error *err)
 {
     lua_pop(sandbox->L, 1);
     lua_sethook(sandbox->L, NULL, 0, 0);
+    sandbox->memory.stopped = false;
     return failure_report(sandbox, status, err);
+}
+
+static inline void tell_slow(struct sandbox *sandbox, int64_t begun_ns)
+{
+    int64_t elapsed_ns = beat_clock_ns(sandbox->beat) - begun_ns;
+    if (elapsed_ns > sandbox->limits.callback_soft_ns && sandbox->host.slow)
+        sandbox->host.slow(sandbox->host.self, elapsed_ns);
+}
+
+/* Where the watchdog's time is the only budget nothing is armed and nothing to be disarmed. */
+static int call_timed(struct sandbox *sandbox, int arguments, int results)
+{
+    budget_reset(sandbox);
+    int64_t begun_ns = beat_clock_ns(sandbox->beat);
+    beat_enter(sandbox->beat, sandbox->L, false);
+    int status = lua_pcall(sandbox->L, arguments, results, HANDLER);
+    beat_leave(sandbox->beat);
+    tell_slow(sandbox, begun_ns);
+    return status;
+}
+
+static int call_counted(struct sandbox *sandbox, int arguments, int results,
+                        enum sandbox_budget budget)
+{
+    budget_begin(sandbox, budget);
+    int64_t begun_ns = sandbox->beat ? beat_clock_ns(sandbox->beat) : 0;
+    int status = lua_pcall(sandbox->L, arguments, results, HANDLER);
+    budget_end(sandbox);
+    if (sandbox->beat && budget == BUDGET_CALLBACK)
+        tell_slow(sandbox, begun_ns);
+    return status;
 }
 
 int sandbox_call(struct sandbox *sandbox, int arguments, int results, enum sandbox_budget budget,
                  struct error *err)
 {
-    lua_State *L = sandbox->L;
     if (sandbox->depth > 0) {
-        ASSERT(sandbox->running == L); /* the arguments lie on the main thread */
+        ASSERT(sandbox->running == sandbox->L); /* the arguments lie on the main thread */
         return call_nested(sandbox, arguments, results, err);
     }
-    ASSERT(lua_tocfunction(L, HANDLER) == failure_handler);
-    int64_t begun_ns = sandbox->watchdog ? watchdog_clock_ns(sandbox->watchdog) : 0;
+    ASSERT(lua_tocfunction(sandbox->L, HANDLER) == failure_handler);
     sandbox->depth = 1;
-    budget_begin(sandbox, budget);
-    int status = lua_pcall(L, arguments, results, HANDLER);
-    budget_end(sandbox);
+    int status = budget == BUDGET_CALLBACK && !sandbox->always_counting
+                     ? call_timed(sandbox, arguments, results)
+                     : call_counted(sandbox, arguments, results, budget);
     sandbox->depth = 0;
-
-    if (sandbox->watchdog) {
-        int64_t elapsed_ns = watchdog_clock_ns(sandbox->watchdog) - begun_ns;
-        if (elapsed_ns > sandbox->limits.callback_soft_ns && budget == BUDGET_CALLBACK &&
-            sandbox->host.slow)
-            sandbox->host.slow(sandbox->host.self, elapsed_ns);
-    }
     return status == LUA_OK ? 0 : fail(sandbox, status, err);
 }
 
@@ -363,35 +386,40 @@ int sandbox_protect(struct sandbox *sandbox, lua_CFunction function, void *argum
     return status == LUA_OK ? 0 : fail(sandbox, status, err);
 }
 
-int sandbox_load(struct sandbox *sandbox, const char *path, const char *bytes, size_t length,
-                 struct error *err)
+int sandbox_compile(struct sandbox *sandbox, const char *path, const char *bytes, size_t length,
+                    struct error *err)
 {
-    lua_State *L = sandbox->L;
     ASSERT(sandbox->depth == 0);
+    char where[256];
     int line;
     const char *fault = source_fault(bytes, length, &line);
     if (fault) {
-        char where[256];
         snprintf(where, sizeof where, "%.240s:%d", path, line);
         return error_at(err, ERROR_DATA, where, "%s", fault);
     }
-
     sandbox->depth = 1;
     budget_begin(sandbox, BUDGET_LOAD);
-    int code = 0;
-    int status = source_compile(sandbox, L, path, bytes, length);
+    int status = source_compile(sandbox, sandbox->L, path, bytes, length);
     budget_end(sandbox);
     sandbox->depth = 0;
-    if (status != LUA_OK) {
-        failure_take(sandbox, L, -1);
-        code = fail(sandbox, status, err);
-    } else {
+    if (status == LUA_OK)
+        return 0;
+    failure_take(sandbox, sandbox->L, -1);
+    return fail(sandbox, status, err);
+}
+
+int sandbox_load(struct sandbox *sandbox, const char *path, const char *bytes, size_t length,
+                 struct error *err)
+{
+    struct error ignored;
+    if (!err)
+        err = &ignored;
+    int code = sandbox_compile(sandbox, path, bytes, length, err);
+    if (code == 0)
         code = sandbox_call(sandbox, 0, 1, BUDGET_LOAD, err);
-    }
-    if (code < 0 && err) {
-        err->code = code = ERROR_DATA;
-        if (!err->where[0])
-            snprintf(err->where, sizeof err->where, "%.250s", path);
-    }
-    return code < 0 ? ERROR_DATA : 0;
+    if (code == 0)
+        return 0;
+    if (!err->where[0])
+        snprintf(err->where, sizeof err->where, "%.250s", path);
+    return err->code = ERROR_DATA; /* a spent budget is the file's fault here */
 }

@@ -93,6 +93,18 @@ extern const char SANDBOX_PROXY_KEY;
 /* Pushes "table: #12"-like text for values whose address must not be seen. */
 void sandbox_push_text(lua_State *L, int index);
 
+/* What the Lua we are linked with gets wrong, found by trying it: bits of enum sandbox_lua_bug. */
+enum sandbox_lua_bug {
+    LUA_BUG_CONSTANTS = 1, /* `1 | (2 or 3)` is 2 in a function with more than 255 constants */
+};
+unsigned sandbox_lua_bugs(void);
+
+/* For `check` on a Lua with LUA_BUG_CONSTANTS: compiles the text and sets *line to where the first
+ * function with more than 255 constants begins (0: the file itself), *constants to their number;
+ * both 0 when there is none. ERROR_DATA when it does not compile. */
+MUST_CHECK int sandbox_find_constants(struct sandbox *sandbox, const char *path, const char *bytes,
+                                      size_t length, int *line, int *constants, struct error *err);
+
 /* pairs order of the contract: numbers ascending, strings bytewise, booleans; used by ctx.state too.
  * Pushes an array of the keys of the table at index. Raises when it holds other keys. */
 void sandbox_push_sorted_keys(lua_State *L, int index);

@@ -24,6 +24,7 @@
 #include <lualib.h>
 
 #include "bindings/sandbox.h"
+#include "bindings/watchdog_beat.h"
 #include "runtime/base/random.h"
 
 /* How much slower the program may be under the address sanitizer: time limits are scaled. */
@@ -72,7 +73,7 @@ struct failure {
 struct sandbox {
     struct sandbox_limits limits;
     struct sandbox_host host;
-    struct watchdog *watchdog;
+    struct beat *beat; /* of the watchdog; NULL without one */
     lua_State *L;
     struct allocator memory;
 
@@ -106,6 +107,20 @@ void allocator_measure(lua_State *L, struct allocator *allocator, uint32_t table
 /* ---- budget.c ---- */
 void budget_begin(struct sandbox *sandbox, enum sandbox_budget budget);
 void budget_end(struct sandbox *sandbox);
+/* What begins at nothing in every call. */
+static inline void budget_reset(struct sandbox *sandbox)
+{
+    sandbox->stop = STOP_NONE;
+    sandbox->loading = false;
+    sandbox->used = 0;
+    sandbox->last = 0;
+    sandbox->memory_hits = 0;
+    sandbox->memory.refusals = 0;
+    sandbox->memory.stopped = false;
+    sandbox->memory.refused_slots = false;
+    sandbox->failure.is_set = false;
+    sandbox->serial++;
+}
 /* Counts work done in C as instructions; raises when a budget is spent. */
 void sandbox_charge(lua_State *L, uint64_t instructions);
 /* Sets the hook of a thread as this call wants it. */
@@ -200,6 +215,10 @@ void lib_math_open(lua_State *L);
 void lib_os_open(lua_State *L);
 void lib_coroutine_open(lua_State *L);
 void lib_utf8_open(lua_State *L);
+
+/* The first half of sandbox_load: the chunk as a function on the stack. */
+MUST_CHECK int sandbox_compile(struct sandbox *sandbox, const char *path, const char *bytes,
+                               size_t length, struct error *err);
 
 /* For tests: opens with the fail_at-th allocation failing. */
 MUST_CHECK int sandbox_open_failing(const struct sandbox_limits *limits,

@@ -35,17 +35,10 @@ struct description {
 };
 
 struct watchdog {
-    /* Written by the engine thread, read by the watchdog and the signal handler. */
-    _Atomic uint64_t serial; /* odd while a callback runs */
-    _Atomic(lua_State *) running;
-    _Atomic bool loading;
+    struct beat beat;
     _Atomic uint64_t event;
     _Atomic unsigned described; /* which description holds */
     struct description descriptions[2];
-
-    /* Written by the watchdog. */
-    _Atomic uint64_t overdue; /* the serial that must end; 0 none (a serial that counts is odd) */
-    _Atomic int64_t clock_ns; /* monotonic, as of the last look */
 
     int64_t hard_ns, load_ns, nap_ns;
     uint32_t kill_factor;
@@ -67,9 +60,9 @@ static void on_signal(int signal)
 {
     (void)signal;
     struct watchdog *watchdog = atomic_load_explicit(&active, memory_order_acquire);
-    if (!watchdog || !watchdog_overdue(watchdog))
+    if (!watchdog || !beat_overdue(&watchdog->beat))
         return;
-    lua_State *L = atomic_load_explicit(&watchdog->running, memory_order_relaxed);
+    lua_State *L = atomic_load_explicit(&watchdog->beat.running, memory_order_relaxed);
     if (L)
         lua_sethook(L, budget_hook, LUA_MASKCOUNT, 1);
 }
@@ -149,20 +142,20 @@ static void *watch(void *self)
         int64_t now = clock_now(clock_monotonic());
         int64_t passed = now - last;
         last = now;
-        atomic_store_explicit(&watchdog->clock_ns, now, memory_order_relaxed);
+        atomic_store_explicit(&watchdog->beat.clock_ns, now, memory_order_relaxed);
 
-        uint64_t serial = atomic_load(&watchdog->serial);
+        uint64_t serial = atomic_load(&watchdog->beat.serial);
         if (serial != seen || serial % 2 == 0) {
             seen = serial;
             busy = 0;
             continue;
         }
         busy += passed < 4 * watchdog->nap_ns ? passed : 4 * watchdog->nap_ns;
-        int64_t hard = atomic_load(&watchdog->loading) ? watchdog->load_ns : watchdog->hard_ns;
+        int64_t hard = atomic_load(&watchdog->beat.loading) ? watchdog->load_ns : watchdog->hard_ns;
         if (busy <= hard)
             continue;
-        atomic_store(&watchdog->overdue, serial);
-        if (busy / watchdog->kill_factor > hard && atomic_load(&watchdog->serial) == serial)
+        atomic_store(&watchdog->beat.overdue, serial);
+        if (busy / watchdog->kill_factor > hard && atomic_load(&watchdog->beat.serial) == serial)
             end_process(watchdog);
         pthread_kill(watchdog->engine, SIGRTMIN);
     }
@@ -209,7 +202,7 @@ int watchdog_open(const struct watchdog_options *options, struct watchdog **out,
     watchdog->kill_factor = options->kill_factor ? options->kill_factor : 5;
     watchdog->quarantine_fd = options->quarantine_fd;
     watchdog->engine = pthread_self();
-    watchdog->clock_ns = clock_now(clock_monotonic());
+    watchdog->beat.clock_ns = clock_now(clock_monotonic());
 
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -279,46 +272,27 @@ void watchdog_set_event(struct watchdog *watchdog, uint64_t event)
     atomic_store_explicit(&watchdog->event, event, memory_order_relaxed);
 }
 
-static void enter(struct watchdog *watchdog, lua_State *L, bool loading)
-{
-    uint64_t serial = atomic_load_explicit(&watchdog->serial, memory_order_relaxed);
-    ASSERT(serial % 2 == 0);
-    atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
-    atomic_store_explicit(&watchdog->loading, loading, memory_order_relaxed);
-    atomic_store_explicit(&watchdog->serial, serial + 1, memory_order_release);
-}
-
 void watchdog_enter(struct watchdog *watchdog, lua_State *L)
 {
-    enter(watchdog, L, false);
+    beat_enter(&watchdog->beat, L, false);
 }
 
 void watchdog_enter_load(struct watchdog *watchdog, lua_State *L)
 {
-    enter(watchdog, L, true);
+    beat_enter(&watchdog->beat, L, true);
 }
 
 void watchdog_leave(struct watchdog *watchdog)
 {
-    uint64_t serial = atomic_load_explicit(&watchdog->serial, memory_order_relaxed);
-    ASSERT(serial % 2 == 1);
-    atomic_store_explicit(&watchdog->serial, serial + 1, memory_order_release);
+    beat_leave(&watchdog->beat);
 }
 
 void watchdog_running(struct watchdog *watchdog, lua_State *L)
 {
-    atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&watchdog->beat.running, L, memory_order_relaxed);
 }
 
-bool watchdog_overdue(const struct watchdog *watchdog)
+struct beat *watchdog_beat(struct watchdog *watchdog)
 {
-    uint64_t serial = atomic_load_explicit(&watchdog->serial, memory_order_relaxed);
-    return serial % 2 == 1 &&
-           atomic_load_explicit(&watchdog->overdue, memory_order_acquire) == serial;
-}
-
-int64_t watchdog_clock_ns(const struct watchdog *watchdog)
-{
-    return atomic_load_explicit(&watchdog->clock_ns, memory_order_relaxed);
+    return &watchdog->beat;
 }

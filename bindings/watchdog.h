@@ -44,9 +44,5 @@ void watchdog_running(struct watchdog *watchdog, lua_State *L);
 /* As watchdog_enter, for loading a file: the limit is 50 times a callback's, at most 10 s (or the
  * callback's, where that is more). */
 void watchdog_enter_load(struct watchdog *watchdog, lua_State *L);
-/* Has the callback under way passed its limit? For loops in C. */
-bool watchdog_overdue(const struct watchdog *watchdog);
-/* Monotonic time as of the watchdog's last look, a few milliseconds old: free to read. */
-int64_t watchdog_clock_ns(const struct watchdog *watchdog);
 
 #endif
