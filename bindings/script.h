@@ -50,11 +50,12 @@ struct state {
     int undo_ref;     /* raw table, key, old value of each change of this callback */
     int newindex_ref; /* shared by all proxies */
     int length_ref;
-    size_t undo_count;      /* changes logged */
-    size_t undo_squeeze;    /* count at which repeated changes are dropped from the log */
-    size_t size;            /* bytes counted against STATE_SIZE_MAX */
-    bool dirty;             /* changed since it was last written */
-    bool was_dirty;         /* before this callback */
+    size_t undo_count;   /* changes logged */
+    size_t undo_squeeze; /* count at which repeated changes are dropped from the log */
+    size_t size;         /* bytes counted against STATE_SIZE_MAX */
+    bool dirty;          /* changed since it was last written */
+    bool was_dirty;      /* before this callback, as is */
+    size_t size_before;
     bool lost;              /* taking back failed: never write it again */
     struct state_key *keys; /* scratch of the writer */
     size_t key_count, key_capacity;

@@ -29,7 +29,7 @@
 #define TABLE_SIZE 16
 
 /* Keys of a proxy's metatable and of the undo log; their addresses are what counts. */
-static const char DEPTH_KEY = 0; /* integer 1.. in the tree, false when detached */
+static const char DEPTH_KEY = 0; /* 1.. in the tree, 0 when detached */
 static const char NO_VALUE = 0;  /* stands for nil in the log */
 
 /* ---- sizes ---- */
@@ -82,17 +82,18 @@ static size_t size_of(lua_State *L, int index)
     return size;
 }
 
-/* Marks the proxy at index and those below it as out of the tree. Allocates nothing. */
-static void detach(lua_State *L, int index)
+/* Marks the proxy at index and those below it: `depth` of its place in the tree, 0 for out of it.
+ * Allocates nothing. */
+static void mark(lua_State *L, int index, int depth)
 {
     luaL_checkstack(L, 6, "ctx.state");
     lua_getmetatable(L, index);
-    lua_pushboolean(L, false);
+    lua_pushinteger(L, depth);
     lua_rawsetp(L, -2, &DEPTH_KEY);
     lua_rawgetp(L, -1, &SANDBOX_PROXY_KEY);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
         if (lua_istable(L, -1))
-            detach(L, -1);
+            mark(L, -1, depth ? depth + 1 : 0);
     lua_pop(L, 2);
 }
 
@@ -254,8 +255,10 @@ static void log_change(lua_State *L, struct state *state, int raw, int key, int 
     int log = lua_gettop(L);
     if (state->undo_count >= state->undo_squeeze)
         squeeze(L, state, log);
-    if (state->undo_count == 0)
+    if (state->undo_count == 0) {
         state->was_dirty = state->dirty;
+        state->size_before = state->size;
+    }
 
     lua_Integer at = (lua_Integer)(3 * state->undo_count);
     lua_pushvalue(L, raw);
@@ -300,6 +303,8 @@ static int take_back(lua_State *L)
         lua_rawset(L, 3);
         lua_pop(L, 1);
     }
+    state_push(L, state);
+    mark(L, -1, 1);
     return 0;
 }
 
@@ -309,6 +314,7 @@ void state_rollback(struct sandbox *sandbox, struct state *state)
         return;
     struct error err = { 0 };
     state->dirty = state->was_dirty;
+    state->size = state->size_before;
     if (sandbox_protect(sandbox, take_back, state, &err) < 0)
         state->lost = true; /* out of memory: what was written last stays the truth */
 }
@@ -347,7 +353,7 @@ static void assign(lua_State *L, struct state *state, int raw, int depth, int ke
     lua_pushvalue(L, copy);
     lua_rawset(L, raw); /* out of memory here leaves a harmless entry in the log */
     if (lua_istable(L, old))
-        detach(L, old);
+        mark(L, old, 0);
     state->size = size;
     state->dirty = true;
 }
@@ -361,10 +367,11 @@ static int state_newindex(lua_State *L)
     struct state *state = lua_touserdata(L, lua_upvalueindex(1));
     lua_settop(L, 3);
     lua_getmetatable(L, 1);
-    if (lua_rawgetp(L, 4, &DEPTH_KEY) != LUA_TNUMBER)
+    lua_rawgetp(L, 4, &DEPTH_KEY);
+    int depth = (int)lua_tointeger(L, 5);
+    if (depth == 0)
         return luaL_error(L, "this table was taken out of ctx.state, a change to it would be lost; "
                              "read it from ctx.state again");
-    int depth = (int)lua_tointeger(L, 5);
     lua_rawgetp(L, 4, &SANDBOX_PROXY_KEY);
     assign(L, state, 6, depth, 2, 3);
     return 0;

@@ -111,8 +111,9 @@ static int stats_correlation(lua_State *L)
     if (x.count != y.count)
         return luaL_error(L, "stats.correlation: x has %d values, y has %d", (int)x.count,
                           (int)y.count);
-    double scale = x.count > 1 ? sqrt(products(x, x)) * sqrt(products(y, y)) : 0;
-    push_double(L, scale > 0 ? fmax(-1, fmin(1, products(x, y) / scale)) : (double)NAN);
+    double scale = x.count > 1 ? sqrt(products(x, x) * products(y, y)) : 0;
+    push_double(L, scale > 0 && isfinite(scale) ? fmax(-1, fmin(1, products(x, y) / scale))
+                                                : (double)NAN);
     return 1;
 }
 
