@@ -224,7 +224,7 @@ static bool turn_to_day(struct export *export, struct days *rewrite, const char 
             *code = open_day(export, name, "", false, err);
         return *code == 0;
     }
-    struct day key;
+    struct day key = { 0 };
     text_copy(key.name, sizeof(key.name), name);
     struct day *day = bsearch(&key, rewrite->list, rewrite->count, sizeof(key), compare_days);
     if (!day)

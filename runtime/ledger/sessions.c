@@ -127,6 +127,8 @@ static int insert_session(struct ledger *ledger, struct session_record *record, 
     bind_text(&put, record->mode);
     bind_text(&put, record->source);
     bind_int(&put, record->started_ns);
+    if (record->market_ns < record->started_ns)
+        record->market_ns = record->started_ns;
     bind_int(&put, record->market_ns);
     bind_int(&put, (int64_t)record->events);
     bind_int(&put, ledger->seq + 1);

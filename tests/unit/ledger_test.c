@@ -911,36 +911,118 @@ static void anybody_can_check_the_chain(void **state)
 
 /* ---- replay ---- */
 
-/* A short run: three orders of which two fill, an id wasted by a callback that failed. */
+/* A run's events are orders that fill, three turns each; event 2 wastes an id, as a callback does
+ * that asks and then fails. */
+struct run {
+    struct order order;
+};
+
+static void run_turn(struct fixture *f, struct run *run, uint64_t event, int phase)
+{
+    struct order *order = &run->order;
+    char exec_id[16];
+    snprintf(exec_id, sizeof(exec_id), "e-%d", (int)event);
+    uint64_t number = event * 10 + (uint64_t)phase;
+    if (phase < 2) {
+        if (phase == 0)
+            *order = new_order(f);
+        if (phase == 0 && event == 2)
+            (void)new_order(f);
+        order->known = phase == 0 ? ORDER_PENDING_NEW : ORDER_NEW;
+        commit_one(f, number, order_record(order));
+        return;
+    }
+    assert_false(f->port.knows_fill(f->port.self, BTC, exec_id));
+    struct record records[] = { fill_record(order, exec_id, "1.5", "100"),
+                                order_record(order),
+                                { .kind = RECORD_POSITION,
+                                  .instance_id = f->instance.instance_id,
+                                  .instrument = BTC,
+                                  .position = { decimal_int((int64_t)event), D("1"), D("1"), D("1"),
+                                                D("0") } } };
+    if (commit_at(f, START_NS + (int64_t)number, number, records, 3) < 0)
+        fail_msg("%s", f->err.message);
+    assert_true(f->port.knows_fill(f->port.self, BTC, exec_id));
+    assert_int_equal(
+        ledger_progress(f->ledger, START_NS + (int64_t)number + 3, number + 3, &f->err), 0);
+}
+
 static void run_part(struct fixture *f, uint64_t from, uint64_t to)
 {
-    static struct order orders[16]; /* of this test process; every run fills it anew */
-    for (uint64_t event = from; event <= to; event++) {
-        struct order *order = &orders[event];
-        *order = new_order(f);
-        if (event == 2)
-            (void)new_order(f);
-        commit_one(f, event * 10, order_record(order));
-        order->known = ORDER_NEW;
-        commit_one(f, event * 10 + 1, order_record(order));
-        char exec_id[16];
-        snprintf(exec_id, sizeof(exec_id), "e-%d", (int)event);
-        assert_false(f->port.knows_fill(f->port.self, BTC, exec_id));
-        struct record records[] = { fill_record(order, exec_id, "1.5", "100"),
-                                    order_record(order),
-                                    { .kind = RECORD_POSITION,
-                                      .instance_id = f->instance.instance_id,
-                                      .instrument = BTC,
-                                      .position = { decimal_int((int64_t)event), D("1"), D("1"),
-                                                    D("1"), D("0") } } };
-        records[1] = order_record(order);
-        assert_int_equal(
-            commit_at(f, START_NS + (int64_t)event * 10 + 2, event * 10 + 2, records, 3), 0);
-        assert_true(f->port.knows_fill(f->port.self, BTC, exec_id));
-        assert_int_equal(
-            ledger_progress(f->ledger, START_NS + (int64_t)event * 10 + 5, event * 10 + 5, &f->err),
-            0);
+    struct run run;
+    for (uint64_t event = from; event <= to; event++)
+        for (int phase = 0; phase < 3; phase++)
+            run_turn(f, &run, event, phase);
+}
+
+/* Turns of a run from its start; the process is killed after the last one. */
+static int run_and_die(struct fixture *f, int turns, bool replay)
+{
+    struct run run;
+    open_ledger(f);
+    if (replay)
+        resume(f, "feed", true);
+    for (int i = 0; i < turns; i++)
+        run_turn(f, &run, 1 + (uint64_t)i / 3, i % 3);
+    kill(getpid(), SIGKILL);
+    return 1;
+}
+
+static void killed_after(struct fixture *f, int turns, bool replay)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(run_and_die(f, turns, replay));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+#define ALL_OF_IT                                                                                  \
+    "SELECT 'e', seq, time_ns, event, kind, order_id, body, prev_hash, hash FROM trading_events"   \
+    " UNION ALL SELECT 'o', order_id, client_order_id, status, filled_qty, notional, updated_ns,"  \
+    " tag, instance_id FROM orders"                                                                \
+    " UNION ALL SELECT 'f', fill_id, venue, symbol, exec_id, order_id, qty, price, fee FROM fills" \
+    " UNION ALL SELECT 'p', instance_id, venue, symbol, qty, cost, realized_pnl, fees, funding"    \
+    " FROM positions"                                                                              \
+    " UNION ALL SELECT 's', session_id, epoch, market_ns, ended_ns, events, first_seq,"            \
+    " first_order_id, config FROM sessions"
+
+/* Two kills at any two turns, then to the end: every table is what it would have been. */
+static void killed_at_any_turn_it_ends_the_same(void **state)
+{
+    struct fixture *f = *state;
+    enum { TURNS = 9 };
+    char *id = query(f, "SELECT value FROM meta WHERE key = 'ledger_id'"), *expected = NULL;
+    for (int first = -1; first <= TURNS; first++) { /* -1: never killed */
+        for (int second = 0; second <= (first < 0 ? 0 : TURNS); second += 2) {
+            struct fixture other;
+            char sql[64];
+            setup_ledger(&other);
+            snprintf(sql, sizeof(sql), "UPDATE meta SET value = '%.4s'", id);
+            tamper(&other, sql); /* the same ledger, so that all ids are equal */
+            close_ledger(&other);
+            open_ledger(&other);
+            begin(&other, "feed");
+            if (first >= 0) {
+                close_ledger(&other);
+                killed_after(&other, first, true);
+                killed_after(&other, second, true);
+                open_ledger(&other);
+                resume(&other, "feed", true);
+            }
+            run_part(&other, 1, TURNS / 3);
+            assert_int_equal(ledger_session_end(other.ledger, START_NS + 99, &other.err), 0);
+            if (expected)
+                assert_query(&other, ALL_OF_IT, expected);
+            else
+                expected = query(&other, ALL_OF_IT);
+            teardown_ledger(&other);
+        }
     }
+    free(expected);
+    free(id);
 }
 
 static void a_run_that_is_replayed_goes_on_as_if_never_interrupted(void **state)
@@ -1254,6 +1336,7 @@ int main(void)
         TEST(a_killed_process_loses_nothing_it_committed),
         TEST(anybody_can_check_the_chain),
         TEST(a_run_that_is_replayed_goes_on_as_if_never_interrupted),
+        TEST(killed_at_any_turn_it_ends_the_same),
         TEST(sessions_of_other_sources_may_run_in_between),
         TEST(the_first_difference_of_a_replay_is_told),
         TEST(a_replay_that_stops_early_or_turns_too_long_is_told),
