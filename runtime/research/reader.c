@@ -97,12 +97,16 @@ static int loaded_sort(struct loaded *loaded, struct cursor *cursor, struct erro
 
 /* ---- the first pass --------------------------------------------------------------------- */
 
-/* The finest and the largest number of one sort: together they must fit 64 bits. */
+/* The finest and the largest number of one sort: together they must fit 64 bits.
+ *
+ * Volumes alone are rounded to fit, to so many decimals that the volume of the whole file does:
+ * files made with floats hold 218102.59507500002, whose last digits nobody traded. */
 struct extent {
     const char *name;
     int scale;
     uint64_t scale_line, largest_line;
     struct number largest;
+    uint64_t sum; /* of all, rounded up to whole units one by one; UINT64_MAX: it does not fit */
 };
 
 struct scan {
@@ -133,10 +137,28 @@ static void extend(struct extent *extent, struct number number, uint64_t line)
     }
 }
 
+static void add_volume(struct extent *extent, struct number number)
+{
+    int64_t whole;
+    if (!number_round(number, 0, &whole) ||
+        __builtin_add_overflow(extent->sum, (uint64_t)whole + 1, &extent->sum))
+        extent->sum = UINT64_MAX;
+}
+
+static void fit_volumes(struct extent *extent)
+{
+    int64_t mantissa;
+    while (extent->scale > 0 &&
+           (extent->sum > INT64_MAX ||
+            !number_rescale((struct number){ .mantissa = (int64_t)extent->sum }, extent->scale,
+                            &mantissa)))
+        extent->scale--;
+}
+
 static int check_extent(const struct scan *scan, const struct extent *extent, struct error *err)
 {
     int64_t mantissa;
-    if (number_rescale(extent->largest, extent->scale, &mantissa))
+    if (number_round(extent->largest, extent->scale, &mantissa))
         return 0;
     char where[WHERE_MAX];
     return error_at(err, ERROR_DATA, lines_where(scan->cursor.lines, extent->largest_line, where),
@@ -176,6 +198,8 @@ static int scan_rows(struct scan *scan, struct error *err)
         int prices = layout->kind == EVENT_BAR ? 4 : layout->kind == EVENT_QUOTE ? 2 : 1;
         for (int i = 0; i < layout->values; i++)
             extend(i < prices ? &scan->price : &scan->qty, row.value[i], cursor->row_line);
+        if (layout->kind == EVENT_BAR)
+            add_volume(&scan->qty, row.value[4]);
         code = take_time(scan, &row, err);
         if (code < 0)
             return code;
@@ -248,6 +272,8 @@ static int conclude(struct scan *scan, struct error *err)
         code = sort_bars(scan, err);
     if (!code && cursor->layout.kind == EVENT_BAR)
         code = find_timeframe(scan, err);
+    if (cursor->layout.kind == EVENT_BAR)
+        fit_volumes(&scan->qty);
     if (!code)
         code = check_extent(scan, &scan->price, err);
     if (!code)
@@ -340,7 +366,10 @@ static int scale_row(const struct feed *feed, const struct row *row, struct load
     out->side = row->side;
     for (int i = 0; i < layout->values; i++) {
         int scale = i < prices ? feed->price_scale : feed->qty_scale;
-        if (number_rescale(row->value[i], scale, &out->value[i]))
+        bool fits = layout->meaning[i] == COLUMN_VOLUME
+                        ? number_round(row->value[i], scale, &out->value[i])
+                        : number_rescale(row->value[i], scale, &out->value[i]);
+        if (fits)
             continue;
         char where[WHERE_MAX];
         return error_at(err, ERROR_DATA, lines_where(feed->cursor.lines, out->line, where),

@@ -34,8 +34,9 @@ struct data_options {
 struct data_info {
     enum data_layout layout;
     uint64_t rows, skipped, sorted;
-    int64_t first_ns, last_ns;
-    int price_scale, qty_scale; /* finest decimals seen */
+    int64_t first_ns, last_ns;  /* as the rows have them: of bars, the opens */
+    int price_scale, qty_scale; /* finest decimals seen; volumes of bars: as many as let the file's
+                                   sum fit 64 bits, finer ones are rounded */
     int64_t timeframe_ns;       /* bars */
     uint64_t size;              /* bytes on disk */
     char hash[SHA256_TEXT_MAX]; /* of the bytes on disk */

@@ -92,6 +92,17 @@ bool number_rescale(struct number a, int scale, int64_t *mantissa)
     return a.mantissa % divisor == 0;
 }
 
+bool number_round(struct number a, int scale, int64_t *mantissa)
+{
+    if (a.scale <= scale)
+        return number_rescale(a, scale, mantissa);
+    int64_t divisor = POWER10[a.scale - scale], rest = a.mantissa % divisor;
+    *mantissa = a.mantissa / divisor; /* of numbers >= 0 */
+    if (rest > divisor / 2 || (rest == divisor / 2 && *mantissa % 2 == 1))
+        ++*mantissa;
+    return true;
+}
+
 int number_scale(struct number a, int at_least)
 {
     if (a.scale <= at_least)

@@ -27,6 +27,7 @@ enum number_fault {
 enum number_fault number_parse(const char *text, size_t length, struct number *out);
 int number_cmp(struct number a, struct number b);                   /* of numbers >= 0: -1, 0, 1 */
 bool number_rescale(struct number a, int scale, int64_t *mantissa); /* false: inexact or no fit */
+bool number_round(struct number a, int scale, int64_t *mantissa);   /* half even; false: no fit */
 int number_scale(struct number a, int at_least); /* digits it needs after the point, >= at_least */
 
 /* ISO 8601 or an epoch number of s, ms, us or ns, told apart by its size. */
