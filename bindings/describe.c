@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const strategy_fields[] = { "api",    "name",  "version", "author", "license",
-                                               "about",  "scope", "symbols", "params", "needs",
-                                               "limits", "check", "migrate", NULL };
-static const char *const param_fields[] = { "min", "max", "step", "choices", "help", "live", NULL };
+const char *const strategy_fields[] = { "api",    "name",  "version", "author", "license",
+                                        "about",  "scope", "symbols", "params", "needs",
+                                        "limits", "check", "migrate", NULL };
+const char *const param_fields[] = { "min", "max", "step", "choices", "help", "live", NULL };
 static const char *const needs_fields[] = { "book", "signals", "warmup", NULL };
 /* Callbacks of the contract that this version never calls. */
 static const char *const later_callbacks[] = { "on_book",    "on_signal",     "on_funding",

@@ -539,12 +539,10 @@ static void write_float(struct json_writer *writer, double value)
         json_object_end(writer);
         return;
     }
-    char number[DOUBLE_TEXT_MAX + 4];
-    double_format(value, number);
-    if (value == 0)
-        strcpy(number, signbit(value) ? "-0.0" : "0.0");
-    else if (!strpbrk(number, ".eE"))
-        strcat(number, ".0"); /* 1 and 1.0 are not the same in Lua */
+    char digits[DOUBLE_TEXT_MAX], number[DOUBLE_TEXT_MAX + 4];
+    double_format(value, digits);
+    snprintf(number, sizeof(number), "%s%s%s", value == 0 && signbit(value) ? "-" : "", digits,
+             strpbrk(digits, ".eE") ? "" : ".0"); /* 1 and 1.0 are not the same in Lua */
     json_number_text(writer, number);
 }
 

@@ -338,7 +338,8 @@ static void running_out_of_memory_tears_nothing(void **state)
     int failed = 0;
     for (uint64_t n = 1; n < 4000; n += 7) {
         struct bench bench = { 0 };
-        if (sandbox_open_failing(&limits, NULL, 1, NULL, n, &bench.sandbox, &bench.err) < 0)
+        if (sandbox_open_failing(&limits, NULL, 1, NULL, n, n % 2 == 0, &bench.sandbox,
+                                 &bench.err) < 0)
             continue;
         text_init(&bench.text, (size_t)8 << 20);
         if (sandbox_protect(bench.sandbox, open_state, &bench, &bench.err) == 0 &&

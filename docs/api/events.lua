@@ -1,0 +1,77 @@
+---@meta
+-- What callbacks are told. An event is valid during its callback: copy what you keep.
+-- Times: `time` is UTC seconds as a float, `time_ns` whole nanoseconds.
+
+---A public trade.
+---@class runtime.tick
+---@field symbol string
+---@field price number
+---@field qty number
+---@field side "buy"|"sell"|nil of the aggressor; nil where the venue does not say
+---@field time number
+---@field time_ns integer
+
+---The top of the book.
+---@class runtime.quote
+---@field symbol string
+---@field bid number
+---@field ask number
+---@field bid_qty number? nil where not known
+---@field ask_qty number? nil where not known
+---@field time number
+---@field time_ns integer
+
+---A closed bar.
+---@class runtime.bar
+---@field symbol string
+---@field tf string
+---@field open number
+---@field high number
+---@field low number
+---@field close number
+---@field volume number
+---@field time number of the open
+---@field time_end number of the close, which is ctx:now()
+---@field time_ns integer
+---@field time_end_ns integer
+
+---@class runtime.fill
+---@field exec_id string
+---@field order runtime.order
+---@field order_id integer
+---@field client_order_id string
+---@field symbol string
+---@field side "buy"|"sell"
+---@field qty number
+---@field price number
+---@field fee number paid positive, rebate negative
+---@field fee_currency string
+---@field liquidity "maker"|"taker"
+---@field tag string? the order's
+---@field time number the venue's own
+---@field time_ns integer
+
+---Risk's word on an order, as it was asked for.
+---@class runtime.verdict
+---@field verdict "reduce"|"block"|"halt"
+---@field code string
+---@field reason string
+---@field symbol string
+---@field side "buy"|"sell"
+---@field type string
+---@field qty number
+---@field price number?
+---@field tag string?
+---@field time number
+---@field time_ns integer
+
+---A live view of what this instance holds.
+---@class runtime.position
+---@field symbol string
+---@field qty number signed; + long
+---@field avg_price number? nil when flat
+---@field unrealized_pnl number? at the mark; nil before the first price
+---@field realized_pnl number gross
+---@field value number? signed, at the mark
+---@field fees number paid
+---@field funding number received

@@ -1,0 +1,61 @@
+---@meta
+-- What a strategy file returns. Completion stubs for editors (LuaLS); nothing here runs.
+
+---A parameter: its default first, which gives its type. One declaration gives --param, the
+---configuration's override, checks and sweep ranges.
+---@class runtime.param
+---@field [1] number|string|boolean default
+---@field min? number
+---@field max? number
+---@field step? number of a sweep
+---@field choices? (number|string|boolean)[]
+---@field help? string at most 159 bytes
+---@field live? boolean may change while the strategy runs (on_params)
+
+---@class runtime.needs
+---@field book? integer levels of the order book; none in this version
+---@field signals? string[] none in this version
+---@field warmup? boolean false: market callbacks run before every series is ready
+
+---Limits of this strategy; they only narrow the operator's.
+---@class runtime.limits
+---@field max_order_size_usd? number
+---@field max_daily_volume_usd? number
+---@field max_position_size? number share of equity
+---@field max_daily_loss_usd? number
+---@field max_daily_loss? number the same as max_daily_loss_usd
+---@field max_daily_loss_pct? number share of the day's opening equity
+---@field price_collar_pct? number share of the reference price
+---@field max_open_positions? integer
+---@field max_daily_trades? integer
+---@field max_orders_per_second? integer
+
+---@alias runtime.params table<string, number|string|boolean> read-only; an unknown name raises
+
+---@class runtime.strategy
+---@field api 1
+---@field name? string letters, digits, _ - and .; the file's name when absent
+---@field version? string
+---@field author? string
+---@field license? string
+---@field about? string
+---@field scope? "symbol"|"portfolio" one instance per symbol (default), or one for all
+---@field symbols? string[] where the command line and the configuration name none
+---@field params? table<string, runtime.param>
+---@field needs? runtime.needs
+---@field limits? runtime.limits
+---@field check? fun(p: runtime.params): boolean?, string? false and a reason refuse the params
+---@field migrate? fun(state: table, old_version: string): table? changes ctx.state of an older version
+---@field on_start? fun(ctx: runtime.ctx, p: runtime.params) ask for bars and timers; no orders here
+---@field on_stop? fun(ctx: runtime.ctx, why: string)
+---@field on_tick? fun(ctx: runtime.ctx, tick: runtime.tick, p: runtime.params)
+---@field on_quote? fun(ctx: runtime.ctx, quote: runtime.quote, p: runtime.params)
+---@field on_bar? fun(ctx: runtime.ctx, bar: runtime.bar, p: runtime.params)
+---@field on_order? fun(ctx: runtime.ctx, order: runtime.order, p: runtime.params)
+---@field on_fill? fun(ctx: runtime.ctx, fill: runtime.fill, p: runtime.params)
+---@field on_reject? fun(ctx: runtime.ctx, order: runtime.order, reason: string, p: runtime.params)
+---@field on_position? fun(ctx: runtime.ctx, position: runtime.position, p: runtime.params)
+---@field on_timer? fun(ctx: runtime.ctx, name: string, p: runtime.params)
+---@field on_risk? fun(ctx: runtime.ctx, verdict: runtime.verdict, p: runtime.params)
+---@field on_reload? fun(ctx: runtime.ctx, old_version: string, p: runtime.params)
+---@field on_params? fun(ctx: runtime.ctx, p: runtime.params, changed: table) changed: old values by name
