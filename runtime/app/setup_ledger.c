@@ -142,7 +142,7 @@ int setup_state(struct session *session, struct error *err)
     char path[600];
     if ((code = state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
         return code;
-    if (config_bool(session->config, "logging.file") &&
+    if (session->log && config_bool(session->config, "logging.file") &&
         (code = log_attach_file(session->log, path, err)) < 0)
         return code;
     if ((code = refuse_emergency(session, err)) < 0)

@@ -1,0 +1,223 @@
+/* session_test.c - a whole session in one process: the driver, reloads, the end. */
+#include <dirent.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/app/session.h"
+
+/* A protected entry of 1 that fills in part: two trades through its price carry 0.4 of it. Then
+ * quiet, so that nothing else changes while the file is reloaded. */
+static const char strategy_text[] =
+    "local S = { api = 1, name = 'holder', version = '%d' }\n"
+    "local average\n"
+    "function S.on_start(ctx) average = ctx:bars('1m'):sma(3) end\n"
+    "function S.on_tick(ctx, tick)\n"
+    "  if not ctx.state.asked and average[1] then\n"
+    "    ctx.state.asked = true\n"
+    "    ctx:buy(1, { type = 'limit', price = 100, stop = 50, take = 150, tag = 'entry' })\n"
+    "  end\n"
+    "end\n"
+    "function S.on_fill(ctx, fill) ctx.state.filled = (ctx.state.filled or 0) + fill.qty end\n"
+    "function S.on_reload(ctx, old) ctx.state.reloads = (ctx.state.reloads or 0) + 1 end\n"
+    "return S\n";
+
+struct fixture {
+    char folder[64], strategy[128], feed[128], state[128];
+    struct options options;
+    struct session *session;
+};
+
+static void write_strategy(const struct fixture *fixture, int version)
+{
+    char text[2048];
+    struct error err = { 0 };
+    snprintf(text, sizeof(text), strategy_text, version);
+    assert_int_equal(text_write_file(fixture->strategy, text, strlen(text), &err), 0);
+}
+
+static void write_feed(const struct fixture *fixture)
+{
+    struct text rows;
+    text_init(&rows, 1u << 24);
+    text_add(&rows, "time,price,qty,side\n");
+    int64_t start = INT64_C(1704067200000);
+    for (int i = 0; i < 600; i++)
+        text_printf(&rows, "%" PRId64 ",101.00,5.000,buy\n", start + i * 1000);
+    /* Through the bid at 100: it fills by what was traded, 0.1 and 0.3. */
+    text_printf(&rows, "%" PRId64 ",99.00,0.100,sell\n", start + 600 * 1000);
+    text_printf(&rows, "%" PRId64 ",99.00,0.300,sell\n", start + 601 * 1000);
+    for (int i = 602; i < 20000; i++)
+        text_printf(&rows, "%" PRId64 ",101.00,5.000,buy\n", start + i * 1000);
+    struct error err = { 0 };
+    assert_int_equal(text_write_file(fixture->feed, rows.data, rows.length, &err), 0);
+    text_release(&rows);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = memory_new(sizeof(*fixture));
+    strcpy(fixture->folder, "/tmp/session_test.XXXXXX");
+    assert_non_null(mkdtemp(fixture->folder));
+    snprintf(fixture->strategy, sizeof(fixture->strategy), "%s/holder.lua", fixture->folder);
+    snprintf(fixture->feed, sizeof(fixture->feed), "%s/trades.csv", fixture->folder);
+    snprintf(fixture->state, sizeof(fixture->state), "%s/state", fixture->folder);
+    write_strategy(fixture, 0);
+    write_feed(fixture);
+    char *argv[] = { fixture->strategy,    "--feed",  fixture->feed,
+                     "--symbols", "BTC/USDT:USDT",    "--state", fixture->state,
+                     "--speed",   "max",              "--capital", "1000",
+                     "--config",  "config/runtime.yaml" };
+    struct error err = { 0 };
+    assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
+    int code = session_open(&fixture->options, NULL, &fixture->session, &err);
+    if (code < 0)
+        fail_msg("%s %s", err.where, err.message);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    char command[160];
+    session_close(fixture->session);
+    snprintf(command, sizeof(command), "rm -rf '%s'", fixture->folder);
+    int code = system(command);
+    free(fixture);
+    return code;
+}
+
+static void run_until(struct session *session, int64_t seconds)
+{
+    struct error err = { 0 };
+    int64_t until = INT64_C(1704067200) * NS_PER_SECOND + seconds * NS_PER_SECOND;
+    int code = session_run(session, until, UINT64_MAX, &err);
+    if (code < 0)
+        fail_msg("%s %s", err.where, err.message);
+}
+
+static void reload(struct fixture *fixture, int version)
+{
+    struct source source;
+    struct error err = { 0 };
+    write_strategy(fixture, version);
+    assert_int_equal(source_read(fixture->strategy, &source, &err), 0);
+    int code = reload_prepare(fixture->session, 0, &source, &err);
+    if (code < 0)
+        fail_msg("%s %s", err.where, err.message);
+    code = reload_swap_ready(fixture->session, &err);
+    if (code < 0)
+        fail_msg("%s %s", err.where, err.message);
+    char wanted[16];
+    snprintf(wanted, sizeof(wanted), "%d", version);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, wanted);
+}
+
+static size_t open_files(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* Without SQLite's page cache, which fills to its own bound. */
+static size_t memory_in_use(void)
+{
+    malloc_trim(0);
+    return mallinfo2().uordblks - (size_t)sqlite3_memory_used();
+}
+
+static bool describe_order(void *self, const struct order *order)
+{
+    char qty[DECIMAL_TEXT_MAX], filled[DECIMAL_TEXT_MAX];
+    text_printf(self, "%s %s %s/%s; ", order_role_name(order->role),
+                order_status_name(order_status(order)), decimal_format(order->filled_qty, filled),
+                decimal_format(order->qty, qty));
+    return true;
+}
+
+static void describe_orders(const struct session *session, struct text *out)
+{
+    text_clear(out);
+    engine_each_order(session->engine, 0, true, describe_order, out);
+}
+
+static decimal held(const struct session *session)
+{
+    return engine_position(session->engine, 0, 0)->qty;
+}
+
+/* Reloading is what users do all day: nothing may drift, leak or be asked for again. */
+static void a_thousand_reloads_leave_everything_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct session *session = fixture->session;
+    struct text before, after;
+    text_init(&before, 65536);
+    text_init(&after, 65536);
+    run_until(session, 700);
+    assert_int_equal(decimal_cmp(held(session), decimal_text("0.4")), 0);
+    describe_orders(session, &before);
+    assert_string_equal(before.data,
+                        "plain partially_filled 0.4/1; stop new 0/0.4; take new 0/0.4; ");
+
+    for (int i = 1; i <= 100; i++) { /* what is allocated once is allocated now */
+        run_until(session, 700 + i);
+        reload(fixture, i);
+    }
+    size_t files = open_files();
+    size_t memory = memory_in_use();
+    for (int i = 101; i <= 1000; i++) {
+        run_until(session, 700 + i);
+        reload(fixture, i);
+    }
+    describe_orders(session, &after);
+    assert_string_equal(after.data, before.data);
+    assert_int_equal(decimal_cmp(held(session), decimal_text("0.4")), 0);
+    assert_int_equal(open_files(), files);
+    /* The address sanitizer keeps its own books; mallinfo2 is then constant. */
+    assert_true(memory_in_use() <= memory + 64 * 1024);
+
+    struct text body;
+    text_init(&body, 65536);
+    guest_state(engine_guest(session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"filled\":0.4,\"reloads\":1000}");
+    text_release(&body);
+    text_release(&before);
+    text_release(&after);
+}
+
+/* A reloaded strategy goes on with warm indicators: it never sees nil where there was a value. */
+static void a_reload_is_warm_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    run_until(fixture->session, 400);
+    reload(fixture, 1);
+    size_t count;
+    const uint32_t *instruments =
+        engine_instance_instruments(fixture->session->engine, 0, &count);
+    const struct guest *guest = engine_guest(fixture->session->engine, 0);
+    assert_true(guest->ready(guest->self, instruments[0]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_thousand_reloads_leave_everything_as_it_was, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_reload_is_warm_at_once, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
