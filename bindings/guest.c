@@ -124,17 +124,45 @@ static int call_delivered(struct script *script, enum guest_call call,
     return code;
 }
 
-static int call_market(struct script *script, enum guest_call call, enum view_kind kind,
-                       const struct guest_event *event, struct error *err)
+/* What market callbacks take, kept on the bottom of the main stack: copying it from there is the
+ * cheapest push. From script->slots on: ctx, params, then function and view of each kind. */
+static int hot_slot(const struct script *script, enum view_kind kind)
+{
+    return script->slots + 2 + 2 * (int)kind;
+}
+
+static int call_market(struct script *script, enum view_kind kind, const struct guest_event *event,
+                       struct error *err)
 {
     lua_State *L = script->L;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script->calls[call]);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script->ctx_ref);
-    push_view(L, script, kind, event);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script->params_ref);
+    int slot = hot_slot(script, kind);
+    lua_pushvalue(L, slot);
+    lua_pushvalue(L, script->slots);
+    lua_pushvalue(L, slot + 1);
+    lua_pushvalue(L, script->slots + 1);
+    script->views[kind]->event = event;
     int code = sandbox_call(script->sandbox, 3, 0, BUDGET_CALLBACK, err);
     script->views[kind]->event = NULL;
     return code;
+}
+
+/* Allocates nothing once the stack has room. */
+static int fill_slots(struct script *script, struct error *err)
+{
+    static const enum guest_call calls[] = {
+        [VIEW_TICK] = GUEST_TRADE, [VIEW_QUOTE] = GUEST_QUOTE, [VIEW_BAR] = GUEST_BAR
+    };
+    lua_State *L = script->L;
+    if (!lua_checkstack(L, 32))
+        return error_set(err, ERROR_RANGE, "no memory for the stack");
+    script->slots = lua_gettop(L) + 1;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->ctx_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->params_ref);
+    for (size_t kind = 0; kind < ARRAY_SIZE(calls); kind++) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, script->calls[calls[kind]]); /* nil without one */
+        lua_rawgeti(L, LUA_REGISTRYINDEX, script->view_refs[kind]);
+    }
+    return 0;
 }
 
 static int run(struct script *script, enum guest_call call, const struct guest_event *event,
@@ -143,11 +171,11 @@ static int run(struct script *script, enum guest_call call, const struct guest_e
     script->running = call;
     switch (call) {
     case GUEST_TRADE:
-        return call_market(script, call, VIEW_TICK, event, err);
+        return call_market(script, VIEW_TICK, event, err);
     case GUEST_QUOTE:
-        return call_market(script, call, VIEW_QUOTE, event, err);
+        return call_market(script, VIEW_QUOTE, event, err);
     case GUEST_BAR:
-        return call_market(script, call, VIEW_BAR, event, err);
+        return call_market(script, VIEW_BAR, event, err);
     default:
         return call_delivered(script, call, event, err);
     }
@@ -378,7 +406,9 @@ static int open_script(struct script *script, const struct guest_options *option
         code = strategy_load(script->sandbox, script->source, &script->ta, err);
     if (code == 0)
         code = sandbox_protect(script->sandbox, fetch_callbacks, script, err);
-    return code < 0 ? code : restore_state(script, options, err);
+    if (code == 0)
+        code = restore_state(script, options, err);
+    return code < 0 ? code : fill_slots(script, err);
 }
 
 static struct script *new_script(const struct guest_options *options)

@@ -142,11 +142,13 @@ struct script {
     bool stop_asked; /* ctx:stop in a rehearsal */
     char stop_reason[REASON_MAX];
 
-    const void *ctx; /* the userdata */
+    const void *ctx;                        /* the userdata */
+    const void *series_class, *lines_class; /* metatables, to know their userdata by */
     /* registry references */
     int calls[GUEST_CALLS]; /* LUA_NOREF: the script has none */
     int ctx_ref, params_ref, params_raw_ref, handles_ref, series_ref;
     int view_refs[VIEW_KINDS];
+    int slots; /* main stack: what market callbacks take */
     struct view *views[VIEW_KINDS];
     int positions_ref, quotes_ref, instruments_ref; /* tables by place in `symbols`, from 1 */
     int format_ref;                                 /* the sandbox's string.format */

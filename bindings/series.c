@@ -105,12 +105,23 @@ static void hold_study(struct script *script, struct study *study, uint32_t inst
 
 /* ---- what can be asked of a series ---- */
 
+/* The metatable of the value at index; NULL for none. */
+static const void *class_of(lua_State *L, int index)
+{
+    if (!lua_getmetatable(L, index))
+        return NULL;
+    const void *class = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return class;
+}
+
 static struct line *check_line(lua_State *L, int index, const char *what)
 {
-    struct line *line = luaL_testudata(L, index, SERIES);
-    if (line)
-        return line;
-    if (luaL_testudata(L, index, LINES))
+    const struct script *script = upvalue_script(L);
+    const void *class = class_of(L, index);
+    if (class == script->series_class && lua_isuserdata(L, index))
+        return lua_touserdata(L, index);
+    if (class == script->lines_class)
         luaL_error(L, "%s: this study has several lines; name one, such as .upper", what);
     luaL_error(L, "%s: a series is wanted, not %s (write x:%s(...) with a colon)", what,
                luaL_typename(L, index), what);
@@ -467,8 +478,8 @@ static void add_studies(lua_State *L, struct script *script, lua_CFunction funct
 }
 
 /* A metatable whose __index finds methods in the table on the top, which it consumes. */
-static void make_class(lua_State *L, struct script *script, const char *name, lua_CFunction get,
-                       lua_CFunction length)
+static const void *make_class(lua_State *L, struct script *script, const char *name,
+                              lua_CFunction get, lua_CFunction length)
 {
     luaL_newmetatable(L, name);
     lua_pushlightuserdata(L, script);
@@ -482,7 +493,9 @@ static void make_class(lua_State *L, struct script *script, const char *name, lu
         lua_setfield(L, -2, "__len");
     }
     sandbox_seal_metatable(L);
+    const void *class = lua_topointer(L, -1);
     lua_pop(L, 2);
+    return class;
 }
 
 void series_open(lua_State *L, struct script *script)
@@ -494,9 +507,9 @@ void series_open(lua_State *L, struct script *script)
     lua_newtable(L);
     add_functions(L, series_functions, script);
     add_studies(L, script, series_study, false);
-    make_class(L, script, SERIES, series_get, series_length);
+    script->series_class = make_class(L, script, SERIES, series_get, series_length);
     lua_newtable(L);
-    make_class(L, script, LINES, lines_get, NULL);
+    script->lines_class = make_class(L, script, LINES, lines_get, NULL);
     lua_newtable(L);
     add_studies(L, script, bars_study_of, true);
     make_class(L, script, BARS, bars_get, bars_length);

@@ -339,13 +339,15 @@ static void assign(lua_State *L, struct state *state, int raw, int depth, int ke
 
     size_t size = state->size;
     if (!lua_isnil(L, old))
-        size -= scalar_size(L, key) + size_of(L, old);
-    if (lua_isnil(L, value)) {
-        lua_pushnil(L);
-    } else {
+        size -= size_of(L, old);
+    if (lua_isnil(L, value))
+        size -= scalar_size(L, key);
+    else if (lua_isnil(L, old))
         size += scalar_size(L, key);
+    if (lua_isnil(L, value))
+        lua_pushnil(L);
+    else
         push_copy(L, state, value, depth + 1, &size, key);
-    }
     int copy = lua_gettop(L);
 
     log_change(L, state, raw, key, old);

@@ -271,6 +271,24 @@ static void log_and_print_take_anything(void **state)
         "ctx:metric('m', 2) ctx:alert('hello') for i = 1, 5000 do ctx:log('many') end");
 }
 
+/* 1,000 lines at once, then 100 a second: the same in every run of the same events. */
+static void the_log_is_limited_on_market_time(void **state)
+{
+    (void)state;
+    struct bucket bucket = { 0 };
+    int taken = 0;
+    for (int i = 0; i < 3000; i++)
+        taken += bucket_take(&bucket, FIXTURE_START_NS, 100, 1000);
+    assert_int_equal(taken, 1000);
+    assert_int_equal(bucket.dropped, 2000);
+    for (int i = 0; i < 3000; i++)
+        taken += bucket_take(&bucket, FIXTURE_START_NS + NS_PER_SECOND / 2, 100, 1000);
+    assert_int_equal(taken, 1050);
+    for (int i = 0; i < 3000; i++)
+        taken += bucket_take(&bucket, FIXTURE_START_NS + NS_PER_DAY, 100, 1000);
+    assert_int_equal(taken, 2050);
+}
+
 /* ---- orders ---- */
 
 static void market_facts_come_back_as_nil_reason_code(void **state)
@@ -625,6 +643,33 @@ static void live_params_change_while_it_runs(void **state)
     fixture_close(fixture);
 }
 
+/* Whatever the cap: the guest opens, or says why not and leaves nothing behind. */
+static void a_small_memory_cap_fails_cleanly(void **state)
+{
+    (void)state;
+    struct fixture *fixture =
+        fixture_new(HEAD "local t = {} for i = 1, 500 do t[i] = { i } end\n"
+                         "function S.on_start(ctx) ctx:bars('1m'):ema(5) end\nreturn S");
+    int opened = 0, refused = 0;
+    for (size_t memory = 40000; memory < 400000; memory += 3000) {
+        struct guest guest;
+        struct error err = { 0 };
+        fixture->limits.memory = memory;
+        struct guest_options options = fixture_options(fixture);
+        options.rehearsal = true;
+        options.state_json = "{\"list\":[1,2,3]}";
+        if (guest_open(&options, &guest, &err) < 0) {
+            assert_true(err.code == ERROR_RANGE || err.code == ERROR_DATA);
+            refused++;
+            continue;
+        }
+        opened += guest_rehearse(&guest, &err) == 0;
+        guest.close(guest.self);
+    }
+    assert_true(opened > 10 && refused > 5);
+    fixture_close(fixture);
+}
+
 /* ---- ta, stats ---- */
 
 static void stand_alone_indicators_are_fed_by_hand(void **state)
@@ -681,6 +726,7 @@ int main(void)
         cmocka_unit_test(orders_do_not_belong_in_on_start),
         cmocka_unit_test(ctx_stop_ends_the_instance),
         cmocka_unit_test(log_and_print_take_anything),
+        cmocka_unit_test(the_log_is_limited_on_market_time),
         cmocka_unit_test(market_facts_come_back_as_nil_reason_code),
         cmocka_unit_test(orders_reach_the_venue_rounded_once),
         cmocka_unit_test(a_handle_follows_its_order),
@@ -692,6 +738,7 @@ int main(void)
         cmocka_unit_test(a_rehearsal_is_mute_but_tells_failures),
         cmocka_unit_test(on_reload_gets_the_old_version),
         cmocka_unit_test(live_params_change_while_it_runs),
+        cmocka_unit_test(a_small_memory_cap_fails_cleanly),
         cmocka_unit_test(stand_alone_indicators_are_fed_by_hand),
         cmocka_unit_test(stats_know_small_lists),
     };
