@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char ORDER[] = "order";
@@ -304,7 +305,7 @@ static void read_option(lua_State *L, const struct script *script, struct order_
 }
 
 /* Names this call does not take: the nearest it does. */
-static void raise_option(lua_State *L, const char *call, unsigned allowed)
+static NORETURN void raise_option(lua_State *L, const char *call, unsigned allowed)
 {
     const char *known[ARRAY_SIZE(order_options)] = { NULL };
     size_t count = 0;
@@ -318,6 +319,7 @@ static void raise_option(lua_State *L, const char *call, unsigned allowed)
     const char *name = lua_tostring(L, -2), *nearest = text_nearest(name, known);
     luaL_error(L, nearest ? "%s have no '%s'; did you mean '%s'?" : "%s have no '%s'", owner, name,
                nearest);
+    abort(); /* luaL_error does not return */
 }
 
 /* The options table at index (nil: none). Of several unknown names any may be told. */
