@@ -180,7 +180,7 @@ static int run_check(const struct options *options)
 
 const struct command_entry command_check = {
     .name = "check",
-    .summary = "load a strategy in the sandbox; list its params, subscriptions and problems",
+    .summary = "what a strategy asks for, and what is wrong with it",
     .usage =
         "usage: runtime check FILE [FILE ...] [--json]\n"
         "\n"

@@ -99,8 +99,10 @@ static void report(const struct description *description, struct text *out)
     add_limits(&info->limits, out);
     add_modules(&description->source, out);
     add_row(out, "hash", info->hash);
-    text_printf(out, LABEL "%" PRIu64 " instructions, %" PRIu64 " KiB to load\n", "cost",
-                info->instructions, (info->memory + 1023) / 1024);
+    text_printf(out, LABEL "%" PRIu64 " KiB", "memory", (info->memory + 1023) / 1024);
+    if (info->instructions > 0)
+        text_printf(out, ", %" PRIu64 " instructions", info->instructions);
+    text_add(out, " to load\n");
     for (const char *at = info->notes; describe_note(&at, note, sizeof(note));)
         add_row(out, "note", note);
     text_add(out, info->param_count ? "params\n" : "");
@@ -216,7 +218,7 @@ static int run_inspect(const struct options *options)
 
 const struct command_entry command_inspect = {
     .name = "inspect",
-    .summary = "show everything a strategy file says of itself, its params above all",
+    .summary = "everything a strategy file says of itself",
     .usage = "usage: runtime inspect FILE [--json]\n"
              "\n"
              "Shows what the file declares: name, version, params with default, range and help,\n"

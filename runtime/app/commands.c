@@ -126,7 +126,8 @@ int app_fail(const struct options *options, const struct error *err)
 {
     int exit_code = err->code <= ERROR_USAGE ? -err->code : -ERROR_INTERNAL;
     fflush(stdout);
-    fputs("runtime: ", stderr);
+    if (!text_starts_with(err->message, "runtime ")) /* "runtime sweep: not in this version" */
+        fputs("runtime: ", stderr);
     if (err->where[0] && !text_starts_with(err->message, err->where)) {
         put_plain(stderr, err->where);
         fputs(": ", stderr);

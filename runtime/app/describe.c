@@ -247,9 +247,11 @@ void describe_params(const struct strategy_info *info, struct text *out)
         param_format(&spec->value, value, sizeof(value));
         text_clear(&cell);
         add_allowed(spec, &cell);
-        text_printf(out, "  %-*s  %-*s  %-*s  %-4s%s%s\n", widths.name, spec->name, widths.value,
-                    value, widths.allowed, cell.data, spec->live ? "yes" : "no",
-                    spec->help[0] ? "  " : "", spec->help);
+        text_printf(out, "  %-*s  %-*s  %-*s  %s", widths.name, spec->name, widths.value, value,
+                    widths.allowed, cell.data, spec->live ? "yes" : "no");
+        if (spec->help[0])
+            text_printf(out, "%s  %s", spec->live ? " " : "  ", spec->help);
+        text_add(out, "\n");
     }
     text_release(&cell);
 }

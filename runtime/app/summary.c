@@ -454,7 +454,7 @@ static void add_figures(struct table *table, const struct summary *summary,
                     table->dim, figures->days - 1, table->plain);
 }
 
-static void add_orders(struct table *table, const struct engine_counts *counts)
+static void add_orders(struct table *table, const struct engine_counts *counts, uint64_t open)
 {
     const struct {
         const char *name;
@@ -463,6 +463,7 @@ static void add_orders(struct table *table, const struct engine_counts *counts)
         { "filled", counts->filled },     { "canceled", counts->canceled },
         { "rejected", counts->rejected }, { "blocked", counts->blocked },
         { "reduced", counts->reduced },   { "expired", counts->expired },
+        { "still open", open },
     };
     text_printf(table->out, "  orders: %" PRIu64 " submitted", counts->submitted);
     for (size_t i = 0; i < ARRAY_SIZE(list); i++)
@@ -529,7 +530,7 @@ void summary_table(const struct summary *summary, struct text *out, bool colour)
     text_add(out, "\n");
     add_figures(&table, summary, &figures);
     text_add(out, "\n");
-    add_orders(&table, figures.counts);
+    add_orders(&table, figures.counts, engine_open_orders(summary->engine));
     each_position(summary, add_position, &table);
     add_data(&table, summary);
     add_end(&table, summary, figures.counts);

@@ -20,6 +20,8 @@
 #define WIDTH_UNKNOWN 80
 #define LINE_MAX_BYTES 4096
 #define BAR_CELLS 20
+#define BAR_CELLS_NARROW 8
+#define WIDTH_NARROW 100 /* columns; below, the bar gives way to figures */
 #define CLEAR "\r\033[K"
 #define RED "\033[1;31m"
 #define GREEN "\033[32m"
@@ -136,7 +138,7 @@ static void add_seconds(struct text *line, double seconds)
 }
 
 /* "[#####...............] 25% ETA 12s". A run that is resumed begins at its own place. */
-static void add_progress(struct status *status, double progress, int64_t mono_ns)
+static void add_progress(struct status *status, double progress, int64_t mono_ns, int cells)
 {
     if (!(progress >= 0))
         return;
@@ -146,8 +148,8 @@ static void add_progress(struct status *status, double progress, int64_t mono_ns
         status->begun_ns = mono_ns;
         status->begun_at = progress;
     }
-    int full = (int)(progress * BAR_CELLS);
-    text_printf(&status->line, "  [%.*s%.*s] %d%%", full, "####################", BAR_CELLS - full,
+    int full = (int)(progress * cells);
+    text_printf(&status->line, "  [%.*s%.*s] %d%%", full, "####################", cells - full,
                 "....................", (int)(progress * 100));
     double done = progress - status->begun_at;
     double elapsed = (double)(mono_ns - status->begun_ns) / (double)NS_PER_SECOND;
@@ -159,18 +161,18 @@ static void add_progress(struct status *status, double progress, int64_t mono_ns
 
 static void add_equity(struct text *line, const struct status_facts *facts)
 {
-    char number[DECIMAL_TEXT_MAX];
     if (!decimal_valid(facts->equity))
         return;
-    text_printf(line, "  equity %s",
-                decimal_format(decimal_round(facts->equity, 2, ROUND_HALF_EVEN), number));
+    double equity = decimal_to_double(facts->equity);
+    text_printf(line, "  equity %.2f", equity);
     if (!decimal_valid(facts->equity_start) || decimal_sign(facts->equity_start) <= 0)
         return;
     double start = decimal_to_double(facts->equity_start);
-    text_printf(line, " (%+.2f%%)", (decimal_to_double(facts->equity) / start - 1) * 100);
+    text_printf(line, " (%+.2f%%)", (equity / start - 1) * 100);
 }
 
-static void compose(struct status *status, const struct status_facts *facts, int64_t mono_ns)
+static void compose(struct status *status, const struct status_facts *facts, int64_t mono_ns,
+                    size_t width)
 {
     struct text *line = &status->line;
     char stamp[TIME_TEXT_MAX];
@@ -179,7 +181,8 @@ static void compose(struct status *status, const struct status_facts *facts, int
     if (facts->note && *facts->note)
         text_printf(line, "  %s", facts->note);
     text_printf(line, "  %s", time_format_short(facts->market_ns, stamp));
-    add_progress(status, facts->progress, mono_ns);
+    add_progress(status, facts->progress, mono_ns,
+                 width < WIDTH_NARROW ? BAR_CELLS_NARROW : BAR_CELLS);
     add_equity(line, facts);
     text_printf(line, "  orders %zu  fills %" PRIu64, facts->open_orders, facts->fills);
     add_rate(line, status->rate);
@@ -233,9 +236,9 @@ static void add_plain(struct text *out, const char *bytes, size_t count)
     }
 }
 
-static void paint(struct status *status, const char *mode)
+static void paint(struct status *status, const char *mode, size_t width)
 {
-    size_t count = fitting(&status->line, width_of(status->fd));
+    size_t count = fitting(&status->line, width);
     size_t head = strlen(mode);
     text_clear(&status->drawn);
     text_add(&status->drawn, CLEAR);
@@ -258,8 +261,9 @@ void status_draw(struct status *status, const struct status_facts *facts, int64_
         return;
     status->drawn_ns = mono_ns;
     judge_rate(status, facts->events, mono_ns);
-    compose(status, facts, mono_ns);
-    paint(status, facts->mode);
+    size_t width = width_of(status->fd);
+    compose(status, facts, mono_ns, width);
+    paint(status, facts->mode, width);
     put(status, status->drawn.data, status->drawn.length);
     status->is_shown = true;
 }
