@@ -1,8 +1,8 @@
 /* export.h - files derived from the ledger: the day's CSV files and the checkpoint.
  *
  * journal/YYYY-MM-DD/{orders,fills,trades}.csv (live/... in live mode), RFC 4180 with LF and a
- * header; checkpoints/{mode}_state_latest.json. All can be deleted; export_open rewrites the days of
- * the session from the ledger, export_update appends what the ledger has since. */
+ * header; checkpoints/{mode}_state_latest.json. All can be deleted; export_open rewrites the days
+ * of the session from the ledger, export_update appends what the ledger has since. */
 #ifndef RUNTIME_LEDGER_EXPORT_H
 #define RUNTIME_LEDGER_EXPORT_H
 

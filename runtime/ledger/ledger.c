@@ -363,9 +363,23 @@ static char *base36(char *at, uint64_t value, int digits)
     return at + digits;
 }
 
+#define ORDER_ID_MAX INT64_C(2176782335) /* zzzzzz */
+
+int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struct error *err)
+{
+    if (id < 1 || id > ORDER_ID_MAX)
+        return error_set(err, ERROR_IO,
+                         "ledger %s: the next order id would be %" PRId64 ", allowed 1 to %" PRId64
+                         "; put a copy from backups/ in its place, or "
+                         "begin anew with --fresh",
+                         ledger->path, id, ORDER_ID_MAX);
+    ledger->next_order_id = (uint64_t)id;
+    return 0;
+}
+
 /* r, the ledger (4), the session's epoch (6), the order (6): two starts never share an epoch, and
  * one start never shares an order id, so the name is unique even over a restored backup. Six digits
- * last until 2038 and for 2,176,782,335 orders; the epoch then begins again. */
+ * last until 2038, when the epoch begins again, and for ORDER_ID_MAX orders. */
 static uint64_t next_order_id(void *self, char client_order_id[CLIENT_ORDER_ID_MAX])
 {
     struct ledger *ledger = self;

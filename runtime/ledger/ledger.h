@@ -18,13 +18,13 @@
 struct ledger; /* opaque */
 
 struct ledger_options {
-    const char *path; /* STATE/ledger-paper.sqlite */
-    const struct instruments *instruments; /* borrowed: names for rows; set by ledger_set_instruments when later */
-    bool power_safe;  /* persistence.durability: power (synchronous=FULL), else process (NORMAL) */
+    const char *path;                      /* STATE/ledger-paper.sqlite */
+    const struct instruments *instruments; /* borrowed: names for rows; may come later */
+    bool power_safe; /* persistence.durability: power (synchronous=FULL), else process (NORMAL) */
 };
 
-/* Opens or creates it. ERROR_IO (cannot open, corrupt: says what to do), ERROR_UNAVAILABLE (locked),
- * ERROR_DATA (schema of a newer version). */
+/* Opens or creates it. ERROR_IO (cannot open, corrupt: says what to do), ERROR_UNAVAILABLE
+ * (locked), ERROR_DATA (schema of a newer version). */
 MUST_CHECK int ledger_open(const struct ledger_options *options, struct ledger **out,
                            struct error *err);
 void ledger_close(struct ledger *ledger);
@@ -35,14 +35,14 @@ struct ledger_port ledger_port(struct ledger *ledger);
 
 struct session_record {
     int64_t session_id;
-    int64_t epoch;        /* seconds; in client order ids: max(now, last + 1) */
-    char mode[12];        /* paper, live, backtest */
-    char source[VENUE_MAX]; /* "sim", "feed", a venue: only sessions of one source resume one another */
-    int64_t started_ns;   /* market time */
-    int64_t market_ns;    /* market time reached, kept up with each commit */
-    int64_t ended_ns;     /* market time of a clean end, TIME_NEVER while running or after a crash */
-    uint64_t events;      /* number of the last event committed */
-    char *config;         /* JSON that decides the outcome: equal text = same command; malloc'd */
+    int64_t epoch;          /* seconds; in client order ids: max(now, last + 1) */
+    char mode[12];          /* paper, live, backtest */
+    char source[VENUE_MAX]; /* "sim", "feed", a venue: sessions of one resume one another */
+    int64_t started_ns;     /* market time */
+    int64_t market_ns;      /* market time reached, kept up with each commit */
+    int64_t ended_ns;       /* of a clean end; TIME_NEVER while running or after a crash */
+    uint64_t events;        /* number of the last event committed */
+    char *config;           /* JSON that decides the outcome: equal text = same command; malloc'd */
     char build[64];
 };
 void session_record_release(struct session_record *record);
@@ -51,7 +51,9 @@ void session_record_release(struct session_record *record);
 MUST_CHECK int ledger_last_session(struct ledger *ledger, const char *mode, const char *source,
                                    bool *found, struct session_record *out, struct error *err);
 /* Begins a new session (session_id and epoch are chosen here) or goes on with one (`resume`: its
- * record as found; replay = true compares until caught up). now_wall_ns gives the epoch. */
+ * record as found; replay = true compares until caught up). now_wall_ns gives the epoch, also of a
+ * resumed session that is not replayed: the file may be a backup that lacks ids used since; only a
+ * replay keeps its epoch, and its order ids. Begun again, a session has not ended. */
 MUST_CHECK int ledger_session_begin(struct ledger *ledger, struct session_record *record,
                                     bool resume, bool replay, int64_t now_wall_ns,
                                     struct error *err);
@@ -96,7 +98,8 @@ MUST_CHECK int ledger_each_open_order(struct ledger *ledger, uint32_t instance_i
                                       void *self, struct error *err);
 MUST_CHECK int ledger_each_position(struct ledger *ledger, uint32_t instance_id,
                                     int (*visit)(void *self, uint32_t instrument,
-                                                 const struct position *position, struct error *err),
+                                                 const struct position *position,
+                                                 struct error *err),
                                     void *self, struct error *err);
 /* malloc'd ctx.state JSON, NULL when none. */
 MUST_CHECK int ledger_state(struct ledger *ledger, uint32_t instance_id, char **json,

@@ -109,7 +109,7 @@ static void fault(struct reader *reader)
 
 static int64_t read_int(struct reader *reader)
 {
-    return sqlite3_column_int64(reader->row, reader->at++);
+    return column_int(reader->row, reader->at++);
 }
 
 static int64_t read_time(struct reader *reader)

@@ -147,6 +147,9 @@ MUST_CHECK int ledger_run(struct ledger *ledger, struct binder *binder, struct e
 /* 1 a row, 0 no more, negative on failure; at 0 or failure the statement is reset. */
 MUST_CHECK int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struct error *err);
 
+/* From which id next_order_id goes on. ERROR_IO: no file of ours says so. */
+MUST_CHECK int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struct error *err);
+
 /* What SQLite's last failure on db means for a person. `busy` is the code of a locked file. */
 int ledger_failed(sqlite3 *db, const char *path, int busy, struct error *err, const char *doing,
                   ...) PRINTF_LIKE(5, 6);

@@ -32,11 +32,11 @@ static int skip_order_ids(struct ledger *ledger, int64_t passed_seq, int64_t nex
     int found = ledger_step(ledger, last.statement, err);
     if (found < 0)
         return found;
-    uint64_t after = (uint64_t)column_int(last.statement, 0) + 1;
-    if (after > ledger->next_order_id)
-        ledger->next_order_id = after;
+    int64_t after = column_int(last.statement, 0) + 1;
     sqlite3_reset(last.statement);
-    return 0;
+    if (after <= (int64_t)ledger->next_order_id)
+        return 0;
+    return ledger_set_next_order_id(ledger, after, err);
 }
 
 /* Goes to the recorded row after `passed_seq`, or ends the replay. */
@@ -93,7 +93,7 @@ static int differs(struct ledger *ledger, const struct event_row *row, struct er
 
 static bool is_equal(sqlite3_stmt *recorded, const struct event_row *row)
 {
-    return sqlite3_column_int64(recorded, ROW_TIME) == row->time_ns &&
+    return column_int(recorded, ROW_TIME) == row->time_ns &&
            column_int(recorded, ROW_EVENT) == (int64_t)row->event &&
            column_int(recorded, ROW_ORDER_ID) == (int64_t)row->order_id &&
            strcmp(column_text(recorded, ROW_KIND), row->kind) == 0 &&

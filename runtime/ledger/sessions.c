@@ -216,7 +216,9 @@ int ledger_session_begin(struct ledger *ledger, struct session_record *record, b
         int64_t now = now_wall_ns / NS_PER_SECOND;
         record->epoch = now > last_epoch ? now : last_epoch + 1;
     }
-    ledger->next_order_id = (uint64_t)(replay ? first_order_id : last_order_id + 1);
+    code = ledger_set_next_order_id(ledger, replay ? first_order_id : last_order_id + 1, err);
+    if (code < 0)
+        return code;
     ledger->base_order_id = ledger->next_order_id;
     if (!resume)
         code = insert_session(ledger, record, err);

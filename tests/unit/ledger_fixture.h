@@ -109,7 +109,8 @@ static inline void resume(struct fixture *f, const char *source, bool replay)
 static inline void setup_ledger(struct fixture *f)
 {
     *f = (struct fixture){ 0 };
-    snprintf(f->directory, sizeof(f->directory), "/tmp/ledger-test-XXXXXX");
+    snprintf(f->directory, sizeof(f->directory), "%s/ledger-test-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* memory syncs at once */
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->path, sizeof(f->path), "%s/ledger-paper.sqlite", f->directory);
     add_instrument(f, "BTC/USDT", "1");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "runtime/base/random.h"
 #include "runtime/ledger/private.h"
 
 static int setup(void **state)
@@ -25,6 +26,37 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Recomputed from the file alone, by the rule in the schema's comment. */
+static void assert_chain(const struct fixture *f, int rows_expected)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *rows = NULL;
+    char head[65];
+    memset(head, '0', 64);
+    head[64] = '\0';
+    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT prev_hash || seq || '|' || session_id || '|' ||"
+                                        " time_ns || '|' || event || '|' || kind || '|' ||"
+                                        " order_id || '|' || body, prev_hash, hash, seq"
+                                        " FROM trading_events ORDER BY seq",
+                                        -1, &rows, NULL),
+                     SQLITE_OK);
+    int count = 0;
+    while (sqlite3_step(rows) == SQLITE_ROW) {
+        unsigned char digest[SHA256_DIGEST_LENGTH];
+        SHA256(sqlite3_column_text(rows, 0), (size_t)sqlite3_column_bytes(rows, 0), digest);
+        assert_string_equal(column_text(rows, 1), head);
+        for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
+            snprintf(head + 2 * i, 3, "%02x", digest[i]);
+        assert_string_equal(column_text(rows, 2), head);
+        assert_int_equal(column_int(rows, 3), ++count);
+    }
+    assert_int_equal(count, rows_expected);
+    sqlite3_finalize(rows);
+    sqlite3_close(db);
+}
+
 /* ---- opening ---- */
 
 static void a_new_ledger_has_an_id_that_stays(void **state)
@@ -39,6 +71,40 @@ static void a_new_ledger_has_an_id_that_stays(void **state)
     free(id);
     assert_query(f, "SELECT * FROM pragma_user_version", "1\n");
     assert_query(f, "SELECT * FROM pragma_journal_mode", "wal\n");
+}
+
+static void assert_synchronous(struct fixture *f, int expected)
+{
+    sqlite3_stmt *get = NULL;
+    sqlite3_prepare_v2(f->ledger->db, "PRAGMA synchronous", -1, &get, NULL);
+    assert_int_equal(sqlite3_step(get), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(get, 0), expected);
+    sqlite3_finalize(get);
+}
+
+/* power: each commit waits for the disk; process: the system's cache is enough. */
+static void durability_is_as_asked(void **state)
+{
+    struct fixture *f = *state;
+    assert_synchronous(f, 1);
+    close_ledger(f);
+    struct ledger_options options = options_of(f);
+    options.power_safe = true;
+    assert_int_equal(ledger_open(&options, &f->ledger, &f->err), 0);
+    assert_synchronous(f, 2);
+}
+
+/* For a run that keeps nothing. */
+static void a_ledger_may_live_in_memory(void **state)
+{
+    struct fixture *f = *state;
+    close_ledger(f);
+    snprintf(f->path, sizeof(f->path), ":memory:");
+    open_ledger(f);
+    begin(f, "feed");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    assert_int_equal(access(":memory:", F_OK), -1);
 }
 
 /* Opens what is at f->path and expects a refusal. */
@@ -101,6 +167,46 @@ static void a_newer_schema_is_refused(void **state)
     refused(f, ERROR_IO, "no such table: fills");
 }
 
+static int ignore_order(void *self, const struct order *order, struct error *err)
+{
+    (void)self, (void)order, (void)err;
+    return 0;
+}
+
+static int ignore_position(void *self, uint32_t instrument, const struct position *position,
+                           struct error *err)
+{
+    (void)self, (void)instrument, (void)position, (void)err;
+    return 0;
+}
+
+/* How many of the calls failed. */
+static int use_whatever_is_there(struct fixture *f)
+{
+    int failures = 0;
+    struct session_record record = { 0 };
+    struct journal_entry *entries;
+    char hash[SHA256_TEXT_MAX], *json;
+    size_t count;
+    bool found;
+    f->port = ledger_port(f->ledger);
+    if (ledger_last_session(f->ledger, "paper", "feed", &found, &record, &f->err) == 0 && found &&
+        ledger_session_begin(f->ledger, &record, true, true, WALL_NS, &f->err) == 0) {
+        struct order order = new_order(f);
+        struct record row = order_record(&order);
+        (void)commit_at(f, START_NS + 1, 1, &row, 1);
+        failures += ledger_result_hash(f->ledger, hash, &f->err) < 0;
+        if (ledger_journal(f->ledger, &entries, &count, &f->err) == 0)
+            journal_release(entries, count);
+    }
+    failures += ledger_each_open_order(f->ledger, 1, ignore_order, NULL, &f->err) < 0;
+    failures += ledger_each_position(f->ledger, 1, ignore_position, NULL, &f->err) < 0;
+    if (ledger_state(f->ledger, 1, &json, &count, &f->err) == 0)
+        free(json);
+    session_record_release(&record);
+    return failures;
+}
+
 static void a_cut_or_damaged_file_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -112,6 +218,43 @@ static void a_cut_or_damaged_file_is_refused(void **state)
 
     assert_int_equal(truncate(f->path, 50), 0);
     refused(f, ERROR_IO, "damaged");
+}
+
+/* Any bits may rot: what comes is an error or old data, never a crash or an assertion. */
+static void rotten_bits_never_break_the_process(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    for (uint64_t event = 1; event <= 20; event++) {
+        struct order order = new_order(f);
+        struct record records[] = { order_record(&order),
+                                    fill_record(&order, order.client_order_id, "1.5", "100"),
+                                    said_record(RECORD_JOURNAL, "reload", "{}") };
+        assert_int_equal(commit_at(f, START_NS + (int64_t)event, event, records, 3), 0);
+    }
+    close_ledger(f);
+    char *good, *bad;
+    size_t length;
+    assert_int_equal(text_read_file(f->path, 1 << 24, &good, &length, &f->err), 0);
+    bad = memory_new(length);
+    struct random random;
+    random_seed(&random, 1);
+    int opened = 0, failures = 0;
+    for (int i = 0; i < 200; i++) {
+        memcpy(bad, good, length);
+        for (uint64_t flips = 1 + random_below(&random, 8); flips > 0; flips--)
+            bad[random_below(&random, length)] ^= (char)(1 << random_below(&random, 8));
+        write_bytes(f->path, bad, length);
+        struct ledger_options options = options_of(f);
+        if (ledger_open(&options, &f->ledger, &f->err) < 0)
+            continue;
+        opened++;
+        failures += use_whatever_is_there(f);
+        close_ledger(f);
+    }
+    assert_true(opened > 50 && failures > 10);
+    free(good);
+    free(bad);
 }
 
 /* Root may write anywhere, so the child becomes somebody else first. */
@@ -172,7 +315,6 @@ static void a_locked_file_is_not_waited_for(void **state)
 
 /* ---- each kind of record ---- */
 
-static void orders_are_written_and_read_back(void **state);
 struct loaded {
     struct order orders[4];
     size_t count;
@@ -609,6 +751,36 @@ static void a_failed_turn_leaves_no_trace_in_memory(void **state)
                  "SELECT seq, json_extract(body, '$.status_before', '$.status')"
                  " FROM trading_events",
                  "1|[null,\"pending_new\"]\n2|[\"pending_new\",\"new\"]\n");
+    assert_chain(f, 2);
+}
+
+/* The status before is that of the last run, or of the part that was replayed. */
+static void the_status_before_survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    resume(f, "sim", false);
+    order.known = ORDER_NEW;
+    struct record both[] = { order_record(&order), order_record(&order) };
+    both[1].order.known = ORDER_CANCELED;
+    assert_int_equal(commit_at(f, START_NS, 2, both, 2), 0);
+
+    begin(f, "feed");
+    order = new_order(f);
+    commit_one(f, 1, order_record(&order));
+    resume(f, "feed", true);
+    commit_one(f, 1, order_record(&order));
+    struct record bad = order_record(&order);
+    bad.order.fees = DECIMAL_NONE;
+    assert_int_equal(commit_at(f, START_NS, 2, &bad, 1), ERROR_INTERNAL);
+    order.known = ORDER_NEW;
+    commit_one(f, 2, order_record(&order));
+    assert_query(f, "SELECT json_extract(body, '$.status_before', '$.status') FROM trading_events",
+                 "[null,\"pending_new\"]\n[\"pending_new\",\"new\"]\n[\"new\",\"canceled\"]\n"
+                 "[null,\"pending_new\"]\n[\"pending_new\",\"new\"]\n");
+    assert_chain(f, 5);
 }
 
 static void an_empty_turn_writes_nothing(void **state)
@@ -861,7 +1033,6 @@ static void a_killed_process_loses_nothing_it_committed(void **state)
 
 /* ---- the chain ---- */
 
-/* Computed from the file alone, by the rule in the schema's comment. */
 static void anybody_can_check_the_chain(void **state)
 {
     struct fixture *f = *state;
@@ -874,34 +1045,9 @@ static void anybody_can_check_the_chain(void **state)
     begin(f, "feed"); /* goes on over sessions */
     order = new_order(f);
     commit_one(f, 3, order_record(&order));
+    assert_chain(f, 3);
 
     sqlite3 *db = NULL;
-    sqlite3_stmt *rows = NULL;
-    char head[65];
-    memset(head, '0', 64);
-    head[64] = '\0';
-    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db,
-                                        "SELECT prev_hash || seq || '|' || session_id || '|' ||"
-                                        " time_ns || '|' || event || '|' || kind || '|' ||"
-                                        " order_id || '|' || body, prev_hash, hash"
-                                        " FROM trading_events ORDER BY seq",
-                                        -1, &rows, NULL),
-                     SQLITE_OK);
-    int count = 0;
-    for (; sqlite3_step(rows) == SQLITE_ROW; count++) {
-        unsigned char digest[SHA256_DIGEST_LENGTH];
-        SHA256(sqlite3_column_text(rows, 0), (size_t)sqlite3_column_bytes(rows, 0), digest);
-        assert_string_equal(column_text(rows, 1), head);
-        for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
-            snprintf(head + 2 * i, 3, "%02x", digest[i]);
-        assert_string_equal(column_text(rows, 2), head);
-    }
-    assert_int_equal(count, 3);
-    sqlite3_finalize(rows);
-
-    assert_int_not_equal(sqlite3_exec(db, "DELETE FROM trading_events", NULL, NULL, NULL), 0);
-    sqlite3_close(db);
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
     assert_int_not_equal(sqlite3_exec(db, "DELETE FROM trading_events", NULL, NULL, NULL), 0);
     assert_int_not_equal(sqlite3_exec(db, "UPDATE trading_events SET event = 9", NULL, NULL, NULL),
@@ -1038,7 +1184,9 @@ static void a_run_that_is_replayed_goes_on_as_if_never_interrupted(void **state)
     resume(f, "feed", true);
     assert_true(f->session.epoch == WALL_NS / NS_PER_SECOND);
     assert_true(ledger_replaying(f->ledger));
+    int changes = sqlite3_total_changes(f->ledger->db);
     run_part(f, 1, 2);
+    assert_int_equal(sqlite3_total_changes(f->ledger->db), changes);
     assert_true(ledger_replaying(f->ledger));
     assert_query(f, "SELECT qty FROM positions", "3\n"); /* not set back */
     run_part(f, 3, 3);
@@ -1311,9 +1459,12 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_new_ledger_has_an_id_that_stays),
+        TEST(durability_is_as_asked),
+        TEST(a_ledger_may_live_in_memory),
         TEST(a_file_that_is_no_ledger_is_refused),
         TEST(a_newer_schema_is_refused),
         TEST(a_cut_or_damaged_file_is_refused),
+        TEST(rotten_bits_never_break_the_process),
         TEST(an_unwritable_place_is_said),
         TEST(a_locked_file_is_not_waited_for),
         TEST(orders_are_written_and_read_back),
@@ -1325,6 +1476,7 @@ int main(void)
         TEST(a_fill_is_booked_once),
         TEST(an_invalid_number_is_refused_whole),
         TEST(a_failed_turn_leaves_no_trace_in_memory),
+        TEST(the_status_before_survives_a_restart),
         TEST(an_empty_turn_writes_nothing),
         TEST(a_full_disk_stops_the_turn),
         TEST(a_file_that_may_not_grow_keeps_what_was_committed),
