@@ -670,19 +670,29 @@ static void expire(struct paper *paper)
     }
 }
 
+/* When something happens here next, in market time. */
+static int64_t next_ns(const struct paper *paper)
+{
+    int64_t arrival_ns = paper->request_count > 0 ? paper->requests[0].arrival_ns : TIME_NEVER;
+    return arrival_ns < paper->expiry_ns ? arrival_ns : paper->expiry_ns;
+}
+
+/* The same for the driver, whose clock does not go back: exits that arrive inside a bar are due
+ * when the bar is told. */
 static int64_t paper_due_ns(void *self)
 {
     const struct paper *paper = self;
-    int64_t arrival_ns = paper->request_count > 0 ? paper->requests[0].arrival_ns : TIME_NEVER;
-    return arrival_ns < paper->expiry_ns ? arrival_ns : paper->expiry_ns;
+    int64_t due_ns = next_ns(paper);
+    return due_ns > paper->told_ns ? due_ns : paper->told_ns;
 }
 
 static void paper_advance(void *self, int64_t now_ns)
 {
     struct paper *paper = self;
     bool late = false;
+    hear(paper, now_ns);
     for (;;) {
-        int64_t due_ns = paper_due_ns(paper);
+        int64_t due_ns = next_ns(paper);
         if (due_ns > now_ns)
             break;
         if (due_ns == paper->expiry_ns && due_ns != TIME_NEVER) {
@@ -708,6 +718,7 @@ static void paper_market(void *self, const struct event *event)
     struct book *book = &paper->books[event->instrument];
     if (paper->request_count > 0 && paper->requests[0].arrival_ns <= event->time_ns)
         paper_advance(paper, event->time_ns);
+    hear(paper, event->time_ns);
     switch (event->kind) {
     case EVENT_TRADE:
         match_trade(paper, book, event);
@@ -718,10 +729,9 @@ static void paper_market(void *self, const struct event *event)
     case EVENT_BAR:
         match_bar(paper, book, event);
         break;
-    default:
-        return;
+    default: /* not market data */
+        break;
     }
-    hear(paper, event->time_ns);
 }
 
 /* ---- after a restart ---- */

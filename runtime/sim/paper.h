@@ -4,12 +4,9 @@
  * `latency` to arrive; a fill never uses a price from before that arrival unless it still stands
  * (a quote), and never one that the market did not offer; slippage comes on top.
  *
- * The driver's part: for each market event call `market`, then, while the sink holds reports or
- * due_ns() is not after the event, step the engine with the reports and call `advance`; only then
- * step the engine with the event itself. A bar is told at its end but fills inside its span: reports
- * about it carry that instant as transact_ns, and exits that the engine asks for while it hears of an
- * entry still meet the rest of the same bar. Event times never go back among the venue's own events,
- * but may lie before a timer the engine has had since: the engine's clock is the later of the two.
+ * A bar is told at its end and fills inside its span: reports about it are events of its end whose
+ * transact_ns lies inside. Exits that the engine asks for when it hears of such an entry still meet
+ * the rest of that bar, so they are due at once: best before the engine is stepped with the bar.
  *
  * Each instance has its own sub-account here, so reduce-only is judged per instance. */
 #ifndef RUNTIME_SIM_PAPER_H
@@ -27,7 +24,7 @@ struct paper_options {
     int64_t latency_ns;
     enum fill_on fill_on;
     struct event_sink sink;
-    uint64_t first_exec; /* exec ids count from here; resumed sessions go on */
+    uint64_t first_exec;     /* exec ids count from here; resumed sessions go on */
     const char *exec_prefix; /* makes exec ids unique over sessions */
     /* History for QUERY_BARS, or NULL: the query fails. */
     void (*history)(void *self, uint32_t instrument, int64_t tf_ns, int64_t to_ns, uint64_t limit,
@@ -40,8 +37,8 @@ MUST_CHECK int paper_open(const struct paper_options *options, struct paper **ou
                           struct error *err);
 struct venue_port paper_port(struct paper *paper); /* its close closes the paper venue */
 
-/* After a restart: what an instance held, so that reduce-only can be judged. Orders come back through
- * the port's restore. */
+/* After a restart: what an instance held, so that reduce-only can be judged. Orders come back
+ * through the port's restore. */
 void paper_restore_position(struct paper *paper, uint32_t instance_id, uint32_t instrument,
                             decimal qty);
 

@@ -1,8 +1,8 @@
 /* synthetic.h - the embedded market: trades and quotes that never end, the same for the same seed.
  *
  * The market is a pure function of (seed, symbol, minute): each minute's events come from counter-
- * based randomness, so any stretch of time, the history before the start included, can be made again
- * without the rest. Volatility clusters, trends turn, spreads breathe with volatility. */
+ * based randomness, so any stretch of time, the history before the start included, can be made
+ * again without the rest. Volatility clusters, trends turn, spreads breathe with volatility. */
 #ifndef RUNTIME_SIM_SYNTHETIC_H
 #define RUNTIME_SIM_SYNTHETIC_H
 

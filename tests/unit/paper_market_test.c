@@ -683,8 +683,7 @@ static void bars_fill_only_what_their_path_allows(void **state)
             book->bar = event.bar;
             book->bar_end_ns = event.time_ns;
             checker->venue.market(checker->venue.self, &event);
-            send_exits(checker,
-                       checker->told_ns > event.bar.open_ns ? checker->told_ns : event.time_ns);
+            send_exits(checker, event.time_ns);
             advance_to(checker, event.time_ns);
             nothing_is_missed_on_a_bar(checker);
             for (int64_t wishes = between(checker, 0, 2); wishes > 0; wishes--)

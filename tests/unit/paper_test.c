@@ -759,6 +759,26 @@ static void an_index_tick_trades_nothing(void **state)
     done(desk);
 }
 
+/* Where events have fewer digits than a price, the next mantissa decides: nobody trades at 99.95.
+ */
+static void a_limit_between_two_prices_is_passed_by_the_lower(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.8", "5", "100.1", "4");
+    struct order buy = send_limit(desk, 0, SIDE_BUY, "1", "99.95");
+    struct order sell = send_limit(desk, 0, SIDE_SELL, "1", "100.05");
+    trade(desk, 60, "100", "5", 0);
+    expect_ack(desk, buy, 50);
+    expect_ack(desk, sell, 50);
+    quiet(desk);
+    trade(desk, 70, "99.9", "5", 0);
+    expect_maker(desk, buy, 70, "99.95", "1");
+    trade(desk, 80, "100.1", "5", 0);
+    expect_maker(desk, sell, 80, "100.05", "1");
+    done(desk);
+}
+
 /* ---- amend and cancel ---- */
 
 static void a_smaller_quantity_keeps_its_place(void **state)
@@ -874,6 +894,9 @@ static void what_the_venue_does_not_hold_is_rejected(void **state)
     struct desk *desk = desk_new();
     const struct venue_abilities *abilities = desk->venue.abilities(desk->venue.self, 0);
     assert_false(abilities->types & 1u << ORDER_TRAILING);
+    assert_true(abilities->types & 1u << ORDER_STOP_LIMIT && abilities->tifs & 1u << TIF_DAY);
+    assert_true(abilities->oco && abilities->reduce_only && abilities->amend &&
+                abilities->post_only);
     struct order order = send(desk, 0, make(desk, SIDE_SELL, ORDER_TRAILING, "1"));
     run_to(desk, 50);
     expect(desk, REPORT_REJECTED, order, 50, "trailing stops are not held here");
@@ -1072,6 +1095,11 @@ static void a_stop_limit_becomes_a_limit(void **state)
     quiet(desk);
     quote(desk, 80, "98.9", "1.5", "99.1", "4");
     expect_maker(desk, order, 80, "98.8", "1.5");
+    amend(desk, 90, order, "4", NULL); /* and stays one */
+    run_to(desk, 140);
+    expect_qty(desk, REPORT_REPLACED, order, 140, "4");
+    trade(desk, 150, "98.9", "0.5", SIDE_BUY);
+    expect_maker(desk, order, 150, "98.8", "0.5");
     done(desk);
 }
 
@@ -1165,6 +1193,23 @@ static void the_cancel_of_one_leaves_the_other(void **state)
     expect(desk, REPORT_CANCELED, pair.take, 170, "");
     trade(desk, 200, "94", "1", SIDE_SELL);
     expect_taker(desk, pair.stop, 200, "99.9", "2");
+    done(desk);
+}
+
+/* Its owner gave up the rest: for its group it is filled. */
+static void a_replace_that_completes_an_order_cancels_the_other(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    hold_long(desk, "2");
+    struct pair pair = protect(desk, 60);
+    trade(desk, 200, "105.1", "0.5", SIDE_BUY);
+    expect_maker(desk, pair.take, 200, "105", "0.5");
+    expect_qty(desk, REPORT_RESTATED, pair.stop, 200, "1.5");
+    amend(desk, 210, pair.take, "0.5", NULL);
+    run_to(desk, 260);
+    expect_qty(desk, REPORT_REPLACED, pair.take, 260, "0.5");
+    expect(desk, REPORT_CANCELED, pair.stop, 260, "oco");
     done(desk);
 }
 
@@ -1424,8 +1469,10 @@ static struct pair enter_on_bar(struct desk *desk, enum order_side side, const c
     pair.stop.reduce_only = pair.take.reduce_only = true;
     pair.stop.role = ROLE_STOP;
     pair.take.role = ROLE_TAKE;
-    send(desk, BAR_MS + 50, pair.take); /* the order of sending must not matter */
-    send(desk, BAR_MS + 50, pair.stop);
+    assert_true(desk->told[desk->count - 1].time_ns == at(2 * BAR_MS));
+    send(desk, 2 * BAR_MS, pair.take); /* the order of sending must not matter */
+    send(desk, 2 * BAR_MS, pair.stop);
+    assert_true(desk->venue.due_ns(desk->venue.self) == at(2 * BAR_MS));
     run_to(desk, 2 * BAR_MS);
     expect_ack(desk, pair.take, BAR_MS + 100);
     expect_ack(desk, pair.stop, BAR_MS + 100);
@@ -1476,8 +1523,8 @@ static void a_short_sees_the_high_first(void **state)
     done(desk);
 }
 
-/* An engine that hears of the fill only after the bar's end gets the same. */
-static void exits_of_an_entry_belong_to_its_bar_even_when_sent_at_its_end(void **state)
+/* What is not an exit of that entry cannot know of the bar and still trade in it. */
+static void other_orders_sent_at_a_bars_end_wait_for_the_next(void **state)
 {
     (void)state;
     struct desk *desk = desk_new();
@@ -1486,15 +1533,15 @@ static void exits_of_an_entry_belong_to_its_bar_even_when_sent_at_its_end(void *
     bar(desk, 1, "100", "102", "99.4", "101.8");
     expect_ack(desk, entry, BAR_MS + 50);
     expect_taker(desk, entry, BAR_MS + 50, "100", "2");
-    struct order exit = stop(desk, SIDE_SELL, "2", "99.5");
-    exit.role = ROLE_STOP;
-    exit.reduce_only = true;
-    exit.parent_order_id = entry.order_id;
-    send(desk, 2 * BAR_MS, exit);
-    run_to(desk, 2 * BAR_MS);
-    expect_ack(desk, exit, BAR_MS + 100);
-    expect_taker(desk, exit, BAR_MS + 20000, "99.5", "2");
-    assert_true(desk->told[desk->count - 1].time_ns == at(2 * BAR_MS));
+    struct order plain = stop(desk, SIDE_SELL, "1", "99.5");
+    struct order stranger = stop(desk, SIDE_SELL, "1", "99.5");
+    stranger.role = ROLE_STOP;
+    stranger.parent_order_id = 77;
+    send(desk, 2 * BAR_MS, plain);
+    send(desk, 2 * BAR_MS, stranger);
+    bar(desk, 2, "101.8", "102", "99.6", "101");
+    expect_ack(desk, plain, 2 * BAR_MS + 50);
+    expect_ack(desk, stranger, 2 * BAR_MS + 50);
     done(desk);
 }
 
@@ -1561,6 +1608,64 @@ static void bars_do_not_fill_where_finer_data_are_seen(void **state)
     done(desk);
 }
 
+/* Of two orders in one move the market meets the nearer first, whichever was sent first. */
+static void on_bars_the_nearer_order_is_met_first(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    struct order far = limit(desk, SIDE_BUY, "1", "98"), near = limit(desk, SIDE_BUY, "1", "99");
+    struct order high = stop(desk, SIDE_BUY, "1", "103"), higher = stop(desk, SIDE_BUY, "1", "104");
+    far.group_id = near.group_id = 7;
+    high.group_id = higher.group_id = 8;
+    send(desk, BAR_MS, far);
+    send(desk, BAR_MS, near);
+    send(desk, BAR_MS, higher);
+    send(desk, BAR_MS, high);
+    bar(desk, 1, "100", "105", "97", "104");
+    expect_ack(desk, far, BAR_MS + 50);
+    expect_ack(desk, near, BAR_MS + 50);
+    expect_ack(desk, higher, BAR_MS + 50);
+    expect_ack(desk, high, BAR_MS + 50);
+    expect_maker(desk, near, BAR_MS + 20000, "99", "1");
+    expect(desk, REPORT_CANCELED, far, BAR_MS + 20000, "oco");
+    expect_taker(desk, high, BAR_MS + 40000, "103", "1");
+    expect(desk, REPORT_CANCELED, higher, BAR_MS + 40000, "oco");
+    done(desk);
+}
+
+/* At one level the stop comes before the limit: when either could be, it is the loss. */
+static void on_bars_a_stop_is_met_before_a_limit_at_its_level(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    struct order sells = limit(desk, SIDE_SELL, "1", "101.9"),
+                 buys = stop(desk, SIDE_BUY, "1", "102");
+    sells.group_id = buys.group_id = 7;
+    send(desk, BAR_MS, sells);
+    send(desk, BAR_MS, buys);
+    bar(desk, 1, "100", "105", "97", "104");
+    expect_ack(desk, sells, BAR_MS + 50);
+    expect_ack(desk, buys, BAR_MS + 50);
+    expect_taker(desk, buys, BAR_MS + 40000, "102", "1");
+    expect(desk, REPORT_CANCELED, sells, BAR_MS + 40000, "oco");
+    done(desk);
+}
+
+/* A take that did not count in the entry's bar is an old limit in the next. */
+static void a_take_that_waited_fills_at_its_limit_on_a_gap(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct pair pair = enter_on_bar(desk, SIDE_BUY, "95", "103", "100", "102", "99.4", "101.5");
+    quiet(desk);
+    bar(desk, 2, "110", "111", "109", "110");
+    expect_maker(desk, pair.take, 2 * BAR_MS, "103", "2");
+    expect(desk, REPORT_CANCELED, pair.stop, 2 * BAR_MS, "oco");
+    done(desk);
+}
+
 /* ---- fill_on ---- */
 
 static void fill_on_close_is_the_close_that_was_just_seen(void **state)
@@ -1574,7 +1679,9 @@ static void fill_on_close_is_the_close_that_was_just_seen(void **state)
     expect_taker(desk, order, BAR_MS, "100.6", "2"); /* 100.5 and 5 bp, up to the tick */
     struct order rests = send_limit(desk, BAR_MS, SIDE_BUY, "2", "99");
     run_to(desk, BAR_MS + 50);
-    expect_ack(desk, rests, BAR_MS + 50); /* limits keep their latency */
+    expect_ack(desk, rests, BAR_MS + 50); /* limits keep their latency, and wait */
+    bar(desk, 1, "100", "101", "98", "99");
+    expect_maker(desk, rests, BAR_MS + 20000, "99", "2"); /* long: low first */
     done(desk);
 
     desk = desk_filling(FILL_ON_CLOSE);
@@ -1584,6 +1691,10 @@ static void fill_on_close_is_the_close_that_was_just_seen(void **state)
     run_to(desk, 2);
     expect_ack(desk, order, 2);
     expect_taker(desk, order, 2, "99.9", "2"); /* the last trade and 5 bp */
+    order = send_limit(desk, 3, SIDE_SELL, "2", "99.9");
+    run_to(desk, 53);
+    expect_ack(desk, order, 53);
+    expect_taker(desk, order, 53, "99.9", "2");
     done(desk);
 }
 
@@ -1599,6 +1710,12 @@ static void fill_on_instant_asks_no_questions(void **state)
     expect_taker(desk, market, 1, "100.1", "20");
     expect_ack(desk, passive, 1);
     expect_taker(desk, passive, 1, "90", "3");
+    struct order post = limit(desk, SIDE_BUY, "3", "90");
+    post.post_only = true;
+    send(desk, 1, post);
+    run_to(desk, 1);
+    expect_ack(desk, post, 1);
+    expect_maker(desk, post, 1, "90", "3");
     struct order take = limit(desk, SIDE_SELL, "2", "105"); /* an exit waits for its price */
     take.role = ROLE_TAKE;
     take.reduce_only = true;
@@ -1607,6 +1724,22 @@ static void fill_on_instant_asks_no_questions(void **state)
     expect_ack(desk, take, 2);
     trade(desk, 3, "105", "0.1", 0);
     expect_maker(desk, take, 3, "105", "2");
+    done(desk);
+
+    desk = desk_filling(FILL_ON_INSTANT);
+    trade(desk, 0, "100", "1", 0);
+    market = send_market(desk, 1, SIDE_SELL, "20");
+    run_to(desk, 1);
+    expect_ack(desk, market, 1);
+    expect_taker(desk, market, 1, "100", "20");
+    done(desk);
+
+    desk = desk_filling(FILL_ON_INSTANT);
+    bar(desk, 0, "100", "101", "99", "100.5");
+    market = send_market(desk, BAR_MS, SIDE_SELL, "20");
+    run_to(desk, BAR_MS);
+    expect_ack(desk, market, BAR_MS);
+    expect_taker(desk, market, BAR_MS, "100.5", "20");
     done(desk);
 }
 
@@ -1738,9 +1871,12 @@ static void open_orders_are_confirmed(void **state)
     (void)state;
     struct desk *desk = desk_new();
     quote(desk, 0, "99.9", "5", "100.1", "4");
+    struct order gone = send_market(desk, 0, SIDE_BUY, "1");
     struct order rests = send_limit(desk, 0, SIDE_BUY, "1", "99");
     struct order other = send_limit(desk, 0, SIDE_BUY, "1", "98");
     run_to(desk, 50);
+    expect_ack(desk, gone, 50);
+    expect_taker(desk, gone, 50, "100.1", "1");
     expect_ack(desk, rests, 50);
     expect_ack(desk, other, 50);
     struct venue_query query = { .kind = QUERY_ORDER,
@@ -1809,6 +1945,18 @@ static void a_flood_of_orders_is_refused(void **state)
     desk->venue.advance(desk->venue.self, at(50));
     struct order order = limit(desk, SIDE_BUY, "1", "90");
     assert_int_equal(desk->venue.submit(desk->venue.self, &order, at(51), &err), ERROR_REFUSED);
+    struct order first = { .client_order_id = "o1" }; /* makes room for one */
+    assert_int_equal(desk->venue.cancel(desk->venue.self, &first, at(51), &err), 0);
+    desk->venue.advance(desk->venue.self, at(101));
+    assert_int_equal(desk->venue.submit(desk->venue.self, &order, at(102), &err), 0);
+
+    while (desk->venue.cancel(desk->venue.self, &order, at(103), &err) == 0) /* too many requests */
+        taken++;
+    assert_int_equal(err.code, ERROR_REFUSED);
+    assert_true(taken < 1000000);
+    desk->venue.advance(desk->venue.self, at(152)); /* both instants pass */
+    desk->venue.advance(desk->venue.self, at(153));
+    assert_int_equal(desk->venue.submit(desk->venue.self, &order, at(154), &err), 0);
     done(desk);
 }
 
@@ -1860,6 +2008,7 @@ int main(void)
         TEST(partial_fills_are_whole_lots),
         TEST(post_only_never_takes),
         TEST(an_index_tick_trades_nothing),
+        TEST(a_limit_between_two_prices_is_passed_by_the_lower),
         TEST(a_smaller_quantity_keeps_its_place),
         TEST(a_larger_quantity_goes_to_the_back),
         TEST(a_new_price_meets_the_market_anew),
@@ -1883,6 +2032,7 @@ int main(void)
         TEST(a_partial_fill_reduces_the_other),
         TEST(a_sibling_on_its_way_hears_of_it_on_arrival),
         TEST(the_cancel_of_one_leaves_the_other),
+        TEST(a_replace_that_completes_an_order_cancels_the_other),
         TEST(reduce_only_needs_something_to_reduce),
         TEST(reduce_only_is_judged_per_instance),
         TEST(reduce_only_never_fills_beyond_the_position),
@@ -1901,8 +2051,11 @@ int main(void)
         TEST(in_the_entrys_bar_the_take_counts_if_the_close_is_beyond),
         TEST(in_the_entrys_bar_a_take_that_the_close_fell_back_from_waits),
         TEST(a_short_sees_the_high_first),
-        TEST(exits_of_an_entry_belong_to_its_bar_even_when_sent_at_its_end),
+        TEST(other_orders_sent_at_a_bars_end_wait_for_the_next),
         TEST(on_bars_an_order_in_the_middle_pays_the_worst),
+        TEST(on_bars_the_nearer_order_is_met_first),
+        TEST(on_bars_a_stop_is_met_before_a_limit_at_its_level),
+        TEST(a_take_that_waited_fills_at_its_limit_on_a_gap),
         TEST(on_bars_a_day_order_lives_through_its_daily_bar),
         TEST(history_fills_nothing),
         TEST(bars_do_not_fill_where_finer_data_are_seen),
