@@ -97,6 +97,7 @@ unit: $(UNIT)
 tools: $(TOOLS)
 module: $(B)/runtime_testing.so
 .PHONY: unit tools module
+.SECONDARY: # keep the objects of tests
 
 deps:
 	@sh tests/tools/deps.sh

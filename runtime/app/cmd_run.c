@@ -107,31 +107,32 @@ static void print_summary(const struct session *session, const char *stopped_by,
     free(strategies);
 }
 
-/* From the first event to the ledger's last word. Returns the exit code, or negative. */
+struct outcome {
+    const char *stopped_by;
+    char result_hash[SHA256_TEXT_MAX];
+    int exit_code;
+};
+
+/* From the first event to the ledger's last word. */
 static int drive(struct session *session, struct status *status, struct log *log,
-                 int64_t began_mono_ns, struct error *err)
+                 struct outcome *outcome, struct error *err)
 {
     struct loop_options options = { .session = session,
                                     .status = status,
                                     .log = log,
                                     .speed = session->options->speed };
-    const char *stopped_by = "";
-    int end = loop_run(&options, &stopped_by, err);
+    int end = loop_run(&options, &outcome->stopped_by, err);
     if (end < 0)
         return end;
     enum stop_policy policy = end == LOOP_EMERGENCY    ? POLICY_CANCEL
                               : end == LOOP_DATA_ENDED ? POLICY_LEAVE
                                                        : session_stop_policy(session);
-    char hash[SHA256_TEXT_MAX];
-    int code = session_stop(session, policy, stopped_by, err);
-    if (code < 0 || (code = session_end(session, hash, err)) < 0)
-        return code;
+    int code = session_stop(session, policy, outcome->stopped_by, err);
+    if (code == 0)
+        code = session_end(session, outcome->result_hash, err);
     loop_draw(&options);
-    status_close(status);
-    print_summary(session, stopped_by, hash, began_mono_ns);
-    if (end == LOOP_EMERGENCY)
-        return -ERROR_HALTED;
-    return 0;
+    outcome->exit_code = end == LOOP_EMERGENCY ? -ERROR_HALTED : 0;
+    return code;
 }
 
 static int run(const struct options *options)
@@ -141,17 +142,22 @@ static int run(const struct options *options)
     struct log *log = open_log(options);
     struct session *session = NULL;
     struct status *status = NULL;
+    struct outcome outcome = { .stopped_by = "" };
     int code = session_open(options, log, &session, &err);
     if (code == 0) {
         if (!options->quiet && !options->json)
             status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);
-        code = drive(session, status, log, began, &err);
+        code = drive(session, status, log, &outcome, &err);
     }
-    if (code < 0)
-        code = app_fail(options, &err);
+    status_close(status); /* before anything else is printed on its line */
+    if (code < 0) {
+        outcome.exit_code = app_fail(options, &err);
+    } else {
+        print_summary(session, outcome.stopped_by, outcome.result_hash, began);
+    }
     session_close(session);
     log_close(log);
-    return code;
+    return outcome.exit_code;
 }
 
 const struct command_entry command_run = {

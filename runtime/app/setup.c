@@ -74,8 +74,10 @@ static void read_limits(struct session *session)
     limits->callback_hard_ns = config_integer(config, "sandbox.callback_hard_ms") * NS_PER_MS;
     /* On a feed results must not depend on the machine's speed: time only guards. */
     if (session->source == SOURCE_FEED &&
-        !config_set_by_user(config, "sandbox.callback_hard_ms"))
+        !config_set_by_user(config, "sandbox.callback_hard_ms")) {
         limits->callback_hard_ns = 10 * NS_PER_SECOND;
+        limits->callback_soft_ns = NS_PER_SECOND;
+    }
     limits->instructions = (uint64_t)config_integer(config, "sandbox.instructions");
     limits->memory = (size_t)config_integer(config, "sandbox.memory_mb") << 20;
     limits->pattern_steps = (uint64_t)config_integer(config, "sandbox.pattern_steps");

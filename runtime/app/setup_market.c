@@ -4,15 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- data files -------------------------------------------------------------------------------- */
 
-/* "[SYMBOL=]FILE": a symbol has a '/' before its '=', so that a file name with '=' stays one. */
+/* "[SYMBOL=]FILE". A file that is there under the whole text is a file, so that a name with '=' stays
+ * one; otherwise what stands before the first '=' is the symbol. */
 static void split_feed(const char *text, char symbol[SYMBOL_MAX], const char **path)
 {
     const char *equals = strchr(text, '=');
-    const char *slash = strchr(text, '/');
-    bool named = equals && slash && slash < equals &&
+    bool named = equals && equals > text && access(text, F_OK) < 0 &&
                  text_copy_span(symbol, SYMBOL_MAX, text, (size_t)(equals - text));
     if (!named)
         symbol[0] = '\0';
