@@ -168,6 +168,11 @@ struct guest engine_set_guest(struct engine *engine, int index, struct guest gue
     return old;
 }
 
+const struct guest *engine_guest(const struct engine *engine, int index)
+{
+    return &engine->instances[index].guest;
+}
+
 void engine_subscribe_bars(struct engine *engine, int index, const struct bar_subscription *list,
                            size_t count)
 {
