@@ -8,6 +8,7 @@
 #include "bindings/sandbox_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool is_power_of_two(size_t n)
 {
@@ -20,14 +21,27 @@ static bool is_large_hash_part(const struct allocator *allocator, size_t size)
            size % allocator->node_size == 0 && is_power_of_two(size / allocator->node_size);
 }
 
+static bool is_chosen_to_fail(struct allocator *allocator)
+{
+    if (allocator->fail_at == 0)
+        return false;
+    allocator->count++;
+    return allocator->fail_on ? allocator->count >= allocator->fail_at
+                              : allocator->count == allocator->fail_at;
+}
+
 static void *refuse(struct allocator *allocator, bool slots)
 {
     struct sandbox *sandbox = allocator->owner;
     allocator->refused_slots = slots;
     if (sandbox->depth == 0)
         return NULL;
-    /* Lua reports memory errors without calling a message handler: the place is taken here. */
-    failure_place(sandbox->running, sandbox->memory_where, sizeof sandbox->memory_where);
+    /* Lua reports memory errors without calling a message handler: the place is taken here. While
+     * it unwinds it asks again, for a smaller stack, and no script line runs. */
+    char where[sizeof sandbox->memory_where];
+    failure_place(sandbox->running, where, sizeof where);
+    if (where[0])
+        memcpy(sandbox->memory_where, where, sizeof where);
     if (++allocator->refusals > REFUSALS_MAX) {
         allocator->stopped = true;
         if (sandbox->stop == STOP_NONE)
@@ -48,7 +62,7 @@ void *allocator_run(void *self, void *block, size_t old_size, size_t new_size)
 
     if (new_size > held) {
         size_t more = new_size - held;
-        if (allocator->fail_at && ++allocator->count >= allocator->fail_at)
+        if (is_chosen_to_fail(allocator))
             return NULL;
         if (allocator->stopped || allocator->used > allocator->limit ||
             more > allocator->limit - allocator->used)

@@ -56,10 +56,15 @@ void budget_stop(struct sandbox *sandbox, lua_State *L, enum stop stop)
     failure_place(L, sandbox->failure.where, sizeof sandbox->failure.where);
 }
 
+void budget_arm(lua_State *L)
+{
+    if (lua_gethook(L) != budget_hook || lua_gethookmask(L) == 0 || lua_gethookcount(L) != 1)
+        lua_sethook(L, budget_hook, LUA_MASKCOUNT, 1);
+}
+
 void budget_raise(lua_State *L)
 {
-    /* Whatever script code were still to run meets the hook at its first instruction. */
-    lua_sethook(L, budget_hook, LUA_MASKCOUNT, 1);
+    budget_arm(L); /* what script code were still to run meets it at its first instruction */
     lua_pushlightuserdata(L, (void *)(uintptr_t)&stop_value);
     lua_error(L);
     __builtin_unreachable();

@@ -12,7 +12,7 @@
 #include "runtime/base/utf8.h"
 
 #define CALLERS_MAX 4     /* lines of a traceback */
-#define LEVELS_MAX 24     /* frames looked at */
+#define LEVELS_MAX 250    /* frames looked at; calls of C functions nest 200 deep */
 #define MESSAGE_SHARE 520 /* bytes the error value itself may take; the rest is for its callers */
 
 static bool is_hidden(const char *bytes, size_t length)

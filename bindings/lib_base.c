@@ -133,6 +133,10 @@ static void refuse_events(lua_State *L, int metatable)
 static bool event_is_usable(lua_State *L, int event)
 {
     size_t length;
+    /* Lua follows a chain of callable tables in one instruction, moving all arguments at each: a
+     * table that is its own __call keeps it for minutes. */
+    if (strcmp(events[event], "__call") == 0 && !lua_isfunction(L, -1))
+        luaL_error(L, "setmetatable: __call is a %s, not a function", luaL_typename(L, -1));
     if (strcmp(events[event], "__name") != 0)
         return true;
     return lua_type(L, -1) == LUA_TSTRING && lua_tolstring(L, -1, &length) &&

@@ -372,10 +372,10 @@ int string_unpack(lua_State *L)
     layout_open(&layout, L);
     const char *data = luaL_checklstring(L, 2, &length);
     lua_Integer start = luaL_optinteger(L, 3, 1);
-    if (start < 0)
-        start = -start > (lua_Integer)length || start == LUA_MININTEGER
-                    ? 1
-                    : (lua_Integer)length + start + 1;
+    if (start == 0 || start < -(lua_Integer)length)
+        start = 1;
+    else if (start < 0)
+        start += (lua_Integer)length + 1;
     luaL_argcheck(L, start >= 1 && (size_t)start - 1 <= length, 3,
                   "initial position out of string");
     size_t at = (size_t)start - 1;

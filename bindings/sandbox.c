@@ -236,7 +236,7 @@ static int on_panic(lua_State *L)
 }
 
 int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandbox_host *host,
-                         uint64_t seed, struct watchdog *watchdog, uint64_t fail_at,
+                         uint64_t seed, struct watchdog *watchdog, uint64_t fail_at, bool fail_on,
                          struct sandbox **out, struct error *err)
 {
     *out = NULL;
@@ -248,6 +248,7 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
     sandbox->always_counting = limits->exact_budget || !watchdog;
     sandbox->memory.limit = limits->memory;
     sandbox->memory.fail_at = fail_at;
+    sandbox->memory.fail_on = fail_on;
     sandbox->memory.owner = sandbox;
     random_seed(&sandbox->random, seed);
 
@@ -274,7 +275,7 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
 int sandbox_open(const struct sandbox_limits *limits, const struct sandbox_host *host,
                  uint64_t seed, struct watchdog *watchdog, struct sandbox **out, struct error *err)
 {
-    return sandbox_open_failing(limits, host, seed, watchdog, 0, out, err);
+    return sandbox_open_failing(limits, host, seed, watchdog, 0, false, out, err);
 }
 
 void sandbox_close(struct sandbox *sandbox)
@@ -305,7 +306,7 @@ static int call_nested(struct sandbox *sandbox, int arguments, int results, stru
     if (status == LUA_ERRMEM && ++sandbox->memory_hits >= MEMORY_HITS_MAX)
         budget_stop(sandbox, L, STOP_MEMORY);
     if (sandbox->stop != STOP_NONE)
-        lua_sethook(L, budget_hook, LUA_MASKCOUNT, 1); /* R2, in what called us */
+        budget_arm(L); /* R2, in what called us */
     return failure_report(sandbox, status, err);
 }
 

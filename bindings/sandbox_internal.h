@@ -59,7 +59,8 @@ struct allocator {
     uint32_t refusals;       /* in this call */
     bool refused_slots;      /* the newest refusal was about slots */
     bool stopped;            /* refuse all growth until the call ends */
-    uint64_t count, fail_at; /* tests: fail the fail_at-th growth and all after it; 0 never */
+    uint64_t count, fail_at; /* tests: fail the fail_at-th growth; 0 never */
+    bool fail_on;            /* ... and all after it */
     struct sandbox *owner;
 };
 
@@ -119,6 +120,7 @@ static inline void budget_reset(struct sandbox *sandbox)
     sandbox->memory.stopped = false;
     sandbox->memory.refused_slots = false;
     sandbox->failure.is_set = false;
+    sandbox->memory_where[0] = '\0';
     sandbox->serial++;
 }
 /* Counts work done in C as instructions; raises when a budget is spent. */
@@ -126,6 +128,9 @@ void sandbox_charge(lua_State *L, uint64_t instructions);
 /* Sets the hook of a thread as this call wants it. */
 void budget_attend(struct sandbox *sandbox, lua_State *L);
 void budget_hook(lua_State *L, lua_Debug *at);
+/* Has the hook called before the next instruction. Setting a hook walks all frames of the thread:
+ * done at each signal it would leave a deep recursion no time to end. Safe in a signal handler. */
+void budget_arm(lua_State *L);
 /* Marks the call as stopped. */
 void budget_stop(struct sandbox *sandbox, lua_State *L, enum stop stop);
 /* Raises what cannot be caught. */
@@ -220,10 +225,11 @@ void lib_utf8_open(lua_State *L);
 MUST_CHECK int sandbox_compile(struct sandbox *sandbox, const char *path, const char *bytes,
                                size_t length, struct error *err);
 
-/* For tests: opens with the fail_at-th allocation failing. */
+/* For tests: the fail_at-th allocation fails, with fail_on all after it too. Without, Lua makes
+ * room by a full collection and asks again. */
 MUST_CHECK int sandbox_open_failing(const struct sandbox_limits *limits,
                                     const struct sandbox_host *host, uint64_t seed,
-                                    struct watchdog *watchdog, uint64_t fail_at,
+                                    struct watchdog *watchdog, uint64_t fail_at, bool fail_on,
                                     struct sandbox **out, struct error *err);
 
 #endif

@@ -55,7 +55,8 @@ struct watchdog {
 static _Atomic(struct watchdog *) active;
 
 /* Runs on the engine thread, between any two machine instructions of it. lua_sethook is made to be
- * called from a signal handler; a serial that has passed is ignored. */
+ * called from a signal handler; a serial that has passed is ignored. A signal that interrupts a
+ * lua_sethook of the engine leaves the hook half set: the next one sets it right. */
 static void on_signal(int signal)
 {
     (void)signal;
@@ -64,7 +65,7 @@ static void on_signal(int signal)
         return;
     lua_State *L = atomic_load_explicit(&watchdog->beat.running, memory_order_relaxed);
     if (L)
-        lua_sethook(L, budget_hook, LUA_MASKCOUNT, 1);
+        budget_arm(L);
 }
 
 static size_t add_quoted(char *out, size_t size, const char *key, const char *value)

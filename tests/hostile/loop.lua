@@ -1,0 +1,3 @@
+-- Attacks: time: a loop without an end
+-- Ends: stopped
+return function() while true do end end

@@ -1,0 +1,4 @@
+-- Attacks: time: a tail call with one argument more each time
+-- Ends: any
+local function f(...) return f(1, ...) end
+return function() return f() end
