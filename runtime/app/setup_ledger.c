@@ -372,6 +372,8 @@ int setup_ledger(struct session *session, struct error *err)
     write_config(session, &config);
     code = begin_session(session, config.data, err);
     text_release(&config);
+    if (session->source == SOURCE_FEED)
+        ledger_group_turns(session->ledger);
     if (code == 0 && ledger_replaying(session->ledger))
         code = replay_sources(session, err);
     if (code == 0)

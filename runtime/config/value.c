@@ -123,7 +123,7 @@ static bool is_address(const char *text)
     if (!colon || colon == text)
         return false;
     size_t digits = strspn(colon + 1, "0123456789");
-    if (digits == 0 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535)
+    if (digits == 0 || digits > 5 || colon[1 + digits] || strtol(colon + 1, NULL, 10) > 65535)
         return false;
     if (*text == '[')
         return colon > text + 2 && colon[-1] == ']';

@@ -284,10 +284,50 @@ static int write_record(struct ledger *ledger, const struct turn *turn, const st
 
 /* ---- the turn ---- */
 
-static int write_turn(struct ledger *ledger, const struct turn *turn, struct error *err)
+static int begin_turn(struct ledger *ledger, struct error *err)
 {
+    if (ledger->group_open)
+        return 0;
     struct binder begin = bind_begin(ledger, BEGIN);
     int code = ledger_run(ledger, &begin, err, "begin a turn");
+    ledger->group_open = code == 0 && ledger->grouping;
+    return code;
+}
+
+static int commit_now(struct ledger *ledger, struct error *err)
+{
+    struct binder commit = bind_begin(ledger, COMMIT);
+    ledger->group_open = false;
+    return ledger_run(ledger, &commit, err, "commit a turn");
+}
+
+int commit_group(struct ledger *ledger, struct error *err)
+{
+    return ledger->group_open ? commit_now(ledger, err) : 0;
+}
+
+/* What came from outside cannot be made again by a replay: it does not wait for the group. */
+static bool must_commit(const struct ledger *ledger, const struct turn *turn)
+{
+    bool now = !ledger->grouping;
+    for (size_t i = 0; i < turn->count && !now; i++)
+        now = turn->records[i].kind == RECORD_JOURNAL;
+    return now;
+}
+
+static void roll_back(struct ledger *ledger)
+{
+    ledger->group_open = false;
+    /* A full disk or a failed write may have ended the transaction already. */
+    if (sqlite3_get_autocommit(ledger->db))
+        return;
+    sqlite3_step(ledger->statements[ROLLBACK]);
+    sqlite3_reset(ledger->statements[ROLLBACK]);
+}
+
+static int write_turn(struct ledger *ledger, const struct turn *turn, struct error *err)
+{
+    int code = begin_turn(ledger, err);
     if (code < 0)
         return code;
 
@@ -298,20 +338,14 @@ static int write_turn(struct ledger *ledger, const struct turn *turn, struct err
         code = write_record(ledger, turn, &turn->records[i], err);
     if (code == 0 && ledger->seq == seq) /* no row of trading_events tells the time reached */
         code = ledger_write_progress(ledger, turn->time_ns, turn->event, err);
-    if (code == 0) {
-        struct binder commit = bind_begin(ledger, COMMIT);
-        code = ledger_run(ledger, &commit, err, "commit a turn");
-    }
+    if (code == 0 && must_commit(ledger, turn))
+        code = commit_now(ledger, err);
     if (code == 0) {
         ledger->undo_count = 0;
         return 0;
     }
 
-    /* A full disk or a failed write may have ended the transaction already. */
-    if (!sqlite3_get_autocommit(ledger->db)) {
-        sqlite3_step(ledger->statements[ROLLBACK]);
-        sqlite3_reset(ledger->statements[ROLLBACK]);
-    }
+    roll_back(ledger);
     undo_statuses(ledger);
     ledger->seq = seq;
     memcpy(ledger->head, head, sizeof(head));

@@ -59,6 +59,10 @@ MUST_CHECK int ledger_session_begin(struct ledger *ledger, struct session_record
                                     struct error *err);
 MUST_CHECK int ledger_session_end(struct ledger *ledger, int64_t market_ns, struct error *err);
 bool ledger_replaying(const struct ledger *ledger); /* still comparing */
+/* From now on turns are gathered into one transaction, committed by ledger_progress, by a journal
+ * record, and by ledger_session_end. Only for sessions that are replayed after a crash: what a lost
+ * group held comes back by itself, and nothing of it was seen outside this process. */
+void ledger_group_turns(struct ledger *ledger);
 /* Market time and event number reached, when no turn says it: with the once-a-second flush. */
 MUST_CHECK int ledger_progress(struct ledger *ledger, int64_t market_ns, uint64_t event,
                                struct error *err);

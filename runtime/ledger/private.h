@@ -2,7 +2,8 @@
  *
  * Invariants, cited by number:
  *   1. A turn is in the file whole or not at all, and what memory knows of the file (seq, head,
- * last statuses) changes only after COMMIT.
+ * last statuses) changes only after COMMIT. Where turns are grouped, memory runs ahead by the group;
+ * when it fails the ledger is unusable and the session ends.
  *   2. Every row of trading_events carries the hash of the row before it; seq has no gaps.
  *   3. While replaying nothing is written to a turn's tables: rows are compared.
  *   4. fills.fill_id is the seq of the row that booked it, so that "known then" is "fill_id below".
@@ -103,6 +104,8 @@ struct ledger {
     uint64_t next_order_id;
     struct replay replay;
 
+    bool grouping;   /* turns share a transaction */
+    bool group_open; /* it has begun */
     int64_t seq;                /* of the newest row of trading_events */
     char head[SHA256_TEXT_MAX]; /* its hash */
 
@@ -188,6 +191,7 @@ const char *ledger_trigger_name(enum order_trigger trigger);
 /* ---- commit.c ---- */
 
 int commit_turn(void *self, const struct turn *turn, struct error *err);
+int commit_group(struct ledger *ledger, struct error *err); /* the turns gathered so far */
 bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id);
 /* The public status the order had in its record before, or -1 for its first. */
 int commit_status_before(struct ledger *ledger, uint64_t order_id);

@@ -254,7 +254,10 @@ int ledger_write_progress(struct ledger *ledger, int64_t market_ns, uint64_t eve
 int ledger_progress(struct ledger *ledger, int64_t market_ns, uint64_t event, struct error *err)
 {
     ASSERT(ledger->session_id != 0);
-    return ledger->replay.active ? 0 : ledger_write_progress(ledger, market_ns, event, err);
+    if (ledger->replay.active)
+        return 0;
+    int code = ledger_write_progress(ledger, market_ns, event, err);
+    return code < 0 ? code : commit_group(ledger, err);
 }
 
 int ledger_session_end(struct ledger *ledger, int64_t market_ns, struct error *err)
@@ -269,7 +272,13 @@ int ledger_session_end(struct ledger *ledger, int64_t market_ns, struct error *e
     struct binder put = bind_begin(ledger, END_SESSION);
     bind_int(&put, market_ns);
     bind_int(&put, ledger->session_id);
-    return ledger_run(ledger, &put, err, "end the session");
+    int code = ledger_run(ledger, &put, err, "end the session");
+    return code < 0 ? code : commit_group(ledger, err);
+}
+
+void ledger_group_turns(struct ledger *ledger)
+{
+    ledger->grouping = true;
 }
 
 /* ---- instances ---- */

@@ -230,6 +230,7 @@ static void open_ledger(struct rig *rig)
     record.config = strdup("{}");
     check(ledger_session_begin(rig->ledger, &record, false, false, START_NS, &err), &err);
     session_record_release(&record);
+    ledger_group_turns(rig->ledger); /* as on every feed */
 }
 
 static struct rig *rig_open(const char *text)

@@ -5,7 +5,8 @@
 -- DATA are the files of --record (or the feed itself, in the same layout): trades, quotes or bars,
 -- told apart by their header. The checker shares no code with the program; it knows only:
 --
---   1. an order arrives no earlier than its asking plus the latency
+--   1. an order arrives no earlier than its asking plus the latency; on bars, which are told at their
+--      end, an exit was asked for at the instant of the fill that it protects
 --   2. a fill is no earlier than the arrival
 --   3. a limit price is never passed
 --   4. a taker never gets a better price than what was offered at that instant: the standing quote,
@@ -169,15 +170,30 @@ local function reached(of, side, time, limit)
   return any and total or nil
 end
 
-local function read_orders(path)
+-- The venue's time of the newest fill of an order, by order id.
+local function fill_times(fills)
+  local times = {}
+  for _, fill in ipairs(fills) do times[fill.order_id] = nanoseconds(fill.time) end
+  return times
+end
+
+local function read_orders(path, filled_at, latency, on_bars)
   local orders = {}
+  local told, cause -- when a fill was told, and when it happened
   for _, row in ipairs((read_csv(path))) do
     if row.order_id ~= "" then
       local order = orders[row.order_id] or { limits = {} }
       orders[row.order_id] = order
       local at = nanoseconds(row.time)
-      if row.status == "pending_new" and not order.asked then order.asked = at end
+      if row.status == "pending_new" and not order.asked then
+        local is_exit = on_bars and told == at and (row.type == "stop" or row.type == "limit")
+        order.asked = is_exit and cause or at
+        if is_exit then order.arrived = order.asked + latency end
+      end
       if row.status ~= "pending_new" and not order.arrived then order.arrived = at end
+      if row.status == "filled" or row.status == "partially_filled" then
+        told, cause = at, filled_at[row.order_id]
+      end
       order.type, order.side = row.type, row.side
       order.qty = quantity(row.qty)
       if row.price ~= "" then order.limits[#order.limits + 1] = fixed(row.price) end
@@ -217,9 +233,12 @@ end
 
 local day, latency = arg[1], math.tointeger(tonumber(arg[2]))
 local data = load_data({ table.unpack(arg, 3) })
-local orders = read_orders(day .. "/orders.csv")
+local fills = read_csv(day .. "/fills.csv")
+local on_bars = false
+for _, of in pairs(data) do on_bars = on_bars or #of.bars > 0 end
+local orders = read_orders(day .. "/orders.csv", fill_times(fills), latency, on_bars)
 local proven, wrong, makers = 0, 0, {}
-for _, fill in ipairs((read_csv(day .. "/fills.csv"))) do
+for _, fill in ipairs(fills) do
   local faults = 0
   local function say(what)
     faults = faults + 1
