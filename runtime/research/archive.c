@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/base/text.h"
+#include "runtime/research/checksum.h"
 
 #define INPUT_BYTES ((size_t)65536)
 #define BUFFER_BYTES (4 * LINE_BYTES_MAX)
@@ -52,6 +53,7 @@ struct lines {
     size_t input_length;     /* > 0: the bytes that told the container, not passed on yet */
     const char *block;       /* decoded by libarchive, not copied yet */
     size_t block_left;
+    struct checksum *checksum; /* of the unpacked bytes; NULL: not gzip, or not wanted */
 
     char *buffer; /* BUFFER_BYTES of text; [start, end) is not given out yet */
     size_t start, end;
@@ -203,6 +205,10 @@ static int open_container(struct lines *lines, struct error *err)
         return fail_empty(lines, err);
     if (code < 0)
         return code;
+    if (lines->container == CONTAINER_GZIP && lines->hash) {
+        lines->checksum = memory_new(sizeof(*lines->checksum));
+        checksum_init(lines->checksum);
+    }
     int filters = archive_filter_count(lines->archive) - 1; /* the last one is "none" */
     if (filters > 1 || (filters == 1 && lines->container == CONTAINER_ZIP))
         return error_set(err, ERROR_DATA,
@@ -312,6 +318,7 @@ void lines_close(struct lines *lines)
     }
     if (lines->fd >= 0)
         close(lines->fd);
+    free(lines->checksum);
     free(lines->input);
     free(lines->buffer);
     free(lines->path);
@@ -339,10 +346,51 @@ static int fill_plain(struct lines *lines, struct error *err)
     return 0;
 }
 
+static uint32_t little_endian(const unsigned char bytes[4])
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* Whether another gzip may begin after the first one: files joined into one are legal. */
+static bool may_be_joined(const struct lines *lines)
+{
+    static const char MAGIC[] = { '\x1f', '\x8b', '\x08' };
+    uint64_t at = 1;
+    ssize_t got;
+    while ((got = pread(lines->fd, lines->input, INPUT_BYTES, (off_t)at)) >=
+           (ssize_t)sizeof(MAGIC)) {
+        if (memmem(lines->input, (size_t)got, MAGIC, sizeof(MAGIC)))
+            return true;
+        at += (uint64_t)got - (sizeof(MAGIC) - 1);
+    }
+    return false;
+}
+
+/* The last eight bytes of a gzip are CRC-32 and length of what it holds. Of several joined ones
+ * they speak for the last alone: then there is nothing to compare with. */
+static int check_gzip(const struct lines *lines, struct error *err)
+{
+    unsigned char trailer[8];
+    if (lines->size < sizeof(trailer) ||
+        pread(lines->fd, trailer, sizeof(trailer), (off_t)(lines->size - sizeof(trailer))) !=
+            (ssize_t)sizeof(trailer))
+        return 0;
+    if ((little_endian(trailer) == checksum_value(lines->checksum) &&
+         little_endian(trailer + 4) == (uint32_t)lines->checksum->length) ||
+        may_be_joined(lines))
+        return 0;
+    return error_set(err, ERROR_DATA,
+                     "%s: the gzip data is damaged: its checksum does not match: copy or download "
+                     "the file again",
+                     lines->path);
+}
+
 /* The end of the file inside a zip must be the end of the zip. */
 static int end_container(struct lines *lines, struct error *err)
 {
     lines->at_end = true;
+    if (lines->checksum)
+        return check_gzip(lines, err);
     int code = lines->container == CONTAINER_ZIP ? next_entry(lines, err) : 0;
     if (code == 1)
         return error_set(err, ERROR_DATA,
@@ -364,6 +412,8 @@ static int fill_unpacked(struct lines *lines, struct error *err)
             return fail_container(lines, err);
         lines->block = block;
         lines->block_left = length;
+        if (lines->checksum)
+            checksum_update(lines->checksum, block, length);
     }
     size_t room = BUFFER_BYTES - lines->end;
     size_t count = lines->block_left < room ? lines->block_left : room;

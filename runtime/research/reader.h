@@ -1,8 +1,8 @@
 /* reader.h - recorded market data: recognised by content, checked row by row, read as a stream.
  *
- * Plain or compressed (gzip now; others through the same library), in bounded memory. A file is read
- * twice: data_scan checks every row before anything is traded and learns what only the whole file
- * tells (finest decimals, timeframe, first and last time, hash); then the feed streams it. */
+ * Plain or compressed (gzip now; others through the same library), in bounded memory. A file is
+ * read twice: data_scan checks every row before anything is traded and learns what only the whole
+ * file tells (finest decimals, timeframe, first and last time, hash); then the feed streams it. */
 #ifndef RUNTIME_RESEARCH_READER_H
 #define RUNTIME_RESEARCH_READER_H
 
@@ -51,7 +51,8 @@ MUST_CHECK int data_scan(const struct data_options *options, struct data_info *i
                          struct error *err);
 const char *data_layout_name(enum data_layout layout);
 
-/* The tick and lot of an instrument that only the data tells: 10^-scale each, price scales as seen. */
+/* The tick and lot of an instrument that only the data tells: 10^-scale each, price scales as seen.
+ */
 void data_instrument(const struct data_options *options, const struct data_info *info,
                      struct instrument *out);
 
