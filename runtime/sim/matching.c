@@ -2,12 +2,13 @@
  *
  * The finest data an instrument has shown decides (enum source):
  *
- *   quotes  a taker gets what is displayed at the touch; a limit is filled when the opposite quote
- *           crosses it, when a trade goes through it, or by trades at its price once the quantity
- * in front of it has traded. trades  a taker gets the next trade's price; limits as above, the
- * quantity in front unknown. bars    the path open - first extreme - second extreme - close, with
- * instants at the start, one third, two thirds and the end. The adverse extreme of the position
- * comes first.
+ *   quotes  A taker gets what is displayed at the touch. A limit is filled when the opposite
+ *           quote crosses it, when a trade goes through it, or by trades at its price once the
+ *           quantity in front of it has traded.
+ *   trades  A taker gets the next trade's price. Limits as above, the quantity in front unknown.
+ *   bars    The path is open, first extreme, second extreme, close. The open stands for a third;
+ *           the moves happen at one third, two thirds and five sixths; the close is the last
+ *           instant. The adverse extreme of the position comes first.
  *
  * A limit's fill is at its limit; a taker's is the market's price moved by the costs' slippage, not
  * beyond its limit. docs/paper.md has an example of each rule. */
@@ -640,7 +641,7 @@ static void late_limit(struct paper *paper, struct book *book, struct paper_orde
     meet_standing(paper, book, order, standing(book, order), order->arrival_ns);
     if (is_alive(order, sequence) && order->stage == STAGE_RESTING &&
         is_passed(book, order, book->bar.close))
-        rest_filled(paper, order, book->bar_end_ns);
+        rest_filled(paper, order, book->bar_end_ns - 1); /* the end is the next bar's */
 }
 
 static bool is_late(const struct book *book, const struct paper_order *order)
@@ -698,7 +699,7 @@ static void bar_account(struct paper *paper, struct book *book, uint32_t instanc
     int64_t second = low_first ? bar->high : bar->low;
     sweep(paper, book, instance_id, bar->open, first, bar->open_ns + third);
     sweep(paper, book, instance_id, first, second, bar->open_ns + 2 * third);
-    sweep(paper, book, instance_id, second, bar->close, book->bar_end_ns);
+    sweep(paper, book, instance_id, second, bar->close, bar->open_ns + 5 * third / 2);
 }
 
 static void bar_expire(struct paper *paper, struct book *book, int64_t until_ns)

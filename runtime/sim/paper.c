@@ -387,7 +387,7 @@ static int64_t order_arrival(struct paper *paper, const struct order *terms, int
         account->entry_ns < book->bar.open_ns)
         return arrival_ns;
     int64_t attached_ns = account->entry_ns + paper->options.latency_ns;
-    return attached_ns < book->bar_end_ns ? attached_ns : book->bar_end_ns - 1;
+    return attached_ns < book->bar_end_ns ? attached_ns : arrival_ns;
 }
 
 static void hear(struct paper *paper, int64_t now_ns)

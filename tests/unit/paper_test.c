@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define START (INT64_C(1704067200) * NS_PER_SECOND)
 #define REPORTS_MAX 256
 #define BAR_MS 60000
+#define NANOSECOND 1e-6 /* in milliseconds */
 
 struct told {
     struct report report;
@@ -107,19 +109,19 @@ static struct desk *desk_filling(enum fill_on fill_on)
 
 /* ---- time and market, as the driver does it ---- */
 
-static int64_t at(int64_t ms)
+static int64_t at(double ms)
 {
-    return START + ms * NS_PER_MS;
+    return START + llround(ms * 1e6);
 }
 
-static void run_to(struct desk *desk, int64_t ms)
+static void run_to(struct desk *desk, double ms)
 {
     int64_t due_ns;
     while ((due_ns = desk->venue.due_ns(desk->venue.self)) <= at(ms))
         desk->venue.advance(desk->venue.self, due_ns);
 }
 
-static void happen(struct desk *desk, int64_t ms, struct event event)
+static void happen(struct desk *desk, double ms, struct event event)
 {
     event.time_ns = at(ms);
     run_to(desk, ms);
@@ -133,7 +135,7 @@ static int64_t m(const char *text)
     return mantissa;
 }
 
-static void quote(struct desk *desk, int64_t ms, const char *bid, const char *bid_qty,
+static void quote(struct desk *desk, double ms, const char *bid, const char *bid_qty,
                   const char *ask, const char *ask_qty)
 {
     happen(
@@ -141,7 +143,7 @@ static void quote(struct desk *desk, int64_t ms, const char *bid, const char *bi
         (struct event){ .kind = EVENT_QUOTE, .quote = { m(bid), m(ask), m(bid_qty), m(ask_qty) } });
 }
 
-static void trade(struct desk *desk, int64_t ms, const char *price, const char *qty, int side)
+static void trade(struct desk *desk, double ms, const char *price, const char *qty, int side)
 {
     happen(desk, ms, (struct event){ .kind = EVENT_TRADE, .trade = { m(price), m(qty), side } });
 }
@@ -196,38 +198,37 @@ static struct order stop(struct desk *desk, enum order_side side, const char *qt
     return order;
 }
 
-static struct order send(struct desk *desk, int64_t ms, struct order order)
+static struct order send(struct desk *desk, double ms, struct order order)
 {
     struct error err = { 0 };
     assert_int_equal(desk->venue.submit(desk->venue.self, &order, at(ms), &err), 0);
     return order;
 }
 
-static struct order send_market(struct desk *desk, int64_t ms, enum order_side side,
-                                const char *qty)
+static struct order send_market(struct desk *desk, double ms, enum order_side side, const char *qty)
 {
     return send(desk, ms, make(desk, side, ORDER_MARKET, qty));
 }
 
-static struct order send_limit(struct desk *desk, int64_t ms, enum order_side side, const char *qty,
+static struct order send_limit(struct desk *desk, double ms, enum order_side side, const char *qty,
                                const char *price)
 {
     return send(desk, ms, limit(desk, side, qty, price));
 }
 
-static struct order send_stop(struct desk *desk, int64_t ms, enum order_side side, const char *qty,
+static struct order send_stop(struct desk *desk, double ms, enum order_side side, const char *qty,
                               const char *trigger)
 {
     return send(desk, ms, stop(desk, side, qty, trigger));
 }
 
-static void cancel(struct desk *desk, int64_t ms, struct order order)
+static void cancel(struct desk *desk, double ms, struct order order)
 {
     struct error err = { 0 };
     assert_int_equal(desk->venue.cancel(desk->venue.self, &order, at(ms), &err), 0);
 }
 
-static void amend(struct desk *desk, int64_t ms, struct order order, const char *qty,
+static void amend(struct desk *desk, double ms, struct order order, const char *qty,
                   const char *price)
 {
     struct error err = { 0 };
@@ -249,7 +250,7 @@ static void quiet(struct desk *desk)
 }
 
 static const struct report *next(struct desk *desk, enum report_kind kind, struct order order,
-                                 int64_t ms)
+                                 double ms)
 {
     assert_true(desk->read < desk->count);
     const struct told *told = &desk->told[desk->read++];
@@ -261,12 +262,12 @@ static const struct report *next(struct desk *desk, enum report_kind kind, struc
     return &told->report;
 }
 
-static void expect_ack(struct desk *desk, struct order order, int64_t ms)
+static void expect_ack(struct desk *desk, struct order order, double ms)
 {
     assert_string_not_equal(next(desk, REPORT_ACK, order, ms)->venue_order_id, "");
 }
 
-static void expect(struct desk *desk, enum report_kind kind, struct order order, int64_t ms,
+static void expect(struct desk *desk, enum report_kind kind, struct order order, double ms,
                    const char *reason)
 {
     assert_string_equal(next(desk, kind, order, ms)->reason, reason);
@@ -278,7 +279,7 @@ static void assert_decimal(decimal actual, const char *expected)
     assert_string_equal(decimal_format(actual, text), expected);
 }
 
-static const struct fill *expect_fill(struct desk *desk, struct order order, int64_t ms,
+static const struct fill *expect_fill(struct desk *desk, struct order order, double ms,
                                       const char *price, const char *qty)
 {
     const struct report *report = next(desk, REPORT_FILL, order, ms);
@@ -288,19 +289,19 @@ static const struct fill *expect_fill(struct desk *desk, struct order order, int
     return &report->fill;
 }
 
-static void expect_taker(struct desk *desk, struct order order, int64_t ms, const char *price,
+static void expect_taker(struct desk *desk, struct order order, double ms, const char *price,
                          const char *qty)
 {
     assert_int_equal(expect_fill(desk, order, ms, price, qty)->liquidity, LIQUIDITY_TAKER);
 }
 
-static void expect_maker(struct desk *desk, struct order order, int64_t ms, const char *price,
+static void expect_maker(struct desk *desk, struct order order, double ms, const char *price,
                          const char *qty)
 {
     assert_int_equal(expect_fill(desk, order, ms, price, qty)->liquidity, LIQUIDITY_MAKER);
 }
 
-static void expect_qty(struct desk *desk, enum report_kind kind, struct order order, int64_t ms,
+static void expect_qty(struct desk *desk, enum report_kind kind, struct order order, double ms,
                        const char *qty)
 {
     assert_decimal(next(desk, kind, order, ms)->qty, qty);
@@ -1110,7 +1111,7 @@ struct pair {
 };
 
 /* A long of 2 with a stop at 95 and a take at 105, both arrived. */
-static struct pair protect(struct desk *desk, int64_t ms)
+static struct pair protect(struct desk *desk, double ms)
 {
     struct pair pair = { stop(desk, SIDE_SELL, "2", "95"), limit(desk, SIDE_SELL, "2", "105") };
     pair.stop.group_id = pair.take.group_id = 7;
@@ -1348,6 +1349,25 @@ static void on_bars_without_latency_it_is_still_the_next_open(void **state)
     done(desk);
 }
 
+/* A long sees the low first, then the high, then the way down to the close. */
+static void on_bars_the_way_to_the_close_fills_too(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    struct order entry = send_market(desk, BAR_MS, SIDE_BUY, "1");
+    struct order limited = stop(desk, SIDE_BUY, "1", "103"); /* reached at the high, waits at 102 */
+    limited.type = ORDER_STOP_LIMIT;
+    limited.price = decimal_text("102");
+    send(desk, BAR_MS, limited);
+    bar(desk, 1, "100", "104", "99", "101");
+    expect_ack(desk, entry, BAR_MS + 50);
+    expect_ack(desk, limited, BAR_MS + 50);
+    expect_taker(desk, entry, BAR_MS + 50, "100", "1");
+    expect_maker(desk, limited, BAR_MS + 50000, "102", "1");
+    done(desk);
+}
+
 /* After a gap in the data the order meets the open when the bar begins. */
 static void on_bars_a_gap_is_waited_out(void **state)
 {
@@ -1494,8 +1514,9 @@ static void in_the_entrys_bar_the_take_counts_if_the_close_is_beyond(void **stat
     (void)state;
     struct desk *desk = desk_new();
     struct pair pair = enter_on_bar(desk, SIDE_BUY, "99.3", "101.5", "100", "102", "99.4", "101.6");
-    expect_maker(desk, pair.take, 2 * BAR_MS, "101.5", "2");
-    expect(desk, REPORT_CANCELED, pair.stop, 2 * BAR_MS, "oco");
+    double last = 2 * BAR_MS - NANOSECOND; /* the close belongs to the bar, its end does not */
+    expect_maker(desk, pair.take, last, "101.5", "2");
+    expect(desk, REPORT_CANCELED, pair.stop, last, "oco");
     done(desk);
 }
 
@@ -2040,6 +2061,7 @@ int main(void)
         TEST(gtd_and_day_orders_expire),
         TEST(on_bars_an_order_fills_at_the_next_open),
         TEST(on_bars_without_latency_it_is_still_the_next_open),
+        TEST(on_bars_the_way_to_the_close_fills_too),
         TEST(on_bars_a_gap_is_waited_out),
         TEST(on_bars_slippage_comes_on_top_of_the_open),
         TEST(on_bars_a_limit_must_be_passed_by_a_tick),
