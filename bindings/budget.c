@@ -34,7 +34,7 @@ void budget_begin(struct sandbox *sandbox, enum sandbox_budget budget)
     if (sandbox->beat)
         beat_enter(sandbox->beat, sandbox->L, sandbox->loading);
     else
-        sandbox->guard_ns = clock_now(clock_monotonic()) + GUARD_NS;
+        sandbox->guard_ns = clock_now(clock_monotonic()) + sandbox->guard_span_ns;
 }
 
 void budget_end(struct sandbox *sandbox)

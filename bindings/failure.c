@@ -96,8 +96,8 @@ static size_t place_prefix(const struct sandbox *sandbox, const char *message, s
         size_t n = strlen(name);
         size_t shown = n;
         const char *rest = message;
-        if (n >= LUA_IDSIZE - 1) { /* "..." and the last bytes */
-            shown = LUA_IDSIZE - 2 - 3;
+        if (n >= LUA_IDSIZE) { /* "..." and the last bytes: lobject.c, luaO_chunkid */
+            shown = LUA_IDSIZE - 4;
             if (length < 3 || memcmp(message, "...", 3) != 0)
                 continue;
             rest += 3;

@@ -131,7 +131,8 @@ static int os_time(lua_State *L)
 /* os.clock(): the market's seconds as a float; differences are what it is for. */
 static int os_clock(lua_State *L)
 {
-    lua_pushnumber(L, (lua_Number)now_ns(L) / 1e9);
+    int64_t now = now_ns(L);
+    lua_pushnumber(L, (lua_Number)(now / NS_PER_SECOND) + (lua_Number)(now % NS_PER_SECOND) / 1e9);
     return 1;
 }
 

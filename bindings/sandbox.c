@@ -246,6 +246,7 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
         sandbox->host = *host;
     sandbox->beat = watchdog ? watchdog_beat(watchdog) : NULL;
     sandbox->always_counting = limits->exact_budget || !watchdog;
+    sandbox->guard_span_ns = GUARD_NS;
     sandbox->memory.limit = limits->memory;
     sandbox->memory.fail_at = fail_at;
     sandbox->memory.fail_on = fail_on;
@@ -259,7 +260,8 @@ int sandbox_open_failing(const struct sandbox_limits *limits, const struct sandb
         memcpy(lua_getextraspace(L), &sandbox, sizeof(void *));
         if (lua_checkstack(L, HOST_STACK)) {
             lua_pushcfunction(L, failure_handler);
-            if (sandbox_protect(sandbox, open_libraries, sandbox, err) == 0) {
+            if (sandbox_protect(sandbox, open_libraries, sandbox, err) == 0 &&
+                sandbox->memory.used <= limits->memory) {
                 *out = sandbox;
                 return 0;
             }

@@ -84,12 +84,13 @@ struct sandbox {
     bool loading;       /* the budget is that of loading */
     bool counting;      /* this call counts instructions */
     bool always_counting;
-    bool frozen;          /* globals */
-    uint64_t used, limit; /* instructions of this call */
-    uint64_t last;        /* of the last counted call */
-    uint64_t serial;      /* number of the call, for caches that live as long as one */
-    uint32_t memory_hits; /* memory errors caught in this call */
-    int64_t guard_ns;     /* monotonic; a call without watchdog ends here */
+    bool frozen;           /* globals */
+    uint64_t used, limit;  /* instructions of this call */
+    uint64_t last;         /* of the last counted call */
+    uint64_t serial;       /* number of the call, for caches that live as long as one */
+    uint32_t memory_hits;  /* memory errors caught in this call */
+    int64_t guard_span_ns; /* how long a call without watchdog may run: GUARD_NS */
+    int64_t guard_ns;      /* monotonic; a call without watchdog ends here */
 
     struct failure failure;
     char memory_where[256]; /* the script line that was refused memory last */
