@@ -216,6 +216,7 @@ struct minute {
     double deviation; /* of this minute's return */
     double spread;    /* share of price, at this minute's volatility */
     double buyers;    /* probability that a trade is a buy */
+    bool for_bars;    /* sizes of quotes are not wanted */
     int64_t bid, ask; /* in ticks */
 };
 
@@ -230,10 +231,10 @@ static void bridge_to(struct minute *minute, double at)
 }
 
 /* Lognormal around the median, in lots, as an event's mantissa. */
-static int64_t size_of(struct minute *minute, double notional, double width)
+static int64_t size_of(const struct minute *minute, double notional, double width, uint64_t word)
 {
-    double size = notional / (minute->start_price * minute->stream->lot) *
-                  exponential(width * bell(random_next(&minute->random)));
+    double size =
+        notional / (minute->start_price * minute->stream->lot) * exponential(width * bell(word));
     double lots = floor(size + 0.5);
     return (lots < 1 ? 1 : (int64_t)lots) * minute->stream->lot_mantissa;
 }
@@ -256,8 +257,11 @@ static void make_quote(struct minute *minute, struct tick *tick)
     tick->side = 0;
     tick->price = minute->bid * stream->tick_mantissa;
     tick->ask = minute->ask * stream->tick_mantissa;
-    tick->qty = size_of(minute, SHOWN_NOTIONAL, 0.8);
-    tick->ask_qty = size_of(minute, SHOWN_NOTIONAL, 0.8);
+    uint64_t bid_word = random_next(&minute->random), ask_word = random_next(&minute->random);
+    if (minute->for_bars)
+        return;
+    tick->qty = size_of(minute, SHOWN_NOTIONAL, 0.8, bid_word);
+    tick->ask_qty = size_of(minute, SHOWN_NOTIONAL, 0.8, ask_word);
 }
 
 static void make_trade(struct minute *minute, struct tick *tick)
@@ -266,7 +270,7 @@ static void make_trade(struct minute *minute, struct tick *tick)
     tick->kind = EVENT_TRADE;
     tick->side = is_buy ? SIDE_BUY : SIDE_SELL;
     tick->price = (is_buy ? minute->ask : minute->bid) * minute->stream->tick_mantissa;
-    tick->qty = size_of(minute, TRADE_NOTIONAL, 1.2);
+    tick->qty = size_of(minute, TRADE_NOTIONAL, 1.2, random_next(&minute->random));
     tick->ask = tick->ask_qty = 0;
 }
 
@@ -289,13 +293,15 @@ static void minute_begin(struct minute *minute, const struct synthetic *syntheti
     minute->buyers = 0.5 + 0.15 * clamp(minute->to_go / minute->deviation, -2, 2);
 }
 
-/* All events of one minute, given the walk at its start. Returns how many, at least 1. */
+/* All events of one minute, given the walk at its start; for bars the sizes of quotes are left out.
+ * Returns how many, at least 1. */
 static size_t make_minute(const struct synthetic *synthetic, const struct stream *stream,
-                          int64_t at, int64_t walk, struct tick ticks[SLOTS])
+                          int64_t at, int64_t walk, bool for_bars, struct tick ticks[SLOTS])
 {
     struct minute minute;
     double activity = volatility_at(stream, at);
     minute_begin(&minute, synthetic, stream, at, walk, activity);
+    minute.for_bars = for_bars;
 
     double taken = clamp(SLOT_TAKEN * (0.4 + 0.6 * activity / VOLATILITY_SCALE), 0.15, 0.95);
     uint64_t taken_below = (uint64_t)(taken * 65536);
@@ -323,7 +329,8 @@ static size_t make_minute(const struct synthetic *synthetic, const struct stream
 
 static void stream_fill(const struct synthetic *synthetic, struct stream *stream)
 {
-    stream->count = make_minute(synthetic, stream, stream->minute, stream->walk, stream->ticks);
+    stream->count =
+        make_minute(synthetic, stream, stream->minute, stream->walk, false, stream->ticks);
     stream->at = 0;
 }
 
@@ -442,7 +449,7 @@ static void build_span(struct synthetic *synthetic, struct stream *stream, int64
     stream->history_minute = minute;
     stream->history_walk = walk;
     for (; minute * NS_PER_MINUTE < to_ns; minute++) {
-        size_t count = make_minute(synthetic, stream, minute, walk, synthetic->scratch);
+        size_t count = make_minute(synthetic, stream, minute, walk, true, synthetic->scratch);
         for (size_t i = 0; i < count; i++) {
             const struct tick *tick = &synthetic->scratch[i];
             if (tick->kind == EVENT_TRADE && tick->time_ns >= from_ns && tick->time_ns < to_ns)

@@ -780,6 +780,21 @@ static void a_limit_between_two_prices_is_passed_by_the_lower(void **state)
     done(desk);
 }
 
+/* Data may hold them; nobody deals at such prices. */
+static void at_zero_and_below_nothing_is_filled(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct order order = send_market(desk, 0, SIDE_BUY, "1");
+    trade(desk, 60, "0", "1", 0);
+    trade(desk, 61, "-3", "1", 0);
+    expect_ack(desk, order, 50);
+    quiet(desk);
+    trade(desk, 62, "0.1", "1", 0);
+    expect_taker(desk, order, 62, "0.1", "1");
+    done(desk);
+}
+
 /* ---- amend and cancel ---- */
 
 static void a_smaller_quantity_keeps_its_place(void **state)
@@ -2030,6 +2045,7 @@ int main(void)
         TEST(post_only_never_takes),
         TEST(an_index_tick_trades_nothing),
         TEST(a_limit_between_two_prices_is_passed_by_the_lower),
+        TEST(at_zero_and_below_nothing_is_filled),
         TEST(a_smaller_quantity_keeps_its_place),
         TEST(a_larger_quantity_goes_to_the_back),
         TEST(a_new_price_meets_the_market_anew),
