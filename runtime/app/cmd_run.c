@@ -111,6 +111,7 @@ struct outcome {
     const char *stopped_by;
     char result_hash[SHA256_TEXT_MAX];
     int exit_code;
+    bool is_unfinished; /* there is nothing to sum up */
 };
 
 /* From the first event to the ledger's last word. */
@@ -124,6 +125,12 @@ static int drive(struct session *session, struct status *status, struct log *log
     int end = loop_run(&options, &outcome->stopped_by, err);
     if (end < 0)
         return end;
+    if (ledger_replaying(session->ledger)) {
+        /* What is not caught up cannot end: the session stays as the crash left it. */
+        log_line(log, LOG_WARN, "session", "stopped while replaying; the same command goes on");
+        outcome->is_unfinished = true;
+        return 0;
+    }
     enum stop_policy policy = end == LOOP_EMERGENCY    ? POLICY_CANCEL
                               : end == LOOP_DATA_ENDED ? POLICY_LEAVE
                                                        : session_stop_policy(session);
@@ -152,7 +159,7 @@ static int run(const struct options *options)
     status_close(status); /* before anything else is printed on its line */
     if (code < 0) {
         outcome.exit_code = app_fail(options, &err);
-    } else {
+    } else if (!outcome.is_unfinished) {
         print_summary(session, outcome.stopped_by, outcome.result_hash, began);
     }
     session_close(session);

@@ -190,12 +190,13 @@ enum stop_policy session_stop_policy(const struct session *session)
 
 #define STOP_LIMIT_NS (60 * NS_PER_SECOND) /* market time that a stop may take to settle */
 
+/* Cancels and close-outs travel like any order: the market runs on, without the strategies, until
+ * they have arrived and, where positions are flattened, been filled. */
 static bool anything_under_way(const struct session *session, enum stop_policy policy)
 {
-    if (policy == POLICY_LEAVE)
-        return false;
-    return policy == POLICY_FLATTEN ? engine_open_orders(session->engine) > 0
-                                    : session->venue.due_ns(session->venue.self) != TIME_NEVER;
+    if (session->venue.due_ns(session->venue.self) != TIME_NEVER)
+        return true;
+    return policy == POLICY_FLATTEN && engine_open_orders(session->engine) > 0;
 }
 
 int session_stop(struct session *session, enum stop_policy policy, const char *why,
@@ -207,8 +208,13 @@ int session_stop(struct session *session, enum stop_policy policy, const char *w
     int64_t limit_ns = session->now_ns + STOP_LIMIT_NS;
     while (anything_under_way(session, policy)) {
         int64_t due_ns = session_due_ns(session);
-        if (due_ns > limit_ns || due_ns == TIME_NEVER)
+        if (due_ns == TIME_NEVER) /* the data is over: nothing travels without a market */
             break;
+        if (due_ns > limit_ns) {
+            log_line(session->log, LOG_WARN, "session",
+                     "some orders were still under way when the session ended");
+            break;
+        }
         if ((code = step_due(session, due_ns, err)) < 0)
             return code;
     }

@@ -62,6 +62,20 @@ static void write_feed(const struct fixture *fixture)
     text_release(&rows);
 }
 
+static int open_fixture(struct fixture *fixture)
+{
+    char *argv[] = { fixture->strategy, "--feed",   fixture->feed,        "--symbols",
+                     "BTC/USDT:USDT",   "--state",  fixture->state,       "--speed",
+                     "max",             "--capital", "1000",              "--config",
+                     "config/runtime.yaml" };
+    struct error err = { 0 };
+    assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
+    int code = session_open(&fixture->options, NULL, &fixture->session, &err);
+    if (code < 0)
+        fail_msg("%s %s", err.where, err.message);
+    return code;
+}
+
 static int setup(void **state)
 {
     struct fixture *fixture = memory_new(sizeof(*fixture));
@@ -72,17 +86,8 @@ static int setup(void **state)
     snprintf(fixture->state, sizeof(fixture->state), "%s/state", fixture->folder);
     write_strategy(fixture, 0);
     write_feed(fixture);
-    char *argv[] = { fixture->strategy,    "--feed",  fixture->feed,
-                     "--symbols", "BTC/USDT:USDT",    "--state", fixture->state,
-                     "--speed",   "max",              "--capital", "1000",
-                     "--config",  "config/runtime.yaml" };
-    struct error err = { 0 };
-    assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
-    int code = session_open(&fixture->options, NULL, &fixture->session, &err);
-    if (code < 0)
-        fail_msg("%s %s", err.where, err.message);
     *state = fixture;
-    return 0;
+    return open_fixture(fixture);
 }
 
 static int teardown(void **state)
@@ -212,12 +217,104 @@ static void a_reload_is_warm_at_once(void **state)
     assert_true(guest->ready(guest->self, instruments[0]));
 }
 
+static void write_quarantine(const struct fixture *fixture, const char *hash, uint64_t event)
+{
+    char path[192], line[512];
+    struct error err = { 0 };
+    snprintf(path, sizeof(path), "%s/quarantine", fixture->state);
+    snprintf(line, sizeof(line),
+             "{\"source_hash\":\"%s\",\"strategy\":\"holder\",\"symbol\":\"BTC/USDT:USDT\","
+             "\"instance_id\":1,\"event\":%" PRIu64 "}\n",
+             hash, event);
+    assert_int_equal(text_write_file(path, line, strlen(line), &err), 0);
+}
+
+/* Runs to an instant, then ends as a process that the watchdog killed there would. */
+static void crash_in_a_callback(struct fixture *fixture, int64_t seconds)
+{
+    run_until(fixture->session, seconds);
+    char hash[SHA256_TEXT_MAX];
+    memcpy(hash, fixture->session->strategies[0].code->source.hash, sizeof(hash));
+    uint64_t event = engine_counts(fixture->session->engine)->events;
+    session_close(fixture->session);
+    write_quarantine(fixture, hash, event);
+}
+
+/* The watchdog ended the process in a callback: the next start must not run into it again, and the
+ * orders are handled: the entry canceled, the exits of what is held kept. */
+static void a_quarantined_instance_stops_at_its_event(void **state)
+{
+    struct fixture *fixture = *state;
+    crash_in_a_callback(fixture, 700);
+    open_fixture(fixture);
+    run_until(fixture->session, 699);
+    assert_true(engine_instance_alive(fixture->session->engine, 0, NULL, NULL));
+
+    struct error err = { 0 };
+    int code = 0;
+    int64_t end = INT64_C(1704067200) * NS_PER_SECOND + 800 * NS_PER_SECOND;
+    code = session_run(fixture->session, end, UINT64_MAX, &err);
+    assert_int_equal(code, ERROR_DATA); /* it was the last strategy */
+    assert_non_null(strstr(err.message, "quarantined"));
+    const char *why;
+    assert_false(engine_instance_alive(fixture->session->engine, 0, NULL, &why));
+    struct text orders;
+    text_init(&orders, 65536);
+    describe_orders(fixture->session, &orders);
+    assert_string_equal(orders.data,
+                        "plain pending_cancel 0.4/1; stop new 0/0.4; take new 0/0.4; ");
+    text_release(&orders);
+}
+
+/* It is about one content of the file: a changed one may run. */
+static void a_changed_file_lifts_the_quarantine(void **state)
+{
+    struct fixture *fixture = *state;
+    crash_in_a_callback(fixture, 700);
+    write_quarantine(fixture, "0000000000000000000000000000000000000000000000000000000000000000",
+                     10);
+    open_fixture(fixture);
+    run_until(fixture->session, 800);
+    assert_true(engine_instance_alive(fixture->session->engine, 0, NULL, NULL));
+}
+
+/* Everything before the crash is replayed and compared; the end is that of a run without it. */
+static void a_crashed_feed_session_ends_as_if_it_had_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text whole, resumed;
+    text_init(&whole, 65536);
+    text_init(&resumed, 65536);
+    run_until(fixture->session, 650);
+    session_close(fixture->session);
+    open_fixture(fixture);
+    assert_true(fixture->session->resumed);
+    run_until(fixture->session, 20000);
+    describe_orders(fixture->session, &resumed);
+    guest_state(engine_guest(fixture->session->engine, 0), &resumed);
+
+    assert_int_equal(teardown(state), 0);
+    setup(state);
+    fixture = *state;
+    run_until(fixture->session, 20000);
+    describe_orders(fixture->session, &whole);
+    guest_state(engine_guest(fixture->session->engine, 0), &whole);
+    assert_string_equal(resumed.data, whole.data);
+    text_release(&whole);
+    text_release(&resumed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_thousand_reloads_leave_everything_as_it_was, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_reload_is_warm_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_quarantined_instance_stops_at_its_event, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_changed_file_lifts_the_quarantine, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crashed_feed_session_ends_as_if_it_had_not, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
