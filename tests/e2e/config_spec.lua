@@ -245,8 +245,9 @@ describe("a param", function()
   it("is set for one of several files, or for one symbol", function()
     support.write(cwd .. "/second.lua", (TELLER:gsub('name = "teller"', 'name = "second"')))
     local result = support.expect(0, { "teller.lua", "second.lua", "--symbols",
-                                       "BTC/USDT:USDT,ETH/USDT:USDT", "--speed", "max", "--duration", "60", "--json", "--param", "fast=3",
-                                       "--param", "second.lua:fast=4", "--param", "ETH/USDT:USDT:slow=9" },
+                                       "BTC/USDT:USDT,ETH/USDT:USDT", "--speed", "max", "--duration",
+                                       "60", "--json", "--param", "fast=3", "--param",
+                                       "second.lua:fast=4", "--param", "ETH/USDT:USDT:slow=9" },
       { cwd = cwd })
     local fast, slow = {}, {}
     for _, strategy in ipairs(support.json(result.out).strategies) do
