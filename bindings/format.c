@@ -73,7 +73,7 @@ static void add_integer(lua_State *L, struct builder *out, struct spec *spec, in
     lua_Integer value = luaL_checkinteger(L, index);
     size_t at = strlen(spec->text);
     char conversion = spec->conversion;
-    if (conversion == 'i' || conversion == 'u')
+    if (conversion == 'i')
         conversion = 'd';
     snprintf(spec->text + at, sizeof spec->text - at, "%s%c", LUA_INTEGER_FRMLEN, conversion);
     int length = snprintf(number, sizeof number, spec->text, (LUAI_UACINT)value);

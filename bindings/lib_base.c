@@ -356,12 +356,14 @@ static int base_tostring(lua_State *L)
 }
 
 #define PRINT_MAX 1024
+#define PRINT_COST 50 /* instructions: a line of the log */
 
 /* print(...): the values as text, parted by tabs, as one line of the log; cut at 1 KiB. */
 static int base_print(lua_State *L)
 {
     struct sandbox *sandbox = sandbox_of(L);
     char line[PRINT_MAX + 64];
+    sandbox_charge(L, PRINT_COST);
     size_t at = 0;
     int count = lua_gettop(L);
     for (int i = 1; i <= count; i++) {
@@ -370,7 +372,7 @@ static int base_print(lua_State *L)
         if (i > 1 && at < PRINT_MAX)
             line[at++] = '\t';
         if (at < PRINT_MAX) {
-            size_t take = length < PRINT_MAX ? length : PRINT_MAX;
+            size_t take = length < PRINT_MAX + 16 ? length : PRINT_MAX + 16; /* shown as cut */
             at += text_escape(line + at, PRINT_MAX - at + 8, text, take);
         }
         lua_pop(L, 1);

@@ -192,7 +192,7 @@ static const char *match_back(struct matcher *m, const char *s, char digit)
         luaL_error(m->L, "invalid capture index %%%d", at + 1);
     ptrdiff_t length = m->captures[at].length;
     if (length == POSITION)
-        length = 0;
+        return NULL;                   /* as in Lua: a position has no text to repeat */
     m->steps += (uint64_t)length / 16; /* compared at once */
     step(m);
     if (m->text_end - s < length || memcmp(m->captures[at].start, s, (size_t)length) != 0)

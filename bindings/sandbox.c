@@ -10,9 +10,10 @@
 
 #include "runtime/base/text.h"
 
-#define HANDLER 1       /* stack slot of the message handler */
-#define HOST_STACK 200  /* slots the host may use without asking */
-#define SUGGEST_MAX 300 /* globals among which a near miss is looked for */
+#define HANDLER 1         /* stack slot of the message handler */
+#define HOST_STACK 200    /* slots the host may use without asking */
+#define SUGGEST_COST 5000 /* instructions: comparing a name with all of them */
+#define SUGGEST_MAX 300   /* globals among which a near miss is looked for */
 
 void sandbox_limits_init(struct sandbox_limits *limits)
 {
@@ -61,6 +62,7 @@ static const char *nearest_global(lua_State *L, const char *name)
 {
     const char *words[SUGGEST_MAX + 1];
     size_t count = 0;
+    sandbox_charge(L, SUGGEST_COST);
     lua_pushglobaltable(L);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
