@@ -104,6 +104,9 @@ static bool in_class(unsigned char c, unsigned char class)
     case 'x':
         is = isxdigit(c);
         break;
+    case 'z': /* deprecated in Lua, and still there */
+        is = c == '\0';
+        break;
     default:
         return class == c;
     }
