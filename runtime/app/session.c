@@ -53,6 +53,18 @@ int session_drain(struct session *session, struct error *err)
     return 0;
 }
 
+/* What the venue told, and what that caused there in turn: the exits of an entry that a bar filled
+ * rest, and may fill, inside that same bar. */
+static int settle(struct session *session, int64_t now_ns, struct error *err)
+{
+    int code = session_drain(session, err);
+    while (code == 0 && session->venue.due_ns(session->venue.self) <= now_ns) {
+        session->venue.advance(session->venue.self, now_ns);
+        code = session_drain(session, err);
+    }
+    return code;
+}
+
 static int step_market(struct session *session, struct error *err)
 {
     struct event event;
@@ -63,7 +75,7 @@ static int step_market(struct session *session, struct error *err)
     if (session->recorder && (code = recorder_put(session->recorder, &event, err)) < 0)
         return code;
     session->venue.market(session->venue.self, &event);
-    if (session->queue.count > 0 && (code = session_drain(session, err)) < 0)
+    if (session->queue.count > 0 && (code = settle(session, event.time_ns, err)) < 0)
         return code;
     if ((code = step(session, &event, err)) < 0)
         return code;

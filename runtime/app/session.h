@@ -98,6 +98,7 @@ struct session {
     struct market *market;
     struct feed_port feed;
     struct venue_port venue;
+    struct paper *paper; /* what stands behind it; closed by the port */
     struct costs costs;
     enum fill_on fill_on;
     int64_t latency_ns;

@@ -407,8 +407,12 @@ static int restore_position(void *self, uint32_t instrument, const struct positi
                             struct error *err)
 {
     struct restoring *restoring = self;
-    return engine_restore_position(restoring->session->engine, restoring->instance, instrument,
-                                   position, err);
+    struct session *session = restoring->session;
+    paper_restore_position(session->paper,
+                           session->instances[restoring->instance].record.instance_id, instrument,
+                           position->qty);
+    return engine_restore_position(session->engine, restoring->instance, instrument, position,
+                                   err);
 }
 
 int setup_restore(struct session *session, struct error *err)

@@ -289,10 +289,9 @@ int setup_venue(struct session *session, struct error *err)
         .history = session->source == SOURCE_SIM ? history : NULL,
         .history_self = session->synthetic,
     };
-    struct paper *paper;
-    if ((code = paper_open(&options, &paper, err)) < 0)
+    if ((code = paper_open(&options, &session->paper, err)) < 0)
         return code;
-    session->venue = paper_port(paper);
+    session->venue = paper_port(session->paper);
     session->market = market_open(&session->instruments);
     return 0;
 }
