@@ -84,13 +84,14 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(B)/libruntime.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
-# The bindings as a Lua module, for the busted specs: the same code, position independent.
-$(B)/runtime_testing.so: tests/testing/runtime_testing.c $(OBJECTS)
+# The program as a Lua module, for the busted specs: the same code, position independent. Lua itself is
+# the interpreter's that loads it.
+$(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $< $(OBJECTS) $(PKG_LIBS) -lm -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $^ $(PKG_LIBS) -lm -pthread
 
--include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d
+-include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d $(B)/obj/tests/testing/runtime_testing.d
 -include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c))
 
 unit: $(UNIT)
@@ -109,8 +110,10 @@ run: deps
 asan:
 	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools
 
+ifneq ($(B),build/module) # inside that flavour the rule above makes it
 build/module/runtime_testing.so: FORCE
 	@$(MAKE) --no-print-directory B=build/module CFLAGS="-O1 -g -fPIC" module
+endif
 FORCE:
 .PHONY: FORCE
 

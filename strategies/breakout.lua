@@ -1,44 +1,37 @@
--- Breakout: long above the highest high, short below the lowest low of the bars before this one.
--- Idea taught: a target position, reversed as a whole; highs and lows of a series on the fly.
+-- Breakout: long above the highest high of the bars before this one, short below their lowest low.
+-- Idea taught: series of extremes, read one bar back; a target that reverses a position in one order.
 -- Why it may work: new extremes draw in those who waited for them (Donchian's four-week rule, 1960).
 -- Where it fails: false breaks; the channel's width is the price of being wrong.
 local S = {
-  api = 1, name = "breakout", version = "1.0.0", license = "MIT",
+  api = 1, name = "breakout", version = "1.1.0", license = "MIT",
   about = "always with the last break of a high-low channel",
 }
 
 S.params = {
   tf      = { "1m", choices = { "1m", "5m", "15m", "1h" }, help = "bars" },
-  channel = { 30, min = 5, max = 500, help = "bars before this one that the channel spans" },
+  channel = { 30, min = 2, max = 500, help = "bars before this one that the channel spans" },
   weight  = { 0.5, min = 0.05, max = 1, live = true, help = "share of equity in a position" },
   short   = { true, help = "also trade the lower break" },
 }
 
-local bars
+local top, bottom
 
 function S.on_start(ctx, p)
-  bars = ctx:bars(p.tf)
-  -- The channel needs this much history before the first decision.
-  bars:highest(p.channel)
-end
-
--- The extremes of the channel as it stood before the newest bar.
-local function channel_before(n)
-  local high, low = bars.high[2], bars.low[2]
-  for i = 3, n + 1 do
-    high, low = math.max(high, bars.high[i]), math.min(low, bars.low[i])
-  end
-  return high, low
+  local bars = ctx:bars(p.tf)
+  top, bottom = bars:highest(p.channel), bars:lowest(p.channel)
 end
 
 function S.on_bar(ctx, bar, p)
-  if #bars.high < p.channel + 1 then return end
-  local high, low = channel_before(p.channel)
-  if bar.close > high then
-    ctx:target_weight(p.weight, { tag = "up" })
-  elseif bar.close < low then
-    ctx:target_weight(p.short and -p.weight or 0, { tag = "down" })
+  -- [1] spans the newest bar too, which can never be above its own high: [2] is the channel before it.
+  if not top[2] then return end
+  local held = ctx:position().qty
+  local order, why
+  if bar.close > top[2] and held <= 0 then
+    order, why = ctx:target_weight(p.weight, { tag = "up" })
+  elseif bar.close < bottom[2] and held >= 0 then
+    order, why = ctx:target_weight(p.short and -p.weight or 0, { tag = "down" })
   end
+  if not order and why then ctx:log("info", "no order: %s", why) end
 end
 
 return S

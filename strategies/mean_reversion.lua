@@ -1,9 +1,9 @@
 -- Mean reversion: buy a close below the lower Bollinger band while the RSI is low, leave at the middle.
--- Idea taught: two studies on one series, a protected entry with stop and take, state that survives.
+-- Idea taught: a protected entry: its stop and take rest at the venue, and one ends the other.
 -- Why it may work: short-term overreaction reverts as liquidity returns (Lehmann 1990, Jegadeesh 1990).
 -- Where it fails: the start of a trend; then every dip is bought until the stop.
 local S = {
-  api = 1, name = "mean_reversion", version = "1.0.0", license = "MIT",
+  api = 1, name = "mean_reversion", version = "1.1.0", license = "MIT",
   about = "buys closes below the lower Bollinger band, leaves at the middle",
 }
 
@@ -21,7 +21,6 @@ local bands, rsi, atr
 function S.on_start(ctx, p)
   local bars = ctx:bars(p.tf)
   bands, rsi, atr = bars:bollinger(p.window, p.width), bars:rsi(14), bars:atr(14)
-  ctx.state.entries = ctx.state.entries or 0
 end
 
 function S.on_bar(ctx, bar, p)
@@ -33,11 +32,7 @@ function S.on_bar(ctx, bar, p)
     take = bands.middle[1],
     tag = "dip",
   })
-  if order then
-    ctx.state.entries = ctx.state.entries + 1
-  elseif why then
-    ctx:log("info", "no entry: %s", why)
-  end
+  if not order then ctx:log("info", "no entry: %s", why) end
 end
 
 return S
