@@ -122,9 +122,10 @@ static void add_quoted_number(lua_State *L, struct builder *out, int index)
     int length;
     if (lua_isinteger(L, index)) {
         lua_Integer value = lua_tointeger(L, index);
-        const char *format =
-            value == LUA_MININTEGER ? "0x%" LUA_INTEGER_FRMLEN "x" : LUA_INTEGER_FMT;
-        length = snprintf(number, sizeof number, format, value);
+        if (value == LUA_MININTEGER) /* has no decimal literal */
+            length = snprintf(number, sizeof number, "0x%llx", (unsigned long long)value);
+        else
+            length = snprintf(number, sizeof number, "%lld", value);
     } else {
         double value = lua_tonumber(L, index);
         if (isnan(value))

@@ -207,7 +207,7 @@ static void put_double(struct builder *out, const struct layout *layout, const v
 
 static double get_double(const struct layout *layout, const char *at, size_t size)
 {
-    char bytes[8];
+    char bytes[8] = { 0 };
     for (size_t i = 0; i < size; i++)
         bytes[i] = at[layout->big ? size - 1 - i : i];
     if (size == 4) {

@@ -404,6 +404,8 @@ int sandbox_compile(struct sandbox *sandbox, const char *path, const char *bytes
     }
     sandbox->depth = 1;
     budget_begin(sandbox, BUDGET_LOAD);
+    if (sandbox->guard_span_ns > COMPILE_NS)
+        sandbox->guard_ns -= sandbox->guard_span_ns - COMPILE_NS;
     int status = source_compile(sandbox, sandbox->L, path, bytes, length);
     budget_end(sandbox);
     sandbox->depth = 0;

@@ -14,25 +14,25 @@
 #include "runtime/base/error.h"
 
 struct sandbox_limits {
-    int64_t callback_soft_ns; /* warn beyond it */
-    int64_t callback_hard_ns; /* stop beyond it */
-    uint64_t instructions;    /* of a callback, where instructions are counted */
+    int64_t callback_soft_ns;   /* warn beyond it */
+    int64_t callback_hard_ns;   /* stop beyond it */
+    uint64_t instructions;      /* of a callback, where instructions are counted */
     uint64_t load_instructions; /* of the chunk's run and of on_start: always counted */
-    bool exact_budget;        /* count instructions in every callback (costs 1.7 times) */
-    size_t memory;            /* bytes of one state */
-    uint64_t pattern_steps;   /* of one string.find/match/gmatch/gsub step */
-    uint32_t table_slots;     /* of one table's hash part */
-    size_t string_max;        /* bytes a library function may make at once (16 MiB) */
-    uint32_t coroutines;      /* alive at once (1,000) */
+    bool exact_budget;          /* count instructions in every callback (costs 1.7 times) */
+    size_t memory;              /* bytes of one state */
+    uint64_t pattern_steps;     /* of one string.find/match/gmatch/gsub step */
+    uint32_t table_slots;       /* of one table's hash part */
+    size_t string_max;          /* bytes a library function may make at once (16 MiB) */
+    uint32_t coroutines;        /* alive at once (1,000) */
 };
 void sandbox_limits_init(struct sandbox_limits *limits); /* the defaults of runtime.yaml */
 
 /* What a state asks of its surroundings. Functions may be NULL. */
 struct sandbox_host {
     void *self;
-    int64_t (*now_ns)(void *self);                      /* market time: os.time, os.date, os.clock */
-    void (*print)(void *self, const char *text);        /* print() */
-    void (*slow)(void *self, int64_t elapsed_ns);       /* a callback took longer than the soft limit */
+    int64_t (*now_ns)(void *self);                /* market time: os.time, os.date, os.clock */
+    void (*print)(void *self, const char *text);  /* print() */
+    void (*slow)(void *self, int64_t elapsed_ns); /* a callback took longer than the soft limit */
     /* require("name"): module source beside the strategy under lib/, or NULL. Bytes stay valid. */
     const char *(*module)(void *self, const char *name, size_t *length);
 };
@@ -46,12 +46,14 @@ MUST_CHECK int sandbox_open(const struct sandbox_limits *limits, const struct sa
                             struct error *err);
 void sandbox_close(struct sandbox *sandbox); /* runs no script code */
 
+/* Stack slot 1 of the main thread is the sandbox's own: never lua_settop(L, 0) there. */
 lua_State *sandbox_lua(struct sandbox *sandbox);
 struct sandbox *sandbox_of(lua_State *L); /* from any of its coroutines */
 
 /* Compiles and runs a text chunk under the load budget; its one result is left on the stack.
- * `path` names it in messages ("strategies/momentum.lua:12: ..."). ERROR_DATA with where = path:line:
- * bytecode, NUL bytes, bidi controls, invalid UTF-8, larger than 1 MiB, syntax, a runtime error, budget spent. */
+ * `path` names it in messages ("strategies/momentum.lua:12: ..."). ERROR_DATA with where =
+ * path:line: bytecode, NUL bytes, bidi controls, invalid UTF-8, larger than 1 MiB, syntax, a
+ * runtime error, budget spent. */
 MUST_CHECK int sandbox_load(struct sandbox *sandbox, const char *path, const char *bytes,
                             size_t length, struct error *err);
 
@@ -60,10 +62,10 @@ void sandbox_freeze_globals(struct sandbox *sandbox);
 
 enum sandbox_budget { BUDGET_LOAD, BUDGET_CALLBACK };
 
-/* Calls the function below its `arguments` on the stack, protected, under a budget; leaves `results`
- * values. On failure nothing is left. Errors are formatted without metamethods, cut at 700 bytes,
- * control bytes escaped, with the script's own file:line in err->where and a short traceback after
- * the message. Hot path: costs a pcall, two atomic stores and two compares.
+/* Calls the function below its `arguments` on the stack, protected, under a budget; leaves
+ * `results` values. On failure nothing is left. Errors are formatted without metamethods, cut at
+ * 700 bytes, control bytes escaped, with the script's own file:line in err->where and a short
+ * traceback after the message. Hot path: costs a pcall, two atomic stores and two compares.
  * ERROR_DATA the script failed; ERROR_RANGE a budget (time, instructions or memory) is spent. */
 MUST_CHECK int sandbox_call(struct sandbox *sandbox, int arguments, int results,
                             enum sandbox_budget budget, struct error *err);
@@ -73,21 +75,23 @@ MUST_CHECK int sandbox_call(struct sandbox *sandbox, int arguments, int results,
 MUST_CHECK int sandbox_protect(struct sandbox *sandbox, lua_CFunction function, void *argument,
                                struct error *err);
 
-/* Registers a table that scripts can read but not write (error naming it), as global `name`, or left
- * on the stack when name is NULL. The table to protect is on top of the stack and is consumed. */
+/* Registers a table that scripts can read but not write (error naming it), as global `name`, or
+ * left on the stack when name is NULL. The table to protect is on top of the stack and is consumed.
+ */
 void sandbox_read_only(lua_State *L, const char *name);
 
 /* Marks the metatable on the stack top as the host's: getmetatable shows false, setmetatable and
  * rawset refuse it. */
 void sandbox_seal_metatable(lua_State *L);
 
-size_t sandbox_memory(const struct sandbox *sandbox);           /* bytes in use */
-uint64_t sandbox_instructions_last(const struct sandbox *sandbox); /* of the last exact call, else 0 */
+size_t sandbox_memory(const struct sandbox *sandbox); /* bytes in use */
+uint64_t
+sandbox_instructions_last(const struct sandbox *sandbox); /* of the last exact call, else 0 */
 
-/* A table whose __index is handled by us: library functions (pairs, next, #, table.*, ipairs, unpack)
- * treat such a "proxy" as the plain table behind it for reading and go through its __newindex for
- * writing. ctx.state is made of these. The metatable must hold the raw table under this light
- * userdata key. */
+/* A table whose __index is handled by us: library functions (pairs, next, #, table.*, ipairs,
+ * unpack) treat such a "proxy" as the plain table behind it for reading and go through its
+ * __newindex for writing. ctx.state is made of these. The metatable must hold the raw table under
+ * this light userdata key. */
 extern const char SANDBOX_PROXY_KEY;
 
 /* Pushes "table: #12"-like text for values whose address must not be seen. */
@@ -105,8 +109,8 @@ unsigned sandbox_lua_bugs(void);
 MUST_CHECK int sandbox_find_constants(struct sandbox *sandbox, const char *path, const char *bytes,
                                       size_t length, int *line, int *constants, struct error *err);
 
-/* pairs order of the contract: numbers ascending, strings bytewise, booleans; used by ctx.state too.
- * Pushes an array of the keys of the table at index. Raises when it holds other keys. */
+/* pairs order of the contract: numbers ascending, strings bytewise, booleans; used by ctx.state
+ * too. Pushes an array of the keys of the table at index. Raises when it holds other keys. */
 void sandbox_push_sorted_keys(lua_State *L, int index);
 
 #endif

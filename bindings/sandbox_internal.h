@@ -47,6 +47,8 @@
 #define HOOK_EVERY 1000                    /* instructions between two looks of a counting hook */
 #define HOOK_EVERY_COROUTINE 100           /* the same in coroutines, which may be many and short */
 #define GUARD_NS (10 * NS_PER_SECOND * SLOWNESS) /* of a call without a watchdog */
+#define COMPILE_NS                                                                                 \
+    (2 * NS_PER_SECOND * SLOWNESS) /* of compiling without a watchdog; 1 MiB takes 20 ms */
 #define MODULES_MAX_LOADED 64
 
 enum stop { STOP_NONE, STOP_TIME, STOP_INSTRUCTIONS, STOP_MEMORY };
