@@ -113,8 +113,7 @@ void budget_hook(lua_State *L, lua_Debug *at)
     struct sandbox *sandbox = sandbox_of(L);
     sandbox->used += (uint64_t)lua_gethookcount(L);
     look(sandbox, L);
-    budget_attend(sandbox,
-                  L); /* the signal was for a call that has ended, or it is a normal look */
+    budget_attend(sandbox, L); /* a signal meant for a call that has ended is undone here */
 }
 
 void budget_check(lua_State *L, int status)

@@ -1,5 +1,5 @@
 /* format.c - string.format: widths and precisions of two digits, no addresses, no "-nan". */
-#include "bindings/pattern.h"
+#include "bindings/lib_string.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * Kept from Lua: byte char len sub, and arithmetic on numerals ("10" + 1). Ours: find match gmatch
  * gsub (pattern.c), format (format.c), pack packsize unpack (pack.c), lower rep reverse upper.
  * Absent: dump. */
-#include "bindings/pattern.h"
+#include "bindings/lib_string.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* pack.c - string.pack, packsize and unpack, in bounded size (reference manual, 6.4.2). */
-#include "bindings/pattern.h"
+#include "bindings/lib_string.h"
 
 #include <ctype.h>
 #include <string.h>

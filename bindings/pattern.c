@@ -3,7 +3,7 @@
  * The language is that of the reference manual, 6.4.1. Each character tested and each alternative
  * tried is a step; a search that needs more than limits.pattern_steps of them is an error, and ten
  * steps are charged as one instruction. A plain search takes linear time. */
-#include "bindings/pattern.h"
+#include "bindings/lib_string.h"
 
 #include <ctype.h>
 #include <string.h>

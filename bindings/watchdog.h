@@ -1,10 +1,11 @@
 /* watchdog.h - the clock outside the engine thread that ends what the sandbox cannot.
  *
  * The engine thread publishes a serial: odd while a callback runs. A thread polls it. Past the hard
- * limit it sends a signal to the engine thread every few milliseconds; the handler arms a count hook
- * on the Lua state that runs (never another thread's call: lua_sethook from outside crashes) and
- * ignores a serial that has passed. Past five times the hard limit the watchdog writes the
- * quarantine record through a file descriptor opened beforehand, syncs it, and ends the process (70).
+ * limit it sends a signal to the engine thread every few milliseconds; the handler arms a count
+ * hook on the Lua state that runs (never another thread's call: lua_sethook from outside crashes)
+ * and ignores a serial that has passed. Past five times the hard limit the watchdog writes the
+ * quarantine record through a file descriptor opened beforehand, syncs it, and ends the process
+ * (70).
  *
  * Signal: SIGRTMIN. One watchdog a process. */
 #ifndef BINDINGS_WATCHDOG_H
@@ -20,7 +21,9 @@ struct watchdog; /* opaque */
 
 struct watchdog_options {
     int64_t hard_ns;      /* arm the hook beyond it; scaled by 5 under sanitizers */
-    int quarantine_fd;    /* opened beforehand; -1: none is written */
+    int quarantine_fd;    /* opened beforehand; -1: none is written. Receives one line:
+                           * {"source_hash":"...","strategy":"...","symbol":"...",
+                           *  "instance_id":3,"event":1201} (without the break) */
     uint32_t kill_factor; /* end the process at hard * kill_factor; 5 */
 };
 
@@ -33,7 +36,8 @@ void watchdog_close(struct watchdog *watchdog);
  * into a buffer beforehand, so the watchdog only writes. Called when an instance changes. */
 void watchdog_describe(struct watchdog *watchdog, const char *source_hash, const char *strategy,
                        const char *symbol, uint32_t instance_id);
-void watchdog_set_event(struct watchdog *watchdog, uint64_t event); /* number of the engine's event */
+void watchdog_set_event(struct watchdog *watchdog,
+                        uint64_t event); /* number of the engine's event */
 
 /* Around a callback (sandbox_call does it). running: the state to hook, kept up to date by our own
  * coroutine.resume through watchdog_running. */

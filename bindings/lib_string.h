@@ -1,6 +1,6 @@
-/* pattern.h - the string functions that live in files of their own; see lib_string.c. */
-#ifndef BINDINGS_PATTERN_H
-#define BINDINGS_PATTERN_H
+/* lib_string.h - the string functions that live in files of their own; see lib_string.c. */
+#ifndef BINDINGS_LIB_STRING_H
+#define BINDINGS_LIB_STRING_H
 
 #include "bindings/sandbox_internal.h"
 
