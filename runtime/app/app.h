@@ -15,7 +15,8 @@ extern const struct command_entry command_run, command_check, command_inspect, c
     command_help;
 const struct command_entry *const *commands(size_t *count);
 const struct command_entry *command_find(const char *name);
-/* Names of the contract that this version does not have: answered with 64, "not in this version". */
+/* Names of the contract that this version does not have: answered with 64, "not in this version".
+ */
 bool command_is_planned(const char *name);
 
 int app_main(int argc, char **argv);

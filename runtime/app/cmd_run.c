@@ -21,9 +21,6 @@ static struct log *open_log(const struct options *options)
                                .terminal = isatty(STDERR_FILENO),
                                .colour = use_colour(STDERR_FILENO),
                                .clock = clock_wall() };
-    const char *level = options->log_level ? options->log_level : getenv("LOG_LEVEL");
-    if (level)
-        log_level_parse(level, &log.level);
     return log_open(&log);
 }
 
@@ -118,10 +115,9 @@ struct outcome {
 static int drive(struct session *session, struct status *status, struct log *log,
                  struct outcome *outcome, struct error *err)
 {
-    struct loop_options options = { .session = session,
-                                    .status = status,
-                                    .log = log,
-                                    .speed = session->options->speed };
+    struct loop_options options = {
+        .session = session, .status = status, .log = log, .speed = session->options->speed
+    };
     int end = loop_run(&options, &outcome->stopped_by, err);
     if (end < 0)
         return end;
@@ -134,11 +130,17 @@ static int drive(struct session *session, struct status *status, struct log *log
     enum stop_policy policy = end == LOOP_EMERGENCY    ? POLICY_CANCEL
                               : end == LOOP_DATA_ENDED ? POLICY_LEAVE
                                                        : session_stop_policy(session);
+    struct error failure = { 0 };
+    int failed = session_failure(session, &failure);
     int code = session_stop(session, policy, outcome->stopped_by, err);
     if (code == 0)
         code = session_end(session, outcome->result_hash, err);
     loop_draw(&options);
     outcome->exit_code = end == LOOP_EMERGENCY ? -ERROR_HALTED : 0;
+    if (code == 0 && failed < 0) {
+        *err = failure;
+        return failed;
+    }
     return code;
 }
 

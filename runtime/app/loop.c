@@ -27,8 +27,8 @@ struct loop {
     int64_t watch_due_ns, flush_due_ns, checkpoint_due_ns; /* monotonic */
 };
 
-/* A signal handler only notes the wish; the second one leaves at once. The ledger is then as a crash
- * leaves it: whole. */
+/* A signal handler only notes the wish; the second one leaves at once. The ledger is then as a
+ * crash leaves it: whole. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct loop *loop = handle->data;
@@ -128,7 +128,8 @@ static int housekeeping(struct loop *loop, int64_t mono_ns, struct error *err)
     return code;
 }
 
-/* ---- the status line ---------------------------------------------------------------------------------- */
+/* ---- the status line
+ * ---------------------------------------------------------------------------------- */
 
 static void describe_positions(const struct session *session, struct text *out)
 {
@@ -152,10 +153,9 @@ static void describe_positions(const struct session *session, struct text *out)
 static double progress_of(const struct session *session)
 {
     if (session->source != SOURCE_FEED)
-        return session->end_ns == TIME_NEVER
-                   ? -1
-                   : (double)(session->now_ns - session->started_ns) /
-                         (double)(session->end_ns - session->started_ns);
+        return session->end_ns == TIME_NEVER ? -1
+                                             : (double)(session->now_ns - session->started_ns) /
+                                                   (double)(session->end_ns - session->started_ns);
     int64_t last = session->started_ns;
     for (size_t i = 0; i < session->feed_count; i++)
         if (session->feeds[i].info.last_ns > last)
@@ -201,7 +201,8 @@ void loop_draw(const struct loop_options *options)
     draw(options, clock_now(clock_monotonic()), true);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------ */
+/* ---- the loop
+ * ------------------------------------------------------------------------------------------ */
 
 static int turn_once(struct loop *loop, struct error *err)
 {

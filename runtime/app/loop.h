@@ -1,7 +1,7 @@
 /* loop.h - wall time, signals and the terminal around a session.
  *
- * One thread, one libuv loop. Market time runs at `speed` market seconds a wall second, or as fast as
- * it goes. The first SIGINT or SIGTERM stops in order; the second leaves at once (130). */
+ * One thread, one libuv loop. Market time runs at `speed` market seconds a wall second, or as fast
+ * as it goes. The first SIGINT or SIGTERM stops in order; the second leaves at once (130). */
 #ifndef RUNTIME_APP_LOOP_H
 #define RUNTIME_APP_LOOP_H
 

@@ -17,7 +17,8 @@
 
 #define REST_NS (200 * NS_PER_MS) /* editors write in steps */
 
-/* ---- watching ------------------------------------------------------------------------------------- */
+/* ---- watching
+ * ------------------------------------------------------------------------------------- */
 
 static void stamp_file(const char *path, int64_t stamp[3])
 {
@@ -96,7 +97,8 @@ int reload_watch(struct session *session, int64_t wall_ns, struct error *err)
     return 0;
 }
 
-/* ---- the checks of a new file ---------------------------------------------------------------------- */
+/* ---- the checks of a new file
+ * ---------------------------------------------------------------------- */
 
 static bool has_open_orders(struct session *session, const struct strategy *strategy);
 
@@ -152,7 +154,8 @@ static int check_identity(const struct strategy *strategy, const struct strategy
     return 0;
 }
 
-/* ---- prepare ------------------------------------------------------------------------------------------ */
+/* ---- prepare
+ * ------------------------------------------------------------------------------------------ */
 
 static void close_rehearsal(struct strategy *strategy)
 {
@@ -201,8 +204,7 @@ static int current_state(struct session *session, int index, struct text *body, 
 static int open_on_state(struct session *session, int index, const struct strategy_code *code,
                          bool rehearsal, struct guest *out, struct error *err)
 {
-    const struct strategy *strategy =
-        &session->strategies[session->instances[index].strategy];
+    const struct strategy *strategy = &session->strategies[session->instances[index].strategy];
     struct text state;
     text_init(&state, 4u << 20);
     int failure = current_state(session, index, &state, err);
@@ -275,8 +277,7 @@ static int store_source(struct session *session, const struct source *source, st
     return code;
 }
 
-int reload_prepare(struct session *session, size_t index, struct source *source,
-                   struct error *err)
+int reload_prepare(struct session *session, size_t index, struct source *source, struct error *err)
 {
     struct strategy *strategy = &session->strategies[index];
     reload_abandon(session, index); /* a newer save replaces a rehearsal under way */
@@ -294,11 +295,13 @@ int reload_prepare(struct session *session, size_t index, struct source *source,
         F_STR("new_version", strategy->next->info.version));
     int code = store_source(session, &strategy->next->source, err);
     return code < 0 ? code
-                    : journal_step(session, "reload_prepare", strategy,
-                                   strategy->next->source.hash, err);
+                    : journal_step(session, "reload_prepare", strategy, strategy->next->source.hash,
+                                   err);
 }
 
-/* ---- swap ------------------------------------------------------------------------------------------------ */
+/* ---- swap
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool is_warm(struct session *session, const struct strategy *strategy)
 {
@@ -394,7 +397,9 @@ int reload_swap_ready(struct session *session, struct error *err)
     return 0;
 }
 
-/* ---- replay ------------------------------------------------------------------------------------------------- */
+/* ---- replay
+ * -------------------------------------------------------------------------------------------------
+ */
 
 /* Only the preparing has to be repeated: the swap follows from it at the same event by itself, and
  * its journal entry is compared like every other record. */

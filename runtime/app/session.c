@@ -1,9 +1,9 @@
 /* session.c - the driver: one market event at a time, in one order.
  *
- * At one instant: the engine's clock first (bars close, timers fire), then what arrives at the venue
- * (orders, cancels), then market events. A market event reaches the simulated venue before the
- * engine; what the venue says is stepped before the event itself, so a strategy never sees a trade
- * while believing that an order which it filled still rests. */
+ * At one instant: the engine's clock first (bars close, timers fire), then what arrives at the
+ * venue (orders, cancels), then market events. A market event reaches the simulated venue before
+ * the engine; what the venue says is stepped before the event itself, so a strategy never sees a
+ * trade while believing that an order which it filled still rests. */
 #include "runtime/app/session.h"
 
 #include <stdio.h>
@@ -101,19 +101,26 @@ static int step_due(struct session *session, int64_t due_ns, struct error *err)
 }
 
 /* A time budget only guards on a feed: a run that it ended has no result (the machine decided). */
-static int check_failures(struct session *session, struct error *err)
+static bool machine_decided(const struct session *session, int failure)
 {
+    return failure == ERROR_RANGE && session->source == SOURCE_FEED &&
+           !session->limits.exact_budget;
+}
+
+int session_failure(const struct session *session, struct error *err)
+{
+    const char *last = NULL;
     for (int i = 0; i < session->instance_count; i++) {
         int failure;
         const char *why;
         if (engine_instance_alive(session->engine, i, &failure, &why) || failure == 0)
             continue;
-        if (failure == ERROR_RANGE && session->source == SOURCE_FEED &&
-            !session->limits.exact_budget && strstr(why, "time"))
+        if (machine_decided(session, failure))
             return error_set(err, ERROR_DATA, "the run has no result: %s", why);
-        if (engine_instances_alive(session->engine) == 0)
-            return error_set(err, ERROR_DATA, "the last strategy failed: %s", why);
+        last = why;
     }
+    if (last && engine_instances_alive(session->engine) == 0)
+        return error_set(err, ERROR_DATA, "the last strategy failed: %s", last);
     return 0;
 }
 
@@ -137,14 +144,14 @@ static int stop_quarantined(struct session *session, struct error *err)
     return 0;
 }
 
-/* Between two events: what a replay has to repeat, reloads that are warm, a quarantine that is due. */
+/* Between two events: what a replay has to repeat, reloads that are warm, a quarantine that is due.
+ */
 static int between_events(struct session *session, struct error *err)
 {
     int code = 0;
     if (session->quarantine.set && (code = stop_quarantined(session, err)) < 0)
         return code;
-    if (session->journal_next < session->journal_count &&
-        (code = reload_replay(session, err)) < 0)
+    if (session->journal_next < session->journal_count && (code = reload_replay(session, err)) < 0)
         return code;
     if (session->any_reloading && (code = reload_swap_ready(session, err)) < 0)
         return code;
@@ -157,10 +164,9 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
         int code = between_events(session, err);
         if (code < 0)
             return code;
-        if (engine_counts(session->engine)->failed_instances > 0 &&
-            (code = check_failures(session, err)) < 0)
-            return code;
-        if (engine_instances_alive(session->engine) == 0)
+        if (engine_instances_alive(session->engine) == 0 ||
+            (engine_counts(session->engine)->failed_instances > 0 &&
+             session_failure(session, NULL) < 0))
             return SESSION_ENDED;
         int64_t due_ns = session_due_ns(session);
         if (due_ns == TIME_NEVER || due_ns >= session->end_ns)

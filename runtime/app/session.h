@@ -24,7 +24,8 @@
 #define STRATEGIES_MAX 32
 #define FEEDS_MAX 64
 #define SESSION_CONFIG_MAX (1u << 20)
-#define HISTORY_MARGIN 64 /* bars asked for beyond what series need, for x:highest(n) and friends */
+#define HISTORY_MARGIN 64 /* bars asked for beyond what series need, for x:highest(n) and friends  \
+                           */
 
 /* A venue's events wait here between two engine steps: a ring that grows. */
 struct queued_event {
@@ -42,7 +43,8 @@ struct watched_file {
     int64_t stamp[3];   /* mtime, size, inode */
 };
 
-/* One content of a strategy file, and what it was given to run with. Guests keep pointers into it. */
+/* One content of a strategy file, and what it was given to run with. Guests keep pointers into it.
+ */
 struct strategy_code {
     struct source source;
     struct strategy_info info;
@@ -133,16 +135,20 @@ struct session {
 };
 
 /* Opens everything; on failure nothing is left open. Every error code of the contract. */
-MUST_CHECK int session_open(const struct options *options, struct log *log,
-                            struct session **out, struct error *err);
+MUST_CHECK int session_open(const struct options *options, struct log *log, struct session **out,
+                            struct error *err);
 void session_close(struct session *session);
 
 enum session_state { SESSION_RUNNING, SESSION_ENDED };
 
 /* Steps everything due at or before horizon_ns of market time, but at most `steps` events.
- * SESSION_ENDED: the data or the duration is over, or no instance is alive. Negative: *err. */
+ * SESSION_ENDED: the data or the duration is over, no instance is alive, or session_failure says
+ * that going on is pointless. Negative: *err. */
 MUST_CHECK int session_run(struct session *session, int64_t horizon_ns, uint64_t steps,
                            struct error *err);
+/* Why an ended session has no result: the last strategy failed, or on a feed one ran out of time.
+ * ERROR_DATA and *err; 0 when nothing of this happened. Ask before session_stop. */
+int session_failure(const struct session *session, struct error *err);
 /* When the market wants to be stepped next; TIME_NEVER at the end. */
 int64_t session_due_ns(const struct session *session);
 /* What may lag: ctx.state, exports, the checkpoint. Once a wall second and at the end. */

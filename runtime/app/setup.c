@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- configuration ---------------------------------------------------------------------------------- */
+/* ---- configuration
+ * ---------------------------------------------------------------------------------- */
 
 static const char *read_environment(void *self, const char *name)
 {
@@ -38,30 +39,46 @@ static int load_configuration(struct session *session, struct error *err)
             log_line(session->log, LOG_ERROR, "config", line);
     }
     text_release(&faults);
-    if (code == 0)
-        config_log(session->config, session->log);
-    return code;
+    if (code < 0)
+        return code;
+    enum log_level level;
+    if (log_level_parse(config_string(session->config, "logging.level"), &level))
+        log_set_level(session->log, level);
+    config_log(session->config, session->log);
+    return 0;
+}
+
+static bool trades_on_sim_alone(const struct config *config)
+{
+    size_t brokers = config_list_count(config, "trading.broker");
+    for (size_t i = 0; i < brokers; i++)
+        if (strcmp(config_list_at(config, "trading.broker", i), "sim") != 0)
+            return false;
+    return true;
 }
 
 /* This version trades on the simulated venue only; what is not built is refused, never replaced. */
 static int check_mode(struct session *session, struct error *err)
 {
     const char *mode = config_string(session->config, "trading.mode");
-    if (strcmp(mode, "live") == 0 || session->options->live_and_paper)
-        return error_set(err, ERROR_PERMISSION,
-                         "live trading and live market data are not in this version: no venue is "
-                         "built in. Trade on paper (the default), or on recorded data with --feed FILE");
+    bool live = strcmp(mode, "live") == 0 || session->options->live_and_paper;
+    bool asked = config_source(session->config, "trading.mode") == FROM_FLAG;
+    if (live && asked && trades_on_sim_alone(session->config))
+        return error_set(err, ERROR_USAGE,
+                         "live trading needs a real venue, and sim is none; leave --live out to "
+                         "trade on paper");
+    if (live)
+        return error_set(
+            err, ERROR_PERMISSION,
+            "live trading and live market data are not in this version: no venue is "
+            "built in. Trade on paper (the default), or on recorded data with --feed FILE");
     if (strcmp(mode, "backtest") == 0)
         return error_set(err, ERROR_USAGE,
                          "backtest mode is not in this version; --paper --feed FILE --speed max "
                          "runs a strategy on recorded data");
-    size_t brokers = config_list_count(session->config, "trading.broker");
-    for (size_t i = 0; i < brokers; i++) {
-        const char *broker = config_list_at(session->config, "trading.broker", i);
-        if (strcmp(broker, "sim") != 0)
-            return error_at(err, ERROR_USAGE, config_origin(session->config, "trading.broker"),
-                            "venue '%s' is not in this version; allowed is sim", broker);
-    }
+    if (!trades_on_sim_alone(session->config))
+        return error_at(err, ERROR_USAGE, config_origin(session->config, "trading.broker"),
+                        "this version trades on the venue 'sim' alone");
     return 0;
 }
 
@@ -73,8 +90,7 @@ static void read_limits(struct session *session)
     limits->callback_soft_ns = config_integer(config, "sandbox.callback_ms") * NS_PER_MS;
     limits->callback_hard_ns = config_integer(config, "sandbox.callback_hard_ms") * NS_PER_MS;
     /* On a feed results must not depend on the machine's speed: time only guards. */
-    if (session->source == SOURCE_FEED &&
-        !config_set_by_user(config, "sandbox.callback_hard_ms")) {
+    if (session->source == SOURCE_FEED && !config_set_by_user(config, "sandbox.callback_hard_ms")) {
         limits->callback_hard_ns = 10 * NS_PER_SECOND;
         limits->callback_soft_ns = NS_PER_SECOND;
     }
@@ -90,8 +106,8 @@ static void read_settings(struct session *session)
     const struct config *config = session->config;
     const struct options *options = session->options;
     session->source = options->feeds.count > 0 ? SOURCE_FEED : SOURCE_SIM;
-    session->seed = options->seed ? options->seed
-                                  : (uint64_t)config_integer(config, "brokers.sim.seed");
+    session->seed =
+        options->seed ? options->seed : (uint64_t)config_integer(config, "brokers.sim.seed");
     bool paper_capital = config_has(config, "trading.paper_capital") &&
                          config_source(config, "trading.capital") == FROM_DEFAULT;
     session->capital =
@@ -100,7 +116,8 @@ static void read_settings(struct session *session)
     read_limits(session);
 }
 
-/* ---- time --------------------------------------------------------------------------------------------- */
+/* ---- time
+ * --------------------------------------------------------------------------------------------- */
 
 static void find_start(struct session *session)
 {
@@ -118,7 +135,8 @@ static void find_end(struct session *session)
                           : TIME_NEVER;
 }
 
-/* ---- the engine and its guests ---------------------------------------------------------------------------- */
+/* ---- the engine and its guests
+ * ---------------------------------------------------------------------------- */
 
 static int open_engine(struct session *session, struct error *err)
 {
@@ -244,7 +262,8 @@ int session_history(struct session *session, const struct guest *guest, struct e
     return 0;
 }
 
-/* ---- open and close --------------------------------------------------------------------------------------- */
+/* ---- open and close
+ * --------------------------------------------------------------------------------------- */
 
 static int open_recorder(struct session *session, struct error *err)
 {
@@ -262,10 +281,10 @@ typedef int setup_step(struct session *session, struct error *err);
 static int prepare(struct session *session, struct error *err)
 {
     static setup_step *const steps[] = { load_configuration, check_mode };
-    static setup_step *const rest[] = { setup_sources, setup_instruments, setup_symbols,
-                                        setup_instances, setup_state, setup_ledger };
-    static setup_step *const last[] = { setup_venue, open_watchdog, open_engine, setup_restore,
-                                        open_export, open_recorder };
+    static setup_step *const rest[] = { setup_sources,   setup_instruments, setup_symbols,
+                                        setup_instances, setup_state,       setup_ledger };
+    static setup_step *const last[] = { setup_venue,   open_watchdog, open_engine,
+                                        setup_restore, open_export,   open_recorder };
     int code = 0;
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(steps); i++)
         code = steps[i](session, err);

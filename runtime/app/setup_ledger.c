@@ -19,7 +19,8 @@ static int state_path(const struct session *session, const char *name, char *out
     return 0;
 }
 
-/* ---- the directory and its lock ------------------------------------------------------------------- */
+/* ---- the directory and its lock
+ * ------------------------------------------------------------------- */
 
 static int lock_directory(struct session *session, struct error *err)
 {
@@ -29,20 +30,24 @@ static int lock_directory(struct session *session, struct error *err)
         return code;
     session->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (session->lock_fd < 0)
-        return error_at(err, ERROR_IO, path, "cannot write to the state directory: %s; choose another with --state",
+        return error_at(err, ERROR_IO, path,
+                        "cannot write to the state directory: %s; choose another with --state",
                         strerror(errno));
     if (flock(session->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return error_at(err, ERROR_UNAVAILABLE, session->state_dir,
-                        "another runtime uses this state directory; stop it, or choose another with --state");
+        return error_at(
+            err, ERROR_UNAVAILABLE, session->state_dir,
+            "another runtime uses this state directory; stop it, or choose another with --state");
     return 0;
 }
 
 /* What --fresh moves aside: the ledger with its side files, the checkpoint and the quarantine. */
 static int move_aside(struct session *session, int64_t wall_ns, struct error *err)
 {
-    static const char *const names[] = { "ledger-paper.sqlite", "ledger-paper.sqlite-wal",
+    static const char *const names[] = { "ledger-paper.sqlite",
+                                         "ledger-paper.sqlite-wal",
                                          "ledger-paper.sqlite-shm",
-                                         "checkpoints/paper_state_latest.json", "quarantine",
+                                         "checkpoints/paper_state_latest.json",
+                                         "quarantine",
                                          "journal" };
     char stamp[TIME_TEXT_MAX], folder[700], from[700], to[1500];
     time_format(wall_ns, stamp);
@@ -116,9 +121,9 @@ static int refuse_emergency(struct session *session, struct error *err)
     int code = state_path(session, "EMERGENCY_STOP", path, sizeof(path), err);
     if (code < 0)
         return code;
-    const char *variable = getenv("EMERGENCY_STOP");
-    if (variable && strcmp(variable, "true") == 0)
-        return error_set(err, ERROR_HALTED, "EMERGENCY_STOP=true is set in the environment; unset it to trade");
+    if (config_bool(session->config, "switches.emergency_stop"))
+        return error_set(err, ERROR_HALTED,
+                         "EMERGENCY_STOP is set in the environment; unset it to trade");
     if (stat(path, &status) == 0)
         return error_at(err, ERROR_HALTED, path, "this file stops all trading; remove it to trade");
     return 0;
@@ -136,8 +141,7 @@ int setup_state(struct session *session, struct error *err)
     }
     if (code < 0 || (code = lock_directory(session, err)) < 0)
         return code;
-    if (session->options->fresh &&
-        (code = move_aside(session, clock_now(clock_wall()), err)) < 0)
+    if (session->options->fresh && (code = move_aside(session, clock_now(clock_wall()), err)) < 0)
         return code;
     char path[600];
     if ((code = state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
@@ -150,7 +154,8 @@ int setup_state(struct session *session, struct error *err)
     return read_quarantine(session, err);
 }
 
-/* ---- the session's place in the ledger --------------------------------------------------------------- */
+/* ---- the session's place in the ledger
+ * --------------------------------------------------------------- */
 
 static void write_params(const struct strategy_info *info, const struct params *params,
                          struct json_writer *writer)
@@ -241,8 +246,8 @@ static void write_config(struct session *session, struct text *out)
         json_key(writer, "capital");
         json_decimal(writer, instance->record.capital);
         const struct strategy *strategy = &session->strategies[instance->strategy];
-        write_params(&strategy->code->info,
-                     &strategy->code->params[i - strategy->first_instance], writer);
+        write_params(&strategy->code->info, &strategy->code->params[i - strategy->first_instance],
+                     writer);
         json_object_end(writer);
     }
     json_array_end(writer);
@@ -347,8 +352,8 @@ static int store_sources(struct session *session, struct error *err)
         struct text json;
         text_init(&json, 64u << 20);
         source_write(&session->strategies[i].code->source, &json);
-        code = ledger_put_source(session->ledger, session->strategies[i].code->source.hash, json.data,
-                                 json.length, err);
+        code = ledger_put_source(session->ledger, session->strategies[i].code->source.hash,
+                                 json.data, json.length, err);
         text_release(&json);
     }
     return code;
@@ -363,8 +368,8 @@ int setup_ledger(struct session *session, struct error *err)
     const char *durability = config_string(session->config, "persistence.durability");
     struct ledger_options options = { .path = path,
                                       .instruments = &session->instruments,
-                                      .power_safe = durability &&
-                                                    strcmp(durability, "power") == 0 };
+                                      .power_safe =
+                                          durability && strcmp(durability, "power") == 0 };
     if ((code = ledger_open(&options, &session->ledger, err)) < 0)
         return code;
     struct text config;
@@ -389,7 +394,8 @@ int setup_ledger(struct session *session, struct error *err)
     return code;
 }
 
-/* ---- what rested and what was held ---------------------------------------------------------------------- */
+/* ---- what rested and what was held
+ * ---------------------------------------------------------------------- */
 
 struct restoring {
     struct session *session;
@@ -411,8 +417,7 @@ static int restore_position(void *self, uint32_t instrument, const struct positi
     paper_restore_position(session->paper,
                            session->instances[restoring->instance].record.instance_id, instrument,
                            position->qty);
-    return engine_restore_position(session->engine, restoring->instance, instrument, position,
-                                   err);
+    return engine_restore_position(session->engine, restoring->instance, instrument, position, err);
 }
 
 int setup_restore(struct session *session, struct error *err)

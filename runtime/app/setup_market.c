@@ -6,10 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- data files -------------------------------------------------------------------------------- */
+/* ---- data files --------------------------------------------------------------------------------
+ */
 
-/* "[SYMBOL=]FILE". A file that is there under the whole text is a file, so that a name with '=' stays
- * one; otherwise what stands before the first '=' is the symbol. */
+/* "[SYMBOL=]FILE". A file that is there under the whole text is a file, so that a name with '='
+ * stays one; otherwise what stands before the first '=' is the symbol. */
 static void split_feed(const char *text, char symbol[SYMBOL_MAX], const char **path)
 {
     const char *equals = strchr(text, '=');
@@ -52,9 +53,10 @@ static int scan_feed(struct session *session, const char *text, struct error *er
                                            .skip_bad_rows = options->skip_bad_rows,
                                            .sort = options->sort };
     if (options->timeframe && !timeframe_parse(options->timeframe, &feed->options.timeframe_ns))
-        return error_set(err, ERROR_USAGE,
-                         "--timeframe %s: allowed are 1s 5s 15s 30s 1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d",
-                         options->timeframe);
+        return error_set(
+            err, ERROR_USAGE,
+            "--timeframe %s: allowed are 1s 5s 15s 30s 1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d",
+            options->timeframe);
     int code = data_scan(&feed->options, &feed->info, NULL, NULL, err);
     if (code < 0)
         return code;
@@ -69,7 +71,8 @@ static int scan_feed(struct session *session, const char *text, struct error *er
     return 0;
 }
 
-/* ---- instruments -------------------------------------------------------------------------------- */
+/* ---- instruments --------------------------------------------------------------------------------
+ */
 
 static decimal configured(const struct config *config, const char *symbol, const char *field,
                           decimal otherwise)
@@ -96,8 +99,7 @@ static void apply_configuration(const struct config *config, struct instrument *
         instrument->price_scale = tick.scale;
     if (lot.scale > instrument->qty_scale)
         instrument->qty_scale = lot.scale;
-    instrument->min_notional =
-        configured(config, symbol, "min_notional", instrument->min_notional);
+    instrument->min_notional = configured(config, symbol, "min_notional", instrument->min_notional);
     instrument->multiplier = configured(config, symbol, "multiplier", instrument->multiplier);
     instrument->leverage = configured(config, symbol, "leverage", instrument->leverage);
     snprintf(key, sizeof(key), "instruments.%s.short", symbol);
@@ -132,9 +134,10 @@ static int instrument_of_feeds(struct session *session, const char *symbol,
         found = true;
     }
     if (!found)
-        return error_set(err, ERROR_USAGE,
-                         "no data for %s: give --feed %s=FILE, or leave the symbol out of --symbols",
-                         symbol, symbol);
+        return error_set(
+            err, ERROR_USAGE,
+            "no data for %s: give --feed %s=FILE, or leave the symbol out of --symbols", symbol,
+            symbol);
     return 0;
 }
 
@@ -155,8 +158,8 @@ int setup_instruments(struct session *session, struct error *err)
         else if ((code = instrument_of_feeds(session, symbols[i], &instrument, err)) < 0)
             return code;
         if (strlen(symbols[i]) >= sizeof(instrument.symbol))
-            return error_set(err, ERROR_USAGE, "symbol %s is longer than %d characters",
-                             symbols[i], SYMBOL_MAX - 1);
+            return error_set(err, ERROR_USAGE, "symbol %s is longer than %d characters", symbols[i],
+                             SYMBOL_MAX - 1);
         text_copy(instrument.symbol, sizeof(instrument.symbol), symbols[i]);
         text_copy(instrument.venue, sizeof(instrument.venue), "sim");
         apply_configuration(session->config, &instrument);
@@ -179,7 +182,8 @@ int setup_instruments(struct session *session, struct error *err)
     return 0;
 }
 
-/* ---- costs and the venue ------------------------------------------------------------------------- */
+/* ---- costs and the venue
+ * ------------------------------------------------------------------------- */
 
 static int read_costs(struct session *session, struct error *err)
 {
@@ -191,9 +195,10 @@ static int read_costs(struct session *session, struct error *err)
     };
     const char *model = config_string(config, "backtest.slippage_model");
     if (!slippage_parse(model, &session->costs.slippage))
-        return error_at(err, ERROR_CONFIG, "backtest.slippage_model",
-                        "slippage model '%s' is not in this version; allowed are none, fixed, half_spread",
-                        model);
+        return error_at(
+            err, ERROR_CONFIG, "backtest.slippage_model",
+            "slippage model '%s' is not in this version; allowed are none, fixed, half_spread",
+            model);
     const char *queue = config_string(config, "backtest.queue");
     if (queue && strcmp(queue, "back") != 0)
         return error_at(err, ERROR_CONFIG, "backtest.queue",
@@ -203,7 +208,8 @@ static int read_costs(struct session *session, struct error *err)
                                          "backtest.fees.per_share" };
     for (size_t i = 0; i < ARRAY_SIZE(later); i++)
         if (config_has(config, later[i]))
-            return error_at(err, ERROR_CONFIG, later[i], "this model is not in this version; leave it out");
+            return error_at(err, ERROR_CONFIG, later[i],
+                            "this model is not in this version; leave it out");
     session->latency_ns = config_duration(config, "backtest.latency");
     const char *fill_on = config_string(config, "backtest.fill_on");
     session->fill_on = strcmp(fill_on, "instant") == 0 ? FILL_ON_INSTANT
@@ -223,7 +229,8 @@ static void queue_put(void *self, const struct event *event)
         for (size_t i = 0; i < queue->count; i++)
             items[i] = queue->items[(queue->first + i) % queue->capacity];
         free(queue->items);
-        *queue = (struct event_queue){ .items = items, .count = queue->count, .capacity = capacity };
+        *queue =
+            (struct event_queue){ .items = items, .count = queue->count, .capacity = capacity };
     }
     struct queued_event *item = &queue->items[(queue->first + queue->count++) % queue->capacity];
     item->event = *event;

@@ -36,7 +36,8 @@ void setup_limits(const struct config *config, const char *prefix, struct risk_l
     }
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------
+ */
 
 static int add_strategy(struct session *session, const char *path, size_t config_index,
                         struct error *err)
@@ -58,9 +59,8 @@ static int add_strategy(struct session *session, const char *path, size_t config
     if (config_index != SIZE_MAX) {
         char key[64];
         snprintf(key, sizeof(key), "strategies.%zu.on_error", config_index);
-        const char *policy = config_has(session->config, key)
-                                 ? config_string(session->config, key)
-                                 : "cancel";
+        const char *policy =
+            config_has(session->config, key) ? config_string(session->config, key) : "cancel";
         strategy->on_error = strcmp(policy, "leave") == 0     ? POLICY_LEAVE
                              : strcmp(policy, "flatten") == 0 ? POLICY_FLATTEN
                                                               : POLICY_CANCEL;
@@ -110,15 +110,18 @@ int setup_sources(struct session *session, struct error *err)
     int code = read_files(session, err);
     for (size_t i = 0; code == 0 && i < session->strategy_count; i++) {
         struct strategy *strategy = &session->strategies[i];
-        code = strategy_describe(&strategy->code->source, &session->limits, &strategy->code->info, err);
+        code = strategy_describe(&strategy->code->source, &session->limits, &strategy->code->info,
+                                 err);
         if (code == 0)
             LOG(session->log, LOG_INFO, "strategy", "file read", F_STR("file", strategy->path),
-                F_STR("name", strategy->code->info.name), F_STR("version", strategy->code->info.version),
+                F_STR("name", strategy->code->info.name),
+                F_STR("version", strategy->code->info.version),
                 F_STR("hash", strategy->code->source.hash));
     }
     for (size_t i = 0; code == 0 && i < session->strategy_count; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(session->strategies[i].code->info.name, session->strategies[k].code->info.name) == 0)
+            if (strcmp(session->strategies[i].code->info.name,
+                       session->strategies[k].code->info.name) == 0)
                 return error_set(err, ERROR_DATA,
                                  "%s and %s are both named '%s'; the name is what a strategy's "
                                  "orders and state are kept under, so give each its own",
@@ -127,7 +130,8 @@ int setup_sources(struct session *session, struct error *err)
     return code;
 }
 
-/* ---- symbols ------------------------------------------------------------------------------------- */
+/* ---- symbols
+ * ------------------------------------------------------------------------------------- */
 
 struct symbol_list {
     const char *items[STRATEGY_SYMBOLS_MAX];
@@ -135,8 +139,7 @@ struct symbol_list {
     const char *origin;
 };
 
-static void list_from_config(const struct config *config, const char *key,
-                             struct symbol_list *list)
+static void list_from_config(const struct config *config, const char *key, struct symbol_list *list)
 {
     size_t count = config_list_count(config, key);
     for (size_t i = 0; i < count && list->count < STRATEGY_SYMBOLS_MAX; i++)
@@ -224,8 +227,9 @@ int setup_symbols(struct session *session, struct error *err)
             strategy->instruments[strategy->instrument_count++] = index;
             text_printf(&names, "%s%s", k ? "," : "", list.items[k]);
         }
-        LOG(session->log, LOG_INFO, "config", "symbols", F_STR("strategy", strategy->code->info.name),
-            F_STR("symbols", names.data), F_STR("from", list.origin));
+        LOG(session->log, LOG_INFO, "config", "symbols",
+            F_STR("strategy", strategy->code->info.name), F_STR("symbols", names.data),
+            F_STR("from", list.origin));
         text_release(&names);
     }
     if (session->instruments.count == 0)
@@ -233,7 +237,8 @@ int setup_symbols(struct session *session, struct error *err)
     return 0;
 }
 
-/* ---- money ----------------------------------------------------------------------------------------- */
+/* ---- money
+ * ----------------------------------------------------------------------------------------- */
 
 static int share_capital(struct session *session, struct error *err)
 {
@@ -254,8 +259,9 @@ static int share_capital(struct session *session, struct error *err)
         left = decimal_sub(left, strategy->capital);
     }
     if (decimal_sign(left) < 0 || (sharing > 0 && decimal_is_zero(left)))
-        return error_at(err, ERROR_CONFIG, "strategies[].capital",
-                        "the strategies' capital adds up to more than trading.capital leaves for all");
+        return error_at(
+            err, ERROR_CONFIG, "strategies[].capital",
+            "the strategies' capital adds up to more than trading.capital leaves for all");
     decimal share =
         sharing ? decimal_div(left, decimal_int((int64_t)sharing), 8, ROUND_DOWN) : DECIMAL_ZERO;
     for (size_t i = 0; i < session->strategy_count; i++) {
@@ -269,10 +275,11 @@ static int share_capital(struct session *session, struct error *err)
     return 0;
 }
 
-/* ---- params ------------------------------------------------------------------------------------------ */
+/* ---- params
+ * ------------------------------------------------------------------------------------------ */
 
-/* "FILE:NAME=VALUE", "SYMBOL:NAME=VALUE" or "NAME=VALUE": does it concern this instance? The name is
- * what stands after the last ':' before '='. */
+/* "FILE:NAME=VALUE", "SYMBOL:NAME=VALUE" or "NAME=VALUE": does it concern this instance? The name
+ * is what stands after the last ':' before '='. */
 static bool param_concerns(const char *text, const struct strategy *strategy, const char *symbol,
                            char name[64], const char **value)
 {
@@ -361,14 +368,16 @@ static int check_param_scopes(const struct session *session, struct error *err)
                     session->instruments.list[session->strategies[s].instruments[k]].symbol, name,
                     &value);
         if (!concerns)
-            return error_set(err, ERROR_USAGE,
-                             "--param %s: its part before ':' is no strategy file and no symbol of this run",
-                             given->items[i]);
+            return error_set(
+                err, ERROR_USAGE,
+                "--param %s: its part before ':' is no strategy file and no symbol of this run",
+                given->items[i]);
     }
     return 0;
 }
 
-/* ---- instances ---------------------------------------------------------------------------------------- */
+/* ---- instances
+ * ---------------------------------------------------------------------------------------- */
 
 static void add_instance(struct session *session, size_t strategy_index, size_t symbol_index,
                          decimal capital)

@@ -27,7 +27,7 @@ struct summary {
     struct {
         size_t files;
         uint64_t rows, skipped, sorted;
-        int64_t first_ns, last_ns; /* TIME_NEVER without data files */
+        int64_t first_ns, last_ns;    /* TIME_NEVER without data files */
         const char *instruments_from; /* where ticks and lots come from */
     } data;
     const char *fees, *slippage, *latency, *fill; /* the models, as text */
@@ -36,7 +36,7 @@ struct summary {
     double wall_seconds;
 };
 
-void summary_json(const struct summary *summary, struct text *out);   /* one object, one line */
+void summary_json(const struct summary *summary, struct text *out); /* one object, one line */
 void summary_table(const struct summary *summary, struct text *out, bool colour);
 
 /* Ratios from daily equity: annualised with 365 days, sample deviation; NaN below two returns. */

@@ -15,11 +15,13 @@
 #define NAME_MAX_SHOWN 128    /* bytes of a component or a key */
 #define FIELDS_MAX 64         /* with the limits above a line always fits LINE_MAX_BYTES */
 #define LINE_MAX_BYTES 524288 /* escaping makes at most six bytes of one */
+#define EARLY_MAX_BYTES (256u << 10)
 
 struct log {
     struct log_options options;
     int64_t market_ns;
     int file;          /* -1 for none */
+    struct text early; /* records from before there was a file: it begins with them */
     bool line_is_torn; /* the last write to the file stopped half way */
     uint64_t lost;     /* records the file did not take */
     struct text line;
@@ -278,6 +280,10 @@ static void write_file(struct log *log, const struct record *record)
     if (log->line_is_torn) /* end it, so that this record stands alone */
         text_add(&log->json, "\n");
     format_json(log, record);
+    if (log->file < 0) {
+        text_append(&log->early, log->json.data, log->json.length);
+        return;
+    }
 
     size_t taken = write_once(log->file, &log->json);
     if (taken == log->json.length) {
@@ -297,6 +303,7 @@ struct log *log_open(const struct log_options *options)
     log->file = -1;
     text_init(&log->line, LINE_MAX_BYTES);
     text_init(&log->json, LINE_MAX_BYTES);
+    text_init(&log->early, EARLY_MAX_BYTES);
     log->writer = json_writer_open(&log->json, false);
     return log;
 }
@@ -310,6 +317,7 @@ void log_close(struct log *log)
     if (log->file >= 0)
         close(log->file);
     json_writer_close(log->writer);
+    text_release(&log->early);
     text_release(&log->json);
     text_release(&log->line);
     free(log);
@@ -325,7 +333,17 @@ int log_attach_file(struct log *log, const char *path, struct error *err)
         close(log->file);
     log->file = file;
     log->line_is_torn = false;
+    if (write_once(file, &log->early) < log->early.length)
+        return error_set(err, ERROR_IO, "cannot write to the events file %s: %s", path,
+                         strerror(errno));
+    text_release(&log->early);
     return 0;
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+    if (log)
+        log->options.level = level;
 }
 
 void log_on_line(struct log *log, void (*before)(void *self), void (*after)(void *self), void *self)
@@ -349,7 +367,7 @@ void log_fields(struct log *log, enum log_level level, const char *component, co
         return;
 
     enum log_level lowest = log->options.level;
-    bool to_file = log->file >= 0 && level >= (lowest < LOG_INFO ? lowest : LOG_INFO);
+    bool to_file = level >= (lowest < LOG_INFO ? lowest : LOG_INFO);
     if (log->options.quiet && lowest < LOG_WARN)
         lowest = LOG_WARN;
     if (level < lowest && !to_file)

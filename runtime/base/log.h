@@ -2,7 +2,8 @@
  *
  * One record goes to stderr (coloured and short on a terminal, otherwise one line each:
  * UTC time, level, component, message, key=value) and, as a JSON line, to the events file.
- * Nothing is kept in memory; a failing write to the file is counted, never fatal.
+ * Only what comes before the file is attached is kept in memory (256 KiB at most) and then begins
+ * the file. A failing write to the file is counted, never fatal.
  *
  * Thread: the engine's. */
 #ifndef RUNTIME_BASE_LOG_H
@@ -31,6 +32,9 @@ void log_close(struct log *log);
 
 /* From now on records also go to this JSON-lines file (appended, created 0600). ERROR_IO. */
 MUST_CHECK int log_attach_file(struct log *log, const char *path, struct error *err);
+
+/* From now on; the configuration says it after the log was opened. */
+void log_set_level(struct log *log, enum log_level level);
 
 /* Called around a line on the terminal, so that a status line can be cleared and drawn again. */
 void log_on_line(struct log *log, void (*before)(void *self), void (*after)(void *self),

@@ -2,8 +2,8 @@
  *
  * Invariants, cited by number:
  *   1. A turn is in the file whole or not at all, and what memory knows of the file (seq, head,
- * last statuses) changes only after COMMIT. Where turns are grouped, memory runs ahead by the group;
- * when it fails the ledger is unusable and the session ends.
+ * last statuses) changes only after COMMIT. Where turns are grouped, memory runs ahead by the
+ * group; when it fails the ledger is unusable and the session ends.
  *   2. Every row of trading_events carries the hash of the row before it; seq has no gaps.
  *   3. While replaying nothing is written to a turn's tables: rows are compared.
  *   4. fills.fill_id is the seq of the row that booked it, so that "known then" is "fill_id below".
@@ -104,8 +104,8 @@ struct ledger {
     uint64_t next_order_id;
     struct replay replay;
 
-    bool grouping;   /* turns share a transaction */
-    bool group_open; /* it has begun */
+    bool grouping;              /* turns share a transaction */
+    bool group_open;            /* it has begun */
     int64_t seq;                /* of the newest row of trading_events */
     char head[SHA256_TEXT_MAX]; /* its hash */
 

@@ -86,7 +86,8 @@ static struct ticks make_ticks(size_t count)
     return ticks;
 }
 
-/* ---- the inlined C loop ------------------------------------------------------------------------ */
+/* ---- the inlined C loop ------------------------------------------------------------------------
+ */
 
 static uint64_t run_c(const struct ticks *ticks, int fast_n, int slow_n)
 {
@@ -107,7 +108,8 @@ static uint64_t run_c(const struct ticks *ticks, int fast_n, int slow_n)
     return orders;
 }
 
-/* ---- the bare lua_pcall loop: a ctx that does nothing, a reused tick userdata -------------------- */
+/* ---- the bare lua_pcall loop: a ctx that does nothing, a reused tick userdata
+ * -------------------- */
 
 struct bare_tick {
     const struct event *event;
@@ -178,7 +180,8 @@ static uint64_t run_bare(const struct ticks *ticks, const char *text, int fast_n
     return bare_orders;
 }
 
-/* ---- the engine --------------------------------------------------------------------------------- */
+/* ---- the engine ---------------------------------------------------------------------------------
+ */
 
 struct queue {
     struct event events[64];
@@ -353,8 +356,8 @@ static void rig_close(struct rig *rig)
     ledger_close(rig->ledger);
     source_release(&rig->source);
     char command[160];
-    static const char *const names[] = { "ledger.sqlite", "ledger.sqlite-wal",
-                                         "ledger.sqlite-shm", "cross.lua" };
+    static const char *const names[] = { "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm",
+                                         "cross.lua" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         snprintf(command, sizeof(command), "%s/%s", rig->folder, names[i]);
         unlink(command);
@@ -363,7 +366,8 @@ static void rig_close(struct rig *rig)
     free(rig);
 }
 
-/* ---- the figures ------------------------------------------------------------------------------------ */
+/* ---- the figures
+ * ------------------------------------------------------------------------------------ */
 
 static double since(int64_t begun)
 {
@@ -402,8 +406,9 @@ static void measure(const char *name, size_t count, int fast, int slow)
     double n = (double)count;
     printf("%-7s %9zu ticks, %6" PRIu64 " orders (%.2f of 1,000 ticks)\n", name, count, orders,
            1000.0 * (double)orders / n);
-    printf("        C loop %6.1f ns/tick   bare lua_pcall %6.1f   engine %6.1f   (%.1f M ticks/s)\n",
-           c / n, bare / n, whole / n, n / whole * 1e3);
+    printf(
+        "        C loop %6.1f ns/tick   bare lua_pcall %6.1f   engine %6.1f   (%.1f M ticks/s)\n",
+        c / n, bare / n, whole / n, n / whole * 1e3);
     printf("        engine to bare lua_pcall: %.2f   engine to C loop: %.1f\n", whole / bare,
            whole / c);
     printf("        allocations: %.4f a tick, %.0f an order\n", (double)per_tick / n,

@@ -81,8 +81,8 @@ int main(int argc, char **argv)
         return 1;
 
     char *nothing[] = { "true", NULL };
-    char *first[] = { binary, file, "--symbols", "BTC/USDT:USDT", "--speed", "max", "--state", state,
-                      NULL };
+    char *first[] = { binary,    file,  "--symbols", "BTC/USDT:USDT", "--speed", "max",
+                      "--state", state, NULL };
     char *three[] = { binary,
                       "strategies/momentum.lua",
                       "strategies/mean_reversion.lua",

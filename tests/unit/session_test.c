@@ -64,9 +64,10 @@ static void write_feed(const struct fixture *fixture)
 
 static int open_fixture(struct fixture *fixture)
 {
-    char *argv[] = { fixture->strategy, "--feed",   fixture->feed,        "--symbols",
-                     "BTC/USDT:USDT",   "--state",  fixture->state,       "--speed",
-                     "max",             "--capital", "1000",              "--config",
+    char *argv[] = { fixture->strategy,    "--feed",        fixture->feed,
+                     "--symbols",          "BTC/USDT:USDT", "--state",
+                     fixture->state,       "--speed",       "max",
+                     "--capital",          "1000",          "--config",
                      "config/runtime.yaml" };
     struct error err = { 0 };
     assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
@@ -211,8 +212,7 @@ static void a_reload_is_warm_at_once(void **state)
     run_until(fixture->session, 400);
     reload(fixture, 1);
     size_t count;
-    const uint32_t *instruments =
-        engine_instance_instruments(fixture->session->engine, 0, &count);
+    const uint32_t *instruments = engine_instance_instruments(fixture->session->engine, 0, &count);
     const struct guest *guest = engine_guest(fixture->session->engine, 0);
     assert_true(guest->ready(guest->self, instruments[0]));
 }
@@ -254,7 +254,8 @@ static void a_quarantined_instance_stops_at_its_event(void **state)
     int code = 0;
     int64_t end = INT64_C(1704067200) * NS_PER_SECOND + 800 * NS_PER_SECOND;
     code = session_run(fixture->session, end, UINT64_MAX, &err);
-    assert_int_equal(code, ERROR_DATA); /* it was the last strategy */
+    assert_int_equal(code, SESSION_ENDED);
+    assert_int_equal(session_failure(fixture->session, &err), ERROR_DATA); /* it was the last */
     assert_non_null(strstr(err.message, "quarantined"));
     const char *why;
     assert_false(engine_instance_alive(fixture->session->engine, 0, NULL, &why));
@@ -310,8 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_thousand_reloads_leave_everything_as_it_was, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_reload_is_warm_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_quarantined_instance_stops_at_its_event, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_quarantined_instance_stops_at_its_event, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_file_lifts_the_quarantine, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crashed_feed_session_ends_as_if_it_had_not, setup,
                                         teardown),
