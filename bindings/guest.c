@@ -214,9 +214,7 @@ static int guest_call(void *self, enum guest_call call, const struct guest_event
     struct script *script = self;
     int code = 0;
     if (script->watchdog)
-        watchdog_describe(script->watchdog, script->info->hash, script->info->name,
-                          script->instruments->list[script->symbols[0]].symbol,
-                          script->instance_id);
+        watchdog_describe(script->watchdog, &script->subject);
     if (call == GUEST_START)
         code = start(script, event, err);
     else if (script->calls[call] != LUA_NOREF)
@@ -411,6 +409,16 @@ static int open_script(struct script *script, const struct guest_options *option
     return code < 0 ? code : fill_slots(script, err);
 }
 
+static void name_subject(struct script *script)
+{
+    struct watchdog_subject *subject = &script->subject;
+    text_copy(subject->source_hash, sizeof(subject->source_hash), script->info->hash);
+    text_copy(subject->strategy, sizeof(subject->strategy), script->info->name);
+    text_copy(subject->symbol, sizeof(subject->symbol),
+              script->instruments->list[script->symbols[0]].symbol);
+    subject->instance_id = script->instance_id;
+}
+
 static struct script *new_script(const struct guest_options *options)
 {
     struct script *script = memory_new(sizeof(*script));
@@ -428,6 +436,7 @@ static struct script *new_script(const struct guest_options *options)
     text_copy(script->mode, sizeof(script->mode), options->mode);
     script->log = options->log;
     script->watchdog = options->watchdog;
+    name_subject(script);
     script->plot = options->plot;
     script->plot_self = options->plot_self;
     script->rehearsal = options->rehearsal;

@@ -134,6 +134,7 @@ struct script {
     char mode[16];
     struct log *log;
     struct watchdog *watchdog;
+    struct watchdog_subject subject; /* who the watchdog blames */
     void (*plot)(void *self, int instance, const char *name, double value, bool metric);
     void *plot_self;
 

@@ -27,18 +27,10 @@
 #define LOAD_MAX_NS                                                                                \
     (10 * NS_PER_SECOND * SLOWNESS) /* but no longer than this, unless a callback may */
 
-struct description {
-    char source_hash[80];
-    char strategy[80];
-    char symbol[80];
-    uint32_t instance_id;
-};
-
 struct watchdog {
     struct beat beat;
     _Atomic uint64_t event;
-    _Atomic unsigned described; /* which description holds */
-    struct description descriptions[2];
+    _Atomic(const struct watchdog_subject *) subject; /* of the callback that runs */
 
     int64_t hard_ns, load_ns, nap_ns;
     uint32_t kill_factor;
@@ -83,7 +75,10 @@ static size_t add_quoted(char *out, size_t size, const char *key, const char *va
 /* No lock, no allocation: the engine thread may hold any lock there is. */
 static void write_quarantine(struct watchdog *watchdog)
 {
-    const struct description *is = &watchdog->descriptions[atomic_load(&watchdog->described)];
+    static const struct watchdog_subject nobody;
+    const struct watchdog_subject *is = atomic_load(&watchdog->subject);
+    if (!is)
+        is = &nobody;
     char line[1024] = "{";
     size_t length = 1;
     length += add_quoted(line + length, 200, "source_hash", is->source_hash);
@@ -256,16 +251,9 @@ void watchdog_close(struct watchdog *watchdog)
     free(watchdog);
 }
 
-void watchdog_describe(struct watchdog *watchdog, const char *source_hash, const char *strategy,
-                       const char *symbol, uint32_t instance_id)
+void watchdog_describe(struct watchdog *watchdog, const struct watchdog_subject *subject)
 {
-    unsigned next = 1 - atomic_load_explicit(&watchdog->described, memory_order_relaxed);
-    struct description *is = &watchdog->descriptions[next];
-    text_copy(is->source_hash, sizeof is->source_hash, source_hash);
-    text_copy(is->strategy, sizeof is->strategy, strategy);
-    text_copy(is->symbol, sizeof is->symbol, symbol);
-    is->instance_id = instance_id;
-    atomic_store_explicit(&watchdog->described, next, memory_order_release);
+    atomic_store_explicit(&watchdog->subject, subject, memory_order_release);
 }
 
 void watchdog_set_event(struct watchdog *watchdog, uint64_t event)

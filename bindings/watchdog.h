@@ -32,10 +32,14 @@ MUST_CHECK int watchdog_open(const struct watchdog_options *options, struct watc
                              struct error *err);
 void watchdog_close(struct watchdog *watchdog);
 
-/* What a quarantine record will say about the callback that is about to run; the strings are copied
- * into a buffer beforehand, so the watchdog only writes. Called when an instance changes. */
-void watchdog_describe(struct watchdog *watchdog, const char *source_hash, const char *strategy,
-                       const char *symbol, uint32_t instance_id);
+/* What a quarantine record says about the callback that is about to run. */
+struct watchdog_subject {
+    char source_hash[80], strategy[80], symbol[80]; /* cut to fit; written as JSON strings */
+    uint32_t instance_id;
+};
+/* Before a callback. Only the pointer is kept, so that a callback pays one store: the subject must
+ * live as long as callbacks of it run. */
+void watchdog_describe(struct watchdog *watchdog, const struct watchdog_subject *subject);
 void watchdog_set_event(struct watchdog *watchdog,
                         uint64_t event); /* number of the engine's event */
 

@@ -839,8 +839,10 @@ NORETURN static void hang(int fd)
     sandbox_limits_init(&limits);
     if (sandbox_open(&limits, NULL, 1, watchdog, &sandbox, &err) < 0)
         _exit(1);
-    watchdog_describe(watchdog, "ignored", "ignored", "ignored", 1);
-    watchdog_describe(watchdog, "0123abcd", "mo\"men\\tum\n", "BTC/USDT", 7);
+    const struct watchdog_subject ignored = { "ignored", "ignored", "ignored", 1 };
+    const struct watchdog_subject subject = { "0123abcd", "mo\"men\\tum\n", "BTC/USDT", 7 };
+    watchdog_describe(watchdog, &ignored);
+    watchdog_describe(watchdog, &subject);
     watchdog_set_event(watchdog, 1234567890123);
     if (!freopen("/dev/null", "w", stderr))
         _exit(2);
