@@ -85,13 +85,14 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order)
 {
     if (blotter->open.count >= blotter->open_max)
         return NULL;
-    ASSERT(blotter->all.count == 0 ||
-           blotter->all.items[blotter->all.count - 1]->order_id < order->order_id);
+    /* New orders come last; at a restart the ledger tells them instance by instance. */
+    size_t index, open_index;
+    ASSERT(!list_holds(&blotter->all, order->order_id, &index));
     struct order *copy = memory_new(sizeof(*copy));
     *copy = *order;
-    list_append(&blotter->all, copy);
-    if (order_is_open(copy))
-        list_append(&blotter->open, copy);
+    list_insert(&blotter->all, index, copy);
+    if (order_is_open(copy) && !list_holds(&blotter->open, copy->order_id, &open_index))
+        list_insert(&blotter->open, open_index, copy);
     map_put(blotter->by_client, copy->client_order_id, copy->order_id);
     return copy;
 }

@@ -1,6 +1,6 @@
 /* blotter.h - the orders of a session: all open ones, and the newest finished ones.
  *
- * Orders are known by id (ascending, so the list is sorted) and by client order id. Pointers stay
+ * Orders are known by id (the list is sorted by it) and by client order id. Pointers stay
  * valid until the order is forgotten, which happens only in blotter_prune. */
 #ifndef RUNTIME_ENGINE_BLOTTER_H
 #define RUNTIME_ENGINE_BLOTTER_H
@@ -12,7 +12,7 @@ struct blotter; /* opaque */
 struct blotter *blotter_open(size_t open_max, size_t done_kept);
 void blotter_close(struct blotter *blotter);
 
-/* Adds a copy; ids must ascend. NULL when open_max orders are open. */
+/* Adds a copy, in the order of ids; the id must be new. NULL when open_max orders are open. */
 struct order *blotter_add(struct blotter *blotter, const struct order *order);
 /* Forgets the newest order: a callback that asked for it has failed. */
 void blotter_drop(struct blotter *blotter, uint64_t order_id);

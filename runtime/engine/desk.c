@@ -1,8 +1,8 @@
 /* desk.c - what a guest asks: orders in, refusals or order ids out.
  *
  * The one way of an order: round -> fit to what may be reduced -> gate (risk.c) -> id from the
- * ledger -> blotter -> record and command of this turn. Exits and close-outs by policy skip the gate
- * only where they reduce, and take the same way otherwise. */
+ * ledger -> blotter -> record and command of this turn. Exits and close-outs by policy skip the
+ * gate only where they reduce, and take the same way otherwise. */
 #include "runtime/engine/state.h"
 
 #include <math.h>
@@ -45,8 +45,8 @@ static bool may_ask(struct engine *engine, int index, struct refusal *refusal)
         return refuse(refusal, "stopped", "this instance was stopped: %s", instance->why);
     if (++instance->requests <= REQUESTS_PER_CALL)
         return true;
-    return refuse(refusal, "too_many_requests", "more than %d orders, cancels and amends in one callback",
-                  REQUESTS_PER_CALL);
+    return refuse(refusal, "too_many_requests",
+                  "more than %d orders, cancels and amends in one callback", REQUESTS_PER_CALL);
 }
 
 /* The price an order would meet now: the touch for a taker, else the last trade. */
@@ -61,8 +61,7 @@ static decimal reference_price(const struct engine *engine, uint32_t index, enum
 
 /* ---- rounding: once, in the safe direction ------------------------------------------------ */
 
-static decimal round_price(const struct instrument *instrument, enum order_side side,
-                           decimal price)
+static decimal round_price(const struct instrument *instrument, enum order_side side, decimal price)
 {
     if (!decimal_valid(price))
         return price;
@@ -70,21 +69,41 @@ static decimal round_price(const struct instrument *instrument, enum order_side 
                                side == SIDE_BUY ? ROUND_FLOOR : ROUND_CEILING);
 }
 
-static bool round_order(struct engine *engine, struct order *order,
-                        const struct order_request *request, struct refusal *refusal)
+static bool is_price(const struct instrument *instrument, decimal asked, decimal rounded,
+                     struct refusal *refusal)
 {
-    const struct instrument *instrument = instrument_of(engine, order->instrument);
+    char text[DECIMAL_TEXT_MAX], tick[DECIMAL_TEXT_MAX];
+    if (!decimal_valid(asked))
+        return true;
+    if (!decimal_valid(rounded))
+        return refuse(refusal, "range", "the price %s does not fit a decimal",
+                      decimal_format(asked, text));
+    if (decimal_sign(rounded) > 0)
+        return true;
+    return refuse(refusal, "price", "the price %s rounds to zero or below on a tick of %s",
+                  decimal_format(asked, text), decimal_format(instrument->tick_size, tick));
+}
+
+static bool round_prices(const struct instrument *instrument, struct order *order,
+                         const struct order_request *request, struct refusal *refusal)
+{
     enum order_side out = order->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
     order->price = round_price(instrument, order->side, request->price);
     order->trigger_price = round_price(instrument, order->side, request->trigger_price);
     order->stop = round_price(instrument, out, request->stop);
     order->take = round_price(instrument, out, request->take);
-    const decimal prices[] = { order->price, order->trigger_price, order->stop, order->take };
-    for (size_t i = 0; i < ARRAY_SIZE(prices); i++)
-        if (decimal_valid(prices[i]) && decimal_sign(prices[i]) <= 0)
-            return refuse(refusal, "price", "a price rounds to zero or below on a tick of %.0f^-%d",
-                          10.0, instrument->price_scale);
+    return is_price(instrument, request->price, order->price, refusal) &&
+           is_price(instrument, request->trigger_price, order->trigger_price, refusal) &&
+           is_price(instrument, request->stop, order->stop, refusal) &&
+           is_price(instrument, request->take, order->take, refusal);
+}
 
+static bool round_order(struct engine *engine, struct order *order,
+                        const struct order_request *request, struct refusal *refusal)
+{
+    const struct instrument *instrument = instrument_of(engine, order->instrument);
+    if (!round_prices(instrument, order, request, refusal))
+        return false;
     decimal qty = request->qty;
     if (decimal_valid(request->notional)) {
         decimal price = decimal_valid(order->price)
@@ -162,22 +181,34 @@ static decimal exposure_others(const struct engine *engine, const struct instanc
         decimal long_side = decimal_abs(decimal_add(qty, working.buy));
         decimal short_side = decimal_abs(decimal_sub(qty, working.sell));
         decimal worse = decimal_max(long_side, short_side);
-        total = decimal_add(total, decimal_mul(decimal_mul(worse, mark),
-                                               instrument_of(engine, index)->multiplier));
+        total = decimal_add(
+            total, decimal_mul(decimal_mul(worse, mark), instrument_of(engine, index)->multiplier));
     }
     return total;
 }
 
-static uint32_t positions_open(const struct engine *engine, const struct instance *except,
-                               uint32_t except_instrument)
+/* Positions that are open or that an order at work may open, but for the given holding. */
+static uint32_t positions_open(struct engine *engine, struct holding *except)
 {
     uint32_t count = 0;
+    except->counted = ++engine->position_counts;
     for (int i = 0; i < engine->instance_count; i++) {
-        const struct instance *instance = &engine->instances[i];
+        struct instance *instance = &engine->instances[i];
         for (size_t k = 0; k < instance->instrument_count; k++)
             if (!decimal_is_zero(instance->holdings[k].position.qty) &&
-                !(instance == except && instance->instruments[k] == except_instrument))
+                instance->holdings[k].counted != engine->position_counts) {
+                instance->holdings[k].counted = engine->position_counts;
                 count++;
+            }
+    }
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        const struct order *order = blotter_open_at(engine->blotter, i);
+        struct holding *holding =
+            instance_holding(engine, instance_of_order(engine, order), order->instrument);
+        if (!order->reduce_only && holding->counted != engine->position_counts) {
+            holding->counted = engine->position_counts;
+            count++;
+        }
     }
     return count;
 }
@@ -185,19 +216,22 @@ static uint32_t positions_open(const struct engine *engine, const struct instanc
 static struct risk_view view_of(struct engine *engine, int index, const struct order *order)
 {
     const struct instance *instance = &engine->instances[index];
+    struct holding *holding = instance_holding(engine, index, order->instrument);
     struct working working = working_of(engine, instance, order->instrument);
+    bool counts_positions =
+        engine->options.account.max_open_positions > 0 || instance->limits.max_open_positions > 0;
     return (struct risk_view){
         .instrument = instrument_of(engine, order->instrument),
         .reference = reference_price(engine, order->instrument, order->side),
         .equity = engine_equity(engine, index),
-        .position_qty = instance_holding(engine, index, order->instrument)->position.qty,
+        .position_qty = holding->position.qty,
         .working_buy = working.buy,
         .working_sell = working.sell,
         .exposure_others = exposure_others(engine, instance, order->instrument),
         .day_opening_equity = engine->day_opening_equity,
         .account_equity = totals_account_equity(engine),
         .day_volume = engine->day_volume,
-        .open_positions = positions_open(engine, instance, order->instrument),
+        .open_positions = counts_positions ? positions_open(engine, holding) : 0,
         .day_trades = engine->day_trades,
         .orders_last_second = totals_orders_last_second(engine),
         .halted = engine->halted,
@@ -227,19 +261,25 @@ static void record_blocked(struct engine *engine, int index, const struct order 
     engine->counts.blocked++;
 }
 
-/* A breach of the day's loss stops new risk until the day ends: entries are canceled, exits stay. */
-static void halt_session(struct engine *engine, int index, const struct risk_verdict *verdict)
+void desk_halt(struct engine *engine, int index, const char *reason, bool for_day)
 {
-    if (engine->halted)
-        return;
+    if (engine->halted && (for_day || !engine->halted_for_day))
+        return; /* already, and no shorter */
     engine->halted = true;
-    text_copy(engine->halt_reason, sizeof(engine->halt_reason), verdict->reason);
-    struct record *record = turn_record(engine, RECORD_HALT, index, INSTRUMENT_NONE);
-    record->name = "session";
-    record->body = engine->halt_reason;
-    record->body_length = strlen(engine->halt_reason);
+    engine->halted_for_day = for_day;
+    text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
+    turn_say(engine, RECORD_HALT, index, "session", reason);
     for (int i = 0; i < engine->instance_count; i++)
         desk_stop_orders(engine, i, POLICY_CANCEL);
+}
+
+static bool blocked(struct engine *engine, int index, const struct order *order,
+                    const struct risk_verdict *verdict, struct refusal *refusal)
+{
+    record_blocked(engine, index, order, verdict->code);
+    if (verdict->verdict == VERDICT_HALT) /* a breach of the day's loss, until the day ends */
+        desk_halt(engine, index, verdict->reason, true);
+    return refuse(refusal, verdict->code, "%s", verdict->reason);
 }
 
 static bool pass_gate(struct engine *engine, int index, struct order *order,
@@ -247,8 +287,7 @@ static bool pass_gate(struct engine *engine, int index, struct order *order,
 {
     struct risk_view view = view_of(engine, index, order);
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order,
-               &verdict);
+    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
     if (verdict.verdict == VERDICT_APPROVE)
         return true;
     text_copy(order->reason, sizeof(order->reason), verdict.reason);
@@ -258,10 +297,7 @@ static bool pass_gate(struct engine *engine, int index, struct order *order,
         order->qty = verdict.qty;
         return true;
     }
-    record_blocked(engine, index, order, verdict.code);
-    if (verdict.verdict == VERDICT_HALT)
-        halt_session(engine, index, &verdict);
-    return refuse(refusal, verdict.code, "%s", verdict.reason);
+    return blocked(engine, index, order, &verdict, refusal);
 }
 
 /* ---- placing ------------------------------------------------------------------------------- */
@@ -274,8 +310,8 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     order->filled_qty = order->notional = order->fees = DECIMAL_ZERO;
     order->pending_qty = order->pending_price = DECIMAL_NONE;
     order->created_ns = order->updated_ns = engine->now_ns;
-    order->order_id = engine->options.ledger.next_order_id(engine->options.ledger.self,
-                                                           order->client_order_id);
+    order->order_id =
+        engine->options.ledger.next_order_id(engine->options.ledger.self, order->client_order_id);
     if (!blotter_add(engine->blotter, order))
         return 0;
     totals_order(engine);
@@ -284,16 +320,20 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     return order->order_id;
 }
 
-/* A reduce-only order is cut to what is left to reduce of the instance's own position. */
+/* What is left to reduce of the instance's own position. */
+static decimal reducible(struct engine *engine, int index, const struct order *order)
+{
+    decimal position = instance_holding(engine, index, order->instrument)->position.qty;
+    return decimal_max(order->side == SIDE_BUY ? decimal_neg(position) : position, DECIMAL_ZERO);
+}
+
 static bool fit_reduce_only(struct engine *engine, int index, struct order *order,
                             struct refusal *refusal)
 {
-    decimal position = instance_holding(engine, index, order->instrument)->position.qty;
-    decimal reducible = order->side == SIDE_BUY ? decimal_neg(position) : position;
-    if (decimal_sign(reducible) <= 0)
-        return refuse(refusal, "nothing_to_reduce", "reduce_only, but there is no position to reduce");
-    order->qty = decimal_min(order->qty, reducible);
-    return true;
+    order->qty = decimal_min(order->qty, reducible(engine, index, order));
+    if (!decimal_is_zero(order->qty))
+        return true;
+    return refuse(refusal, "nothing_to_reduce", "reduce_only, but there is no position to reduce");
 }
 
 uint64_t engine_submit(struct engine *engine, int index, const struct order_request *request,
@@ -329,8 +369,11 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
         return 0;
     order.reason[0] = '\0';
     uint64_t order_id = desk_place(engine, index, &order);
-    if (order_id == 0)
+    if (order_id == 0) {
         refuse(refusal, "too_many_orders", "%d orders are open already", ORDERS_OPEN_MAX);
+        text_copy(order.reason, sizeof(order.reason), refusal->reason);
+        record_blocked(engine, index, &order, refusal->code);
+    }
     return order_id;
 }
 
@@ -338,9 +381,9 @@ bool desk_cancel(struct engine *engine, struct order *order)
 {
     if (!order_is_open(order) || order->pending & PENDING_CANCEL)
         return false;
-    turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
-                                            .order_id = order->order_id,
-                                            .before = *order });
+    turn_command(
+        engine,
+        &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
     order_mark_cancel(order, engine->now_ns);
     turn_record_order(engine, order);
     return true;
@@ -403,17 +446,26 @@ int engine_cancel_all(struct engine *engine, int index, uint32_t instrument)
     return canceled;
 }
 
-/* An amend that asks for more passes the gate like a new order of the difference. */
+/* Whether new terms ask for more than the old: quantity, a dearer buy, a sell that is dearer (worth
+ * more) or cheaper (through the market). */
+static bool asks_more(const struct order *order, decimal qty, decimal price)
+{
+    if (decimal_cmp(qty, order->qty) > 0)
+        return true;
+    if (!decimal_valid(price) || !decimal_valid(order->price))
+        return false;
+    int dearer = decimal_cmp(price, order->price);
+    return order->side == SIDE_BUY ? dearer > 0 : dearer != 0;
+}
+
+/* An amend that asks for more passes the gate like a new order of what would then be left. It is
+ * never reduced: the order stays as it is. */
 static bool gate_amend(struct engine *engine, int index, const struct order *order, decimal qty,
                        decimal price, struct refusal *refusal)
 {
-    decimal more = decimal_sub(qty, order->qty);
-    bool dearer = decimal_valid(price) && decimal_valid(order->price) &&
-                  decimal_cmp(price, order->price) > 0;
-    if (order->reduce_only || (decimal_sign(more) <= 0 && !dearer))
+    if (order->reduce_only || !asks_more(order, qty, price))
         return true;
     struct order asked = *order;
-    asked.qty = qty;
     asked.price = price;
     struct risk_view view = view_of(engine, index, order);
     /* The order itself is replaced, so it does not count beside its own new terms. */
@@ -421,14 +473,35 @@ static bool gate_amend(struct engine *engine, int index, const struct order *ord
     *own_side = decimal_sub(*own_side, order_remaining(order));
     asked.qty = decimal_sub(qty, order->filled_qty);
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, &asked,
-               &verdict);
+    risk_check(&engine->options.account, &engine->instances[index].limits, &view, &asked, &verdict);
     if (verdict.verdict == VERDICT_APPROVE)
         return true;
-    tell_verdict(engine, index, &asked, &verdict);
+    if (verdict.verdict == VERDICT_REDUCE)
+        verdict.verdict = VERDICT_BLOCK;
     text_copy(asked.reason, sizeof(asked.reason), verdict.reason);
-    record_blocked(engine, index, &asked, verdict.code);
-    return refuse(refusal, verdict.code, "%s", verdict.reason);
+    tell_verdict(engine, index, &asked, &verdict);
+    return blocked(engine, index, &asked, &verdict, refusal);
+}
+
+/* Rounds new terms as a new order's are. A reduce-only order grows no further than what is held. */
+static bool round_terms(struct engine *engine, int index, const struct order *order, decimal *qty,
+                        decimal *price, struct refusal *refusal)
+{
+    const struct instrument *instrument = instrument_of(engine, order->instrument);
+    decimal asked = *price;
+    *price = decimal_valid(asked) ? round_price(instrument, order->side, asked) : order->price;
+    if (!is_price(instrument, asked, *price, refusal))
+        return false;
+    *qty = decimal_valid(*qty) ? decimal_to_multiple(*qty, instrument->lot_size, ROUND_DOWN)
+                               : order->qty;
+    if (order->reduce_only && decimal_valid(*qty) && decimal_cmp(*qty, order->qty) > 0)
+        *qty = decimal_min(*qty, decimal_add(order->filled_qty, reducible(engine, index, order)));
+    if (!decimal_valid(*qty))
+        return refuse(refusal, "range", "the quantity does not fit a decimal");
+    if (decimal_cmp(*qty, order->filled_qty) <= 0)
+        return refuse(refusal, "zero_qty",
+                      "the new quantity is not above what is filled; cancel instead");
+    return true;
 }
 
 bool engine_amend(struct engine *engine, int index, uint64_t order_id, decimal qty, decimal price,
@@ -443,22 +516,16 @@ bool engine_amend(struct engine *engine, int index, uint64_t order_id, decimal q
     if (order->pending)
         return refuse(refusal, "pending", "order %" PRIu64 " waits for an answer already (%s)",
                       order_id, order_status_name(order_status(order)));
-    const struct instrument *instrument = instrument_of(engine, order->instrument);
+    const struct venue_port *venue = &engine->options.venue;
+    if (!venue->abilities(venue->self, order->instrument)->amend)
+        return refuse(refusal, "not_supported", "this venue changes no order; cancel it instead");
     if (decimal_valid(price) && !decimal_valid(order->price))
         return refuse(refusal, "no_price", "a %s order has no price to amend",
                       order_type_name(order->type));
-    decimal new_qty = decimal_valid(qty)
-                          ? decimal_to_multiple(qty, instrument->lot_size, ROUND_DOWN)
-                          : order->qty;
-    decimal new_price =
-        decimal_valid(price) ? round_price(instrument, order->side, price) : order->price;
-    if (decimal_cmp(new_qty, order->filled_qty) <= 0)
-        return refuse(refusal, "zero_qty", "the new quantity is not above what is filled; cancel instead");
-    if (decimal_valid(new_price) && decimal_sign(new_price) <= 0)
-        return refuse(refusal, "price", "the new price rounds to zero or below");
-    if (!gate_amend(engine, index, order, new_qty, new_price, refusal))
+    if (!round_terms(engine, index, order, &qty, &price, refusal) ||
+        !gate_amend(engine, index, order, qty, price, refusal))
         return false;
-    return desk_amend(engine, order, new_qty, new_price);
+    return desk_amend(engine, order, qty, price);
 }
 
 /* ---- target, close, size ------------------------------------------------------------------- */
@@ -490,6 +557,14 @@ static uint64_t submit_difference(struct engine *engine, int index, uint32_t ins
     return engine_submit(engine, index, &request, refusal);
 }
 
+/* Toward zero and not past it: said to the venue, so that an exit that fires meanwhile cannot turn
+ * the position, and to the gate, so that other orders at work cannot hold it back. */
+static bool only_reduces(decimal held, decimal difference)
+{
+    return decimal_sign(held) * decimal_sign(difference) < 0 &&
+           decimal_cmp(decimal_abs(difference), decimal_abs(held)) <= 0;
+}
+
 uint64_t engine_target(struct engine *engine, int index, uint32_t instrument, decimal qty,
                        const struct order_request *options, struct refusal *refusal)
 {
@@ -497,15 +572,17 @@ uint64_t engine_target(struct engine *engine, int index, uint32_t instrument, de
     decimal lot = instrument_of(engine, instrument)->lot_size;
     decimal wanted = decimal_to_multiple(qty, lot, ROUND_DOWN);
     decimal held = instance_holding(engine, index, instrument)->position.qty;
-    decimal difference = decimal_sub(
-        wanted, decimal_add(held, market_orders_under_way(engine, index, instrument)));
+    decimal difference =
+        decimal_sub(wanted, decimal_add(held, market_orders_under_way(engine, index, instrument)));
     if (!decimal_valid(difference)) {
         refuse(refusal, "range", "the target does not fit a decimal");
         return 0;
     }
     if (decimal_cmp(decimal_abs(difference), lot) < 0)
         return 0;
-    return submit_difference(engine, index, instrument, difference, options, refusal);
+    struct order_request request = *options;
+    request.reduce_only |= only_reduces(held, difference);
+    return submit_difference(engine, index, instrument, difference, &request, refusal);
 }
 
 uint64_t engine_close_position(struct engine *engine, int index, uint32_t instrument,
@@ -545,9 +622,9 @@ decimal engine_size(struct engine *engine, int index, uint32_t instrument_index,
     decimal per_unit = decimal_mul(decimal_from_double(stop_distance), instrument->multiplier);
     decimal qty = decimal_div(risk, per_unit, 18, ROUND_DOWN);
     decimal unit_cost = decimal_mul(price, instrument->multiplier);
-    decimal room = decimal_sub(decimal_mul(equity, instrument->leverage),
-                               exposure_others(engine, &engine->instances[index],
-                                               instrument_index));
+    decimal room =
+        decimal_sub(decimal_mul(equity, instrument->leverage),
+                    exposure_others(engine, &engine->instances[index], instrument_index));
     const struct risk_limits *limits[] = { &engine->options.account,
                                            &engine->instances[index].limits };
     for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -556,12 +633,16 @@ decimal engine_size(struct engine *engine, int index, uint32_t instrument_index,
         if (decimal_valid(limits[i]->max_position_size))
             room = decimal_min(room, decimal_mul(equity, limits[i]->max_position_size));
     }
-    qty = decimal_min(qty, decimal_div(room, unit_cost, 18, ROUND_DOWN));
+    decimal most = decimal_div(room, unit_cost, 18, ROUND_DOWN);
+    qty = decimal_to_multiple(decimal_max(decimal_min(qty, most), DECIMAL_ZERO),
+                              instrument->lot_size, ROUND_DOWN);
     if (!decimal_valid(qty)) {
         refuse(refusal, "range", "the size does not fit a decimal");
         return DECIMAL_ZERO;
     }
-    qty = decimal_to_multiple(decimal_max(qty, DECIMAL_ZERO), instrument->lot_size, ROUND_DOWN);
+    /* "Within 1e-6 of a multiple" must not lift it above what there is room for. */
+    if (decimal_sign(qty) > 0 && decimal_cmp(qty, most) > 0)
+        qty = decimal_sub(qty, instrument->lot_size);
     if (decimal_is_zero(qty) ||
         decimal_cmp(decimal_mul(qty, unit_cost), instrument->min_notional) < 0) {
         char minimum[DECIMAL_TEXT_MAX];
@@ -574,19 +655,18 @@ decimal engine_size(struct engine *engine, int index, uint32_t instrument_index,
 
 /* ---- policy --------------------------------------------------------------------------------- */
 
-static void flatten_holding(struct engine *engine, int index, size_t k)
+void desk_flatten(struct engine *engine, int index, uint32_t instrument, decimal qty)
 {
-    struct instance *instance = &engine->instances[index];
-    uint32_t instrument = instance->instruments[k];
-    decimal held = instance->holdings[k].position.qty;
+    decimal held = instance_holding(engine, index, instrument)->position.qty;
     decimal left = decimal_add(held, market_orders_under_way(engine, index, instrument));
     if (decimal_is_zero(held) || decimal_sign(left) != decimal_sign(held))
         return;
+    decimal most = decimal_min(decimal_abs(left), decimal_abs(held));
     struct order order = { .instrument = instrument,
                            .side = decimal_sign(held) > 0 ? SIDE_SELL : SIDE_BUY,
                            .type = ORDER_MARKET,
                            .tif = TIF_GTC,
-                           .qty = decimal_min(decimal_abs(left), decimal_abs(held)),
+                           .qty = decimal_min(qty, most),
                            .price = DECIMAL_NONE,
                            .trigger_price = DECIMAL_NONE,
                            .stop = DECIMAL_NONE,
@@ -597,6 +677,15 @@ static void flatten_holding(struct engine *engine, int index, size_t k)
     desk_place(engine, index, &order);
 }
 
+/* Stops and takes of protected entries protect until the position is flat: then they end by
+ * themselves (exits.c). */
+static bool ends_with(const struct order *order, enum stop_policy policy)
+{
+    if (!order->reduce_only)
+        return true;
+    return policy == POLICY_FLATTEN && order->role == ROLE_PLAIN && order->type != ORDER_MARKET;
+}
+
 void desk_stop_orders(struct engine *engine, int index, enum stop_policy policy)
 {
     struct instance *instance = &engine->instances[index];
@@ -604,10 +693,11 @@ void desk_stop_orders(struct engine *engine, int index, enum stop_policy policy)
         return;
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
         struct order *order = blotter_open_at(engine->blotter, i);
-        if (order->instance_id == instance->instance_id && !order->reduce_only)
+        if (order->instance_id == instance->instance_id && ends_with(order, policy))
             desk_cancel(engine, order);
     }
     if (policy == POLICY_FLATTEN)
         for (size_t k = 0; k < instance->instrument_count; k++)
-            flatten_holding(engine, index, k);
+            desk_flatten(engine, index, instance->instruments[k],
+                         decimal_abs(instance->holdings[k].position.qty));
 }

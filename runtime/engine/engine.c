@@ -24,7 +24,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
     engine->day_volume = engine->day_opening_equity = DECIMAL_ZERO;
-    for (size_t i = 0; i < ARRAY_SIZE(engine->order_times); i++)
+    for (size_t i = 0; i < ORDER_TIMES; i++)
         engine->order_times[i] = INT64_MIN / 2;
     return engine;
 }
@@ -50,13 +50,13 @@ void engine_close(struct engine *engine)
         free(engine->trade_callers[i]);
         free(engine->quote_callers[i]);
     }
-    for (size_t i = 0; i < engine->alert_count; i++)
-        free(engine->alerts[i]);
+    for (size_t i = 0; i < engine->text_count; i++)
+        free(engine->texts[i]);
     blotter_close(engine->blotter);
     free(engine->records);
     free(engine->commands);
     free(engine->deliveries);
-    free(engine->alerts);
+    free(engine->texts);
     free(engine->protections);
     free(engine->daily);
     free(engine);
@@ -199,6 +199,13 @@ int engine_restore_position(struct engine *engine, int index, uint32_t instrumen
 
 int engine_restore_order(struct engine *engine, const struct order *order, struct error *err)
 {
+    int index = instance_of_order(engine, order);
+    if (index < 0 || holding_index(&engine->instances[index], order->instrument) == SIZE_MAX)
+        return error_set(err, ERROR_CONFIG,
+                         "the ledger holds open order %s in %s of a strategy that no longer trades "
+                         "it; add it again, or start anew with --fresh",
+                         order->client_order_id,
+                         engine->instruments->list[order->instrument].symbol);
     if (!blotter_add(engine->blotter, order))
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
                          ORDERS_OPEN_MAX);
@@ -206,7 +213,8 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
 }
 
 /* The guest of a failed instance is kept, silent, until a reload or the end: its code is not run.
- * The lists of callers may be walked at this moment and are left; callers are asked if they live. */
+ * The lists of callers may be walked at this moment and are left; callers are asked if they live.
+ */
 void instance_fail(struct engine *engine, int index, int code, const char *why)
 {
     struct instance *instance = &engine->instances[index];
@@ -255,9 +263,8 @@ static void call_market(struct engine *engine, const struct event *event, enum g
                                        .market = event };
     for (uint16_t i = 0; i < count; i++) {
         struct instance *instance = &engine->instances[callers[i]];
-        size_t holding = instance->instrument_count == 1
-                             ? 0
-                             : holding_index(instance, event->instrument);
+        size_t holding =
+            instance->instrument_count == 1 ? 0 : holding_index(instance, event->instrument);
         if (!instance->alive || !is_warm(instance, holding, event->instrument))
             continue;
         turn_call(engine, callers[i], call, &guest_event);
@@ -298,7 +305,8 @@ static void call_bars(struct engine *engine, const struct bars *const *closed, s
     }
 }
 
-/* ---- the clock --------------------------------------------------------------------------------- */
+/* ---- the clock ---------------------------------------------------------------------------------
+ */
 
 int64_t engine_due_ns(const struct engine *engine)
 {
@@ -367,8 +375,10 @@ int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
 bool engine_timer(struct engine *engine, int index, const char *name, double seconds)
 {
     struct instance *instance = &engine->instances[index];
+    char kept[sizeof(instance->timers[0].name)];
+    text_copy(kept, sizeof(kept), name);
     size_t at = 0;
-    while (at < instance->timer_count && strcmp(instance->timers[at].name, name) != 0)
+    while (at < instance->timer_count && strcmp(instance->timers[at].name, kept) != 0)
         at++;
     if (!(seconds > 0)) {
         if (at < instance->timer_count)
@@ -385,7 +395,7 @@ bool engine_timer(struct engine *engine, int index, const char *name, double sec
         instance->timer_count++;
     }
     struct timer *timer = &instance->timers[at];
-    text_copy(timer->name, sizeof(timer->name), name);
+    memcpy(timer->name, kept, sizeof(kept));
     double period = seconds * 1e9;
     timer->period_ns = period < 1e6 ? NS_PER_MS : period > 9e17 ? (int64_t)9e17 : llround(period);
     timer->next_ns = engine->now_ns + timer->period_ns;
@@ -393,7 +403,8 @@ bool engine_timer(struct engine *engine, int index, const char *name, double sec
     return true;
 }
 
-/* ---- one event ----------------------------------------------------------------------------------- */
+/* ---- one event
+ * ----------------------------------------------------------------------------------- */
 
 static void step_bar(struct engine *engine, const struct event *event)
 {
@@ -436,7 +447,8 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
     return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
 }
 
-/* ---- begin and end ---------------------------------------------------------------------------------- */
+/* ---- begin and end
+ * ---------------------------------------------------------------------------------- */
 
 int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *reloaded_from,
                  struct error *err)
@@ -449,8 +461,7 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     instance->in_start = true;
     bool started = turn_call(engine, index, GUEST_START, &event);
     instance->in_start = false;
-    if (started && reloaded_from && instance->alive &&
-        instance->guest.calls & (1u << GUEST_RELOAD))
+    if (started && reloaded_from && instance->alive && instance->guest.calls & (1u << GUEST_RELOAD))
         turn_call(engine, index, GUEST_RELOAD, &event);
     rebuild_callers(engine);
     return turn_finish(engine, err);
@@ -484,7 +495,8 @@ void engine_alert(struct engine *engine, int index, const char *text)
     turn_alert(engine, index, text);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------ */
+/* ---- looking
+ * ------------------------------------------------------------------------------------------ */
 
 const struct order *engine_order(const struct engine *engine, uint64_t order_id)
 {

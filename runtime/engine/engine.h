@@ -18,9 +18,9 @@
 #include "runtime/market/market.h"
 
 #define INSTANCES_MAX 256
-#define TIMERS_MAX 1000            /* of one instance */
-#define ORDERS_OPEN_MAX 10000      /* of one session */
-#define ORDERS_DONE_KEPT 4096      /* finished orders that can still be looked up */
+#define TIMERS_MAX 1000       /* of one instance */
+#define ORDERS_OPEN_MAX 10000 /* of one session */
+#define ORDERS_DONE_KEPT 4096 /* finished orders that can still be looked up */
 
 enum stop_policy { POLICY_LEAVE, POLICY_CANCEL /* entries; exits stay */, POLICY_FLATTEN };
 
@@ -42,9 +42,9 @@ void engine_close(struct engine *engine);
 /* ---- instances ---- */
 
 struct instance_options {
-    uint32_t instance_id; /* the ledger's */
-    char strategy[64];    /* its name */
-    decimal capital;      /* account currency */
+    uint32_t instance_id;        /* the ledger's */
+    char strategy[64];           /* its name */
+    decimal capital;             /* account currency */
     const uint32_t *instruments; /* those it may see and trade, the first is ctx.symbol */
     size_t instrument_count;
     enum stop_policy on_error;
@@ -89,7 +89,8 @@ MUST_CHECK int engine_step(struct engine *engine, const struct event *event, str
 /* Calls GUEST_START of an instance whose guest is new (no market event may have reached it), or
  * GUEST_RELOAD after a swap. */
 MUST_CHECK int engine_begin(struct engine *engine, int instance, int64_t now_ns,
-                            const char *reloaded_from /* old version, or NULL */, struct error *err);
+                            const char *reloaded_from /* old version, or NULL */,
+                            struct error *err);
 /* Writes changed ctx.state of all instances: once a second, and before a clean end. */
 MUST_CHECK int engine_flush(struct engine *engine, int64_t now_ns, struct error *err);
 /* Records something from outside in this turn's journal (reload, control, budget stop). */
@@ -130,11 +131,13 @@ void order_request_init(struct order_request *request);
  * in the safe direction: a buy limit down, a sell limit up. */
 uint64_t engine_submit(struct engine *engine, int instance, const struct order_request *request,
                        struct refusal *refusal);
-/* True when asked for; false and *refusal when the order is done, not this instance's, or unknown. */
+/* True when asked for; false and *refusal when the order is done, not this instance's, or unknown.
+ */
 bool engine_cancel(struct engine *engine, int instance, uint64_t order_id, struct refusal *refusal);
-int engine_cancel_all(struct engine *engine, int instance, uint32_t instrument_or_none); /* how many */
-bool engine_amend(struct engine *engine, int instance, uint64_t order_id,
-                  decimal qty_or_none, decimal price_or_none, struct refusal *refusal);
+int engine_cancel_all(struct engine *engine, int instance,
+                      uint32_t instrument_or_none); /* how many */
+bool engine_amend(struct engine *engine, int instance, uint64_t order_id, decimal qty_or_none,
+                  decimal price_or_none, struct refusal *refusal);
 /* Moves the instance's position toward `qty` with one order for what is missing, counting working
  * market orders of the instance. 0 with an empty refusal code when there is nothing to do. */
 uint64_t engine_target(struct engine *engine, int instance, uint32_t instrument, decimal qty,
@@ -148,22 +151,28 @@ decimal engine_size(struct engine *engine, int instance, uint32_t instrument, do
                     double stop_distance, struct refusal *refusal);
 /* seconds <= 0 ends it. False: too many timers. */
 bool engine_timer(struct engine *engine, int instance, const char *name, double seconds);
-void engine_request_stop(struct engine *engine, int instance, const char *why); /* after this callback */
+void engine_request_stop(struct engine *engine, int instance,
+                         const char *why); /* after this callback */
 void engine_alert(struct engine *engine, int instance, const char *text);
 
-const struct order *engine_order(const struct engine *engine, uint64_t order_id); /* NULL: never was, or finished long ago */
+const struct order *engine_order(const struct engine *engine,
+                                 uint64_t order_id); /* NULL: never was, or finished long ago */
 /* Calls visit for each open order of the instance (all kept ones if `all`), oldest first, until it
  * returns false. */
 void engine_each_order(const struct engine *engine, int instance, bool all,
                        bool (*visit)(void *self, const struct order *order), void *self);
-const struct position *engine_position(const struct engine *engine, int instance, uint32_t instrument);
+const struct position *engine_position(const struct engine *engine, int instance,
+                                       uint32_t instrument);
 decimal engine_capital(const struct engine *engine, int instance);
-decimal engine_cash(const struct engine *engine, int instance);   /* capital + realized - fees + funding */
-decimal engine_equity(const struct engine *engine, int instance); /* cash + unrealized at the mark */
+decimal engine_cash(const struct engine *engine,
+                    int instance); /* capital + realized - fees + funding */
+decimal engine_equity(const struct engine *engine,
+                      int instance); /* cash + unrealized at the mark */
 int64_t engine_now(const struct engine *engine);
 struct market *engine_market(const struct engine *engine);
 const struct instruments *engine_instruments(const struct engine *engine);
-const uint32_t *engine_instance_instruments(const struct engine *engine, int instance, size_t *count);
+const uint32_t *engine_instance_instruments(const struct engine *engine, int instance,
+                                            size_t *count);
 bool engine_in_start(const struct engine *engine, int instance); /* order calls raise then */
 
 /* ---- the session's figures ---- */

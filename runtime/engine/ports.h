@@ -35,11 +35,11 @@ struct event_sink {
 };
 
 struct venue_abilities {
-    unsigned types;     /* 1 << enum order_type */
-    unsigned tifs;      /* 1 << enum order_tif */
-    bool oco;           /* orders of one group_id: a fill of one cancels the others, at the venue */
-    bool reduce_only;   /* enforced at the venue per instance */
-    bool amend;         /* qty and price of a resting order, in place */
+    unsigned types;   /* 1 << enum order_type */
+    unsigned tifs;    /* 1 << enum order_tif */
+    bool oco;         /* orders of one group_id: a fill of one cancels the others, at the venue */
+    bool reduce_only; /* enforced at the venue per instance */
+    bool amend;       /* qty and price of a resting order, in place */
     bool post_only;
 };
 
@@ -58,13 +58,16 @@ struct venue_query {
 struct venue_port {
     void *self;
     const struct venue_abilities *(*abilities)(void *self, uint32_t instrument);
-    int (*submit)(void *self, const struct order *order, int64_t now_ns, struct error *err); /* intent is already durable */
-    int (*amend)(void *self, const struct order *order, decimal qty, decimal price, int64_t now_ns, struct error *err);
+    int (*submit)(void *self, const struct order *order, int64_t now_ns,
+                  struct error *err); /* intent is already durable */
+    int (*amend)(void *self, const struct order *order, decimal qty, decimal price, int64_t now_ns,
+                 struct error *err);
     int (*cancel)(void *self, const struct order *order, int64_t now_ns, struct error *err);
     int (*query)(void *self, const struct venue_query *query, int64_t now_ns, struct error *err);
     int64_t (*due_ns)(void *self); /* next instant it wants to be stepped, TIME_NEVER for none */
     void (*advance)(void *self, int64_t now_ns); /* emits what is due at now_ns, in order */
-    /* A simulated venue matches against the market event before the engine sees it; NULL otherwise. */
+    /* A simulated venue matches against the market event before the engine sees it; NULL otherwise.
+     */
     void (*market)(void *self, const struct event *event);
     /* A simulated venue gets back what rested there before a restart; NULL otherwise. */
     int (*restore)(void *self, const struct order *order, struct error *err);
@@ -81,7 +84,8 @@ enum record_kind {
     RECORD_POSITION, /* `position` of (instance_id, instrument) after this turn */
     RECORD_STATE,    /* ctx.state of an instance: `body` */
     RECORD_HALT,     /* `body`: scope, code and reason */
-    RECORD_JOURNAL,  /* from outside, not market data: reload, control, budget stop; `name`, `body` */
+    RECORD_JOURNAL,  /* from outside, not market data: reload, control, budget stop; `name`, `body`
+                      */
     RECORD_ALERT,    /* `body` */
 };
 
@@ -146,14 +150,14 @@ enum guest_call {
 struct guest_event {
     int64_t time_ns;
     uint32_t instrument;
-    const struct event *market;   /* TRADE, QUOTE */
-    const struct bar *bar;        /* BAR */
-    const struct order *order;    /* ORDER, FILL, REJECT, RISK */
-    const struct fill *fill;      /* FILL */
+    const struct event *market;      /* TRADE, QUOTE */
+    const struct bar *bar;           /* BAR */
+    const struct order *order;       /* ORDER, FILL, REJECT, RISK */
+    const struct fill *fill;         /* FILL */
     const struct position *position; /* POSITION */
-    const char *name;             /* TIMER: its name; STOP, REJECT, RISK: the reason; RELOAD: old version */
-    const char *code;             /* RISK: reason code */
-    const char *verdict;          /* RISK: "reduce", "block", "halt" */
+    const char *name;    /* TIMER: its name; STOP, REJECT, RISK: the reason; RELOAD: old version */
+    const char *code;    /* RISK: reason code */
+    const char *verdict; /* RISK: "reduce", "block", "halt" */
 };
 
 struct guest {

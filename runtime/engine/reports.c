@@ -1,4 +1,5 @@
-/* reports.c - a venue's word on one of our orders: order, position, cash, trips, and who is told. */
+/* reports.c - a venue's word on one of our orders: order, position, cash, trips, and who is told.
+ */
 #include "runtime/engine/state.h"
 
 #include <stdio.h>
@@ -7,12 +8,18 @@
 static void tell_order(struct engine *engine, enum guest_call call, int instance,
                        const struct order *order, const struct fill *fill)
 {
-    if (instance < 0)
-        return;
     struct delivery *delivery = turn_deliver(engine, call, instance, order->instrument);
     delivery->order = *order;
     if (fill)
         delivery->fill = *fill;
+}
+
+static void alert_order(struct engine *engine, int instance, const struct order *order,
+                        const char *what)
+{
+    char text[REASON_MAX];
+    snprintf(text, sizeof(text), "order %s: %s", order->client_order_id, what);
+    turn_alert(engine, instance, text);
 }
 
 static void halt_for(struct engine *engine, const struct order *order, const char *why)
@@ -20,9 +27,21 @@ static void halt_for(struct engine *engine, const struct order *order, const cha
     const char *symbol = engine->instruments->list[order->instrument].symbol;
     char text[REASON_MAX + SYMBOL_MAX + 64];
     snprintf(text, sizeof(text), "%s: order %s: %s", symbol, order->client_order_id, why);
-    engine->halted = true;
-    text_copy(engine->halt_reason, sizeof(engine->halt_reason), text);
     turn_alert(engine, instance_of_order(engine, order), text);
+    desk_halt(engine, instance_of_order(engine, order), text, false);
+}
+
+/* reduce_only means our own book and is enforced by us. Where the venue does not, two exits may
+ * race and both fill: what went past zero is closed again. */
+static void check_reduce_only(struct engine *engine, int instance, const struct order *order,
+                              decimal qty_before, decimal qty)
+{
+    decimal reducible =
+        decimal_max(order->side == SIDE_BUY ? decimal_neg(qty_before) : qty_before, DECIMAL_ZERO);
+    if (!order->reduce_only || decimal_cmp(qty, reducible) <= 0)
+        return;
+    alert_order(engine, instance, order, "a reduce-only order opened a position; it is closed");
+    desk_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
 }
 
 /* Position, trip and figures of one booked fill. A sum that does not fit halts trading: the order
@@ -42,8 +61,7 @@ static void book_fill(struct engine *engine, int instance, const struct order *o
         halt_for(engine, order, err.message);
         return;
     }
-    turn_record(engine, RECORD_POSITION, instance, order->instrument)->position =
-        holding->position;
+    turn_record(engine, RECORD_POSITION, instance, order->instrument)->position = holding->position;
 
     struct trip done;
     if (trip_apply(&holding->trip, qty_before, order->side, fill, multiplier, order->tag,
@@ -52,6 +70,7 @@ static void book_fill(struct engine *engine, int instance, const struct order *o
         totals_trip(engine, &done);
     }
     totals_fill(engine, order, fill, first_of_order);
+    check_reduce_only(engine, instance, order, qty_before, fill->qty);
 }
 
 static void count_end(struct engine *engine, const struct order *order)
@@ -107,6 +126,35 @@ static void record_change(struct engine *engine, int instance, struct order *ord
     }
     if (report->kind == REPORT_REJECTED && order->known == ORDER_REJECTED)
         tell_order(engine, GUEST_REJECT, instance, order, NULL);
+    if (report->kind == REPORT_REJECTED && order->role != ROLE_PLAIN)
+        alert_order(engine, instance, order,
+                    "an exit was rejected; the position is less protected");
+}
+
+/* Of orders that a venue holds together it changes one when another fills: that is no news. */
+static bool is_expected(const struct order *order, const struct report *report)
+{
+    return report->kind == REPORT_RESTATED && order->group_id != 0;
+}
+
+static void act_on(struct engine *engine, int instance, const struct order *order,
+                   const struct report *report, int change)
+{
+    if (change & ORDER_COUNTED) {
+        engine->counts.illegal_reports++;
+        log_report(engine, order, report, LOG_WARN, "report refused");
+    }
+    if (change & ORDER_ALERT && !is_expected(order, report)) {
+        char text[64];
+        snprintf(text, sizeof(text), "unexpected %s", report_kind_name(report->kind));
+        alert_order(engine, instance, order, text);
+    }
+    if (change & ORDER_ALERT && report->kind == REPORT_ACK) /* it was rejected, and works */
+        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
+                                                .order_id = order->order_id,
+                                                .before = *order });
+    if (change & ORDER_SUSPECT)
+        halt_for(engine, order, "a fill after rejection or beyond its quantity");
 }
 
 void report_apply(struct engine *engine, const struct report *given)
@@ -122,34 +170,22 @@ void report_apply(struct engine *engine, const struct report *given)
             engine->options.ledger.self, order->instrument, report.fill.exec_id);
 
     int instance = instance_of_order(engine, order);
-    bool was_open = order_is_open(order), first_fill = decimal_is_zero(order->filled_qty);
+    const struct order before = *order;
     struct error err = { 0 };
     int change = order_apply(order, &report, engine->now_ns, &err);
     if (change < 0) {
         halt_for(engine, order, err.message);
         return;
     }
-    if (change & ORDER_COUNTED) {
-        engine->counts.illegal_reports++;
-        log_report(engine, order, &report, LOG_WARN, "report refused");
-    }
-    if (change & ORDER_ALERT) {
-        char text[REASON_MAX];
-        snprintf(text, sizeof(text), "order %s: unexpected %s", order->client_order_id,
-                 report_kind_name(report.kind));
-        turn_alert(engine, instance, text);
-    }
-    if (change & ORDER_SUSPECT)
-        halt_for(engine, order, "a fill after rejection or beyond its quantity");
+    act_on(engine, instance, order, &report, change);
     if (change & (ORDER_CHANGED | ORDER_BOOKED)) {
         log_report(engine, order, &report, LOG_DEBUG, "report applied");
-        record_change(engine, instance, order, &report, change, first_fill);
-        if (was_open && !order_is_open(order))
+        record_change(engine, instance, order, &report, change, decimal_is_zero(before.filled_qty));
+        if (order_is_open(&before) && !order_is_open(order))
             count_end(engine, order);
         blotter_update(engine->blotter, order);
     }
-    exits_follow(engine, order, change & ORDER_BOOKED ? report.fill.qty : DECIMAL_ZERO);
-    if (instance >= 0)
-        exits_sync(engine, instance, order->instrument);
+    exits_follow(engine, &before, order, change & ORDER_BOOKED ? report.fill.qty : DECIMAL_ZERO);
+    exits_sync(engine, instance, order->instrument);
     engine->filled_group = 0;
 }

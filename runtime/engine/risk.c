@@ -31,7 +31,7 @@ struct judgement {
     const struct risk_limits *limits[2]; /* account, strategy: each binds */
     const struct risk_view *view;
     const struct order *order;
-    decimal price;    /* worst price counted: the limit price or the reference, the higher */
+    decimal price;    /* worst price counted: the highest of limit, trigger and reference */
     decimal reducing; /* quantity that takes the position toward zero */
     decimal opening;  /* quantity beyond that */
     struct risk_verdict *out;
@@ -58,21 +58,18 @@ static bool block(struct judgement *j, const char *code, const char *format, dec
 static bool lower(struct judgement *j, decimal allowed, const char *code, const char *format,
                   decimal limit)
 {
-    if (!decimal_valid(allowed))
+    if (!decimal_valid(allowed) || !decimal_valid(j->opening))
         return block(j, "range", "a sum does not fit a decimal (%s, limit %s)", j->order->qty,
                      limit);
     if (decimal_cmp(j->opening, allowed) <= 0)
         return true;
-    decimal lots =
-        decimal_to_multiple(decimal_max(allowed, DECIMAL_ZERO), j->view->instrument->lot_size,
-                            ROUND_DOWN);
+    decimal lots = decimal_to_multiple(decimal_max(allowed, DECIMAL_ZERO),
+                                       j->view->instrument->lot_size, ROUND_DOWN);
     /* "Within 1e-6 of a multiple" must never lift the quantity above a limit. */
-    if (decimal_cmp(lots, allowed) > 0)
-        lots = decimal_sub(lots, j->view->instrument->lot_size);
-    if (decimal_sign(lots) < 0)
-        lots = DECIMAL_ZERO;
+    if (decimal_valid(lots) && decimal_cmp(lots, allowed) > 0)
+        lots = decimal_max(decimal_sub(lots, j->view->instrument->lot_size), DECIMAL_ZERO);
     decimal total = decimal_add(j->reducing, lots);
-    if (decimal_is_zero(total))
+    if (!decimal_valid(total) || decimal_is_zero(total))
         return block(j, code, format, j->order->qty, limit);
     char asked[DECIMAL_TEXT_MAX], bound[DECIMAL_TEXT_MAX];
     j->opening = lots;
@@ -81,13 +78,22 @@ static bool lower(struct judgement *j, decimal allowed, const char *code, const 
     return true;
 }
 
-/* Base units that `money` buys at the counted price. Rounded down, so never above the limit. */
+/* Base units that `money` buys at the counted price. Rounded down, so never above the limit. A
+ * limit beyond measure, as people write for "none", buys all: first digits are given up, then the
+ * limit. */
 static decimal affordable(const struct judgement *j, decimal money)
 {
     decimal unit = decimal_mul(j->price, j->view->instrument->multiplier);
-    if (decimal_valid(money) && decimal_sign(money) <= 0)
+    if (!decimal_valid(money) || !decimal_valid(unit))
+        return DECIMAL_NONE;
+    if (decimal_sign(money) <= 0)
         return DECIMAL_ZERO;
-    return decimal_div(money, unit, 18, ROUND_DOWN);
+    for (int digits = 18; digits >= 0; digits--) {
+        decimal units = decimal_div(money, unit, digits, ROUND_DOWN);
+        if (decimal_valid(units))
+            return units;
+    }
+    return j->opening;
 }
 
 static decimal value_of(const struct judgement *j, decimal qty)
@@ -190,8 +196,7 @@ static bool check_counts(struct judgement *j, const struct risk_limits *limits)
     if (limits->max_open_positions > 0 && opens_new &&
         j->view->open_positions >= limits->max_open_positions)
         return block(j, "max_open_positions", "%s positions are open, allowed %s",
-                     decimal_int(j->view->open_positions),
-                     decimal_int(limits->max_open_positions));
+                     decimal_int(j->view->open_positions), decimal_int(limits->max_open_positions));
     return true;
 }
 
@@ -201,11 +206,14 @@ static bool check_daily_loss(struct judgement *j, const struct risk_limits *limi
         return true;
     decimal loss = decimal_sub(j->view->day_opening_equity, j->view->account_equity);
     decimal bound = limits->max_daily_loss;
+    bool limited = decimal_valid(bound);
     if (decimal_valid(limits->max_daily_loss_pct)) {
         decimal share = decimal_mul(j->view->day_opening_equity, limits->max_daily_loss_pct);
-        bound = decimal_valid(bound) ? decimal_min(bound, share) : share;
+        bound = limited ? decimal_min(bound, share) : share;
+        limited = true;
     }
-    if (!decimal_valid(bound) || (decimal_valid(loss) && decimal_cmp(loss, bound) < 0))
+    /* A loss that cannot be told is not a small one. */
+    if (!limited || (decimal_valid(loss) && decimal_valid(bound) && decimal_cmp(loss, bound) < 0))
         return true;
     block(j, "max_daily_loss", "today's loss of %s reaches the limit of %s", loss, bound);
     j->out->verdict = VERDICT_HALT;
@@ -230,30 +238,40 @@ static bool check_minimum(struct judgement *j)
     if (decimal_is_zero(j->opening))
         return true;
     decimal worth = value_of(j, total);
-    if (decimal_cmp(worth, j->view->instrument->min_notional) >= 0)
+    if (!decimal_valid(worth) || decimal_cmp(worth, j->view->instrument->min_notional) >= 0)
         return true;
     return block(j, j->out->code[0] ? j->out->code : "min_notional",
                  "an order worth %s is below the instrument's min_notional %s", worth,
                  j->view->instrument->min_notional);
 }
 
+/* What orders at work will close already cannot be closed a second time. */
 static void split_quantity(struct judgement *j)
 {
-    decimal against = j->order->side == SIDE_BUY ? decimal_neg(j->view->position_qty)
-                                                 : j->view->position_qty;
+    bool buys = j->order->side == SIDE_BUY;
+    decimal against = buys ? decimal_neg(j->view->position_qty) : j->view->position_qty;
+    against = decimal_sub(against, buys ? j->view->working_buy : j->view->working_sell);
     j->reducing = decimal_sign(against) > 0 ? decimal_min(j->order->qty, against) : DECIMAL_ZERO;
     if (j->order->reduce_only)
         j->reducing = j->order->qty;
     j->opening = decimal_sub(j->order->qty, j->reducing);
 }
 
+static decimal worst_price(const struct judgement *j)
+{
+    decimal worst = j->view->reference;
+    if (decimal_valid(j->order->price))
+        worst = decimal_max(worst, j->order->price);
+    if (decimal_valid(j->order->trigger_price))
+        worst = decimal_max(worst, j->order->trigger_price);
+    return worst;
+}
+
 static bool check_all(struct judgement *j)
 {
     if (!check_halt(j) || !check_reference(j))
         return false;
-    j->price = decimal_valid(j->order->price)
-                   ? decimal_max(j->order->price, j->view->reference)
-                   : j->view->reference;
+    j->price = worst_price(j);
     if (!check_short(j))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(j->limits); i++) {

@@ -12,12 +12,12 @@
 
 /* DECIMAL_NONE, or 0 for counts: no such limit. */
 struct risk_limits {
-    decimal max_order_size;    /* account currency, of one order */
-    decimal max_daily_volume;  /* account currency, UTC day */
-    decimal max_position_size; /* share of equity, one position */
-    decimal max_daily_loss;    /* account currency, from the day's opening equity */
+    decimal max_order_size;     /* account currency, of one order */
+    decimal max_daily_volume;   /* account currency, UTC day */
+    decimal max_position_size;  /* share of equity, one position */
+    decimal max_daily_loss;     /* account currency, from the day's opening equity */
     decimal max_daily_loss_pct; /* share of the day's opening equity */
-    decimal price_collar_pct;  /* share of the reference a limit price may be on the wrong side */
+    decimal price_collar_pct;   /* share of the reference a limit price may be on the wrong side */
     uint32_t max_open_positions;
     uint32_t max_daily_trades;
     uint32_t max_orders_per_second;
@@ -30,16 +30,16 @@ enum verdict { VERDICT_APPROVE, VERDICT_REDUCE, VERDICT_BLOCK, VERDICT_HALT };
  * currency. "working" counts pending, resting and unknown orders' remaining quantity. */
 struct risk_view {
     const struct instrument *instrument;
-    decimal reference;        /* last trade or mid; DECIMAL_NONE: no price yet */
-    decimal equity;           /* of the instance */
-    decimal position_qty;     /* the instance's, signed */
+    decimal reference;                 /* last trade or mid; DECIMAL_NONE: no price yet */
+    decimal equity;                    /* of the instance */
+    decimal position_qty;              /* the instance's, signed */
     decimal working_buy, working_sell; /* of the instance on this instrument, exits not counted */
-    decimal exposure_others;  /* money bound by the instance's other instruments, worse side */
+    decimal exposure_others; /* money bound by the instance's other instruments, worse side */
     decimal day_opening_equity, account_equity, day_volume;
-    uint32_t open_positions;  /* of the account, this instrument's not counted */
+    uint32_t open_positions; /* of the account, this instrument's not counted */
     uint32_t day_trades;
     uint32_t orders_last_second;
-    bool halted;              /* the session, or this instrument */
+    bool halted; /* the session, or this instrument */
     const char *halt_reason;
 };
 

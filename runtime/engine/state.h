@@ -13,8 +13,10 @@
 #include "runtime/engine/engine.h"
 
 #define SUBSCRIPTIONS_MAX 256
-#define REQUESTS_PER_CALL 1000   /* orders, cancels and amends of one callback */
-#define DELIVERIES_PER_TURN 10000 /* a turn that does not come to rest stops its instance */
+#define REQUESTS_PER_CALL 1000    /* orders, cancels and amends of one callback */
+#define DELIVERIES_PER_TURN 10000 /* to one instance; a turn that does not come to rest stops it   \
+                                   */
+#define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
     char name[48];
@@ -25,6 +27,7 @@ struct timer {
 struct holding {
     struct position position;
     struct trip trip;
+    uint64_t counted; /* by which count of open positions, so that none is counted twice */
 };
 
 struct instance {
@@ -53,7 +56,8 @@ struct instance {
     size_t timer_count, timer_capacity;
     uint64_t bars_seen;
     struct text state; /* body of the last RECORD_STATE, valid until the commit */
-    bool touched;      /* called in this turn */
+    bool touched;      /* called since its state was last asked for */
+    size_t deliveries; /* queued for it in this turn */
 };
 
 enum command_kind { COMMAND_SUBMIT, COMMAND_CANCEL, COMMAND_AMEND };
@@ -74,6 +78,15 @@ struct delivery {
     uint32_t instrument;
 };
 
+/* One exit of a protected entry. */
+struct exit_leg {
+    decimal price;     /* trigger of a stop, limit of a take; DECIMAL_NONE: not wanted (any more) */
+    uint64_t order_id; /* 0: not placed */
+    decimal asked;     /* what was last asked to be left of it: 0 a cancel */
+    decimal refused;   /* what the venue would not change it to: not asked for again */
+    bool canceling;    /* by ourselves, not by the guest: it may be placed again */
+};
+
 /* The exits of one protected entry. */
 struct protection {
     uint64_t entry_id;
@@ -81,9 +94,8 @@ struct protection {
     uint32_t instrument;
     enum order_side side; /* of the entry */
     enum order_trigger stop_on;
-    decimal stop, take; /* DECIMAL_NONE without */
+    struct exit_leg stop, take;
     decimal entered_qty, exited_qty;
-    uint64_t stop_id, take_id; /* 0: not placed */
     char tag[TAG_MAX];
 };
 
@@ -109,8 +121,9 @@ struct engine {
     size_t command_count, command_capacity;
     struct delivery *deliveries;
     size_t delivery_first, delivery_count, delivery_capacity; /* first..count are waiting */
-    char **alerts; /* texts of RECORD_ALERT, freed after the commit */
-    size_t alert_count, alert_capacity;
+    char **texts; /* of RECORD_ALERT and RECORD_HALT, freed after the commit */
+    size_t text_count, text_capacity;
+    int broken; /* the code of a commit that failed: nothing may leave any more; 0 */
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
@@ -129,9 +142,10 @@ struct engine {
     int64_t day; /* UTC day number of the last mark */
     decimal day_opening_equity, day_volume;
     uint32_t day_trades;
-    int64_t order_times[64]; /* of the newest orders, a ring: the order rate */
+    int64_t order_times[ORDER_TIMES]; /* of the newest orders, a ring: the order rate */
     size_t order_time_next;
-    bool halted;
+    uint64_t position_counts;    /* how often open positions were counted */
+    bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     char halt_reason[REASON_MAX];
     bool open_position_seen; /* any position open: equity must be marked */
 };
@@ -143,6 +157,8 @@ void turn_record_order(struct engine *engine, const struct order *order);
 void turn_command(struct engine *engine, const struct command *command);
 struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int instance,
                               uint32_t instrument);
+void turn_say(struct engine *engine, enum record_kind kind, int instance, const char *name,
+              const char *text);
 void turn_alert(struct engine *engine, int instance, const char *text);
 /* Calls one guest function as a transaction: when it fails, what it asked for is taken back and the
  * instance is stopped by its policy. False when it failed. */
@@ -158,7 +174,8 @@ static inline bool turn_is_idle(const struct engine *engine)
 /* ---- engine.c ---- */
 void instance_fail(struct engine *engine, int instance, int code, const char *why);
 int instance_of_order(const struct engine *engine, const struct order *order); /* -1: none */
-size_t holding_index(const struct instance *instance, uint32_t instrument); /* SIZE_MAX: not its own */
+size_t holding_index(const struct instance *instance,
+                     uint32_t instrument); /* SIZE_MAX: not its own */
 struct holding *instance_holding(struct engine *engine, int instance, uint32_t instrument);
 
 /* ---- reports.c ---- */
@@ -166,15 +183,21 @@ void report_apply(struct engine *engine, const struct report *report);
 
 /* ---- exits.c ---- */
 /* After any report on an order; booked_qty is what the report filled, or zero. */
-void exits_follow(struct engine *engine, const struct order *order, decimal booked_qty);
+void exits_follow(struct engine *engine, const struct order *before, const struct order *order,
+                  decimal booked_qty);
 void exits_sync(struct engine *engine, int instance, uint32_t instrument);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
 
 /* ---- desk.c ---- */
-uint64_t desk_place(struct engine *engine, int instance, struct order *order); /* no gate: exits, close-outs */
+uint64_t desk_place(struct engine *engine, int instance,
+                    struct order *order); /* no gate: exits, close-outs */
 bool desk_cancel(struct engine *engine, struct order *order);
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
+/* Ends `qty` of the instance's position by a market order; what is held bounds it. */
+void desk_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
+/* Stops new risk: entries of all instances are canceled, exits stay. */
+void desk_halt(struct engine *engine, int instance, const char *reason, bool for_day);
 
 /* ---- totals.c ---- */
 void totals_begin(struct engine *engine, int64_t now_ns);

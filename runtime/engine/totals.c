@@ -76,9 +76,10 @@ static void judge_drawdown(struct engine *engine, double equity)
     }
 }
 
+/* One more place is kept for the day that has not ended. */
 static void end_day(struct engine *engine, double equity)
 {
-    engine->daily = memory_grow(engine->daily, &engine->daily_capacity, engine->daily_count + 1,
+    engine->daily = memory_grow(engine->daily, &engine->daily_capacity, engine->daily_count + 2,
                                 sizeof(double));
     engine->daily[engine->daily_count++] = equity;
 }
@@ -103,8 +104,8 @@ static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
     engine->day_opening_equity = equity;
     engine->day_volume = DECIMAL_ZERO;
     engine->day_trades = 0;
-    if (engine->halted) {
-        engine->halted = false;
+    if (engine->halted && engine->halted_for_day) {
+        engine->halted = engine->halted_for_day = false;
         LOG(engine->options.log, LOG_WARN, "risk", "halt lifted at the day's border",
             F_STR("reason", engine->halt_reason));
     }
@@ -132,8 +133,7 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
                  bool first_of_order)
 {
     const struct instrument *instrument = &engine->instruments->list[order->instrument];
-    decimal worth =
-        decimal_mul(decimal_mul(fill->qty, fill->price), instrument->multiplier);
+    decimal worth = decimal_mul(decimal_mul(fill->qty, fill->price), instrument->multiplier);
     engine->counts.fills++;
     engine->traded_notional = decimal_add(engine->traded_notional, worth);
     engine->day_volume = decimal_add(engine->day_volume, worth);
@@ -159,17 +159,20 @@ void totals_order(struct engine *engine)
 {
     engine->counts.submitted++;
     engine->order_times[engine->order_time_next] = engine->now_ns;
-    engine->order_time_next = (engine->order_time_next + 1) % ARRAY_SIZE(engine->order_times);
+    engine->order_time_next = (engine->order_time_next + 1) % ORDER_TIMES;
 }
 
-/* Exact up to the ring's size; a limit above it binds at the ring's size. */
+/* Exact up to the ring's size; a full ring is more than any limit, so each binds there at last. */
 uint32_t totals_orders_last_second(const struct engine *engine)
 {
     uint32_t count = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(engine->order_times); i++)
-        if (engine->order_times[i] > engine->now_ns - NS_PER_SECOND)
-            count++;
-    return count;
+    size_t at = engine->order_time_next;
+    for (; count < ORDER_TIMES; count++) {
+        at = (at + ORDER_TIMES - 1) % ORDER_TIMES;
+        if (engine->order_times[at] <= engine->now_ns - NS_PER_SECOND)
+            return count;
+    }
+    return UINT32_MAX;
 }
 
 void engine_totals(const struct engine *engine, struct engine_totals *totals)
@@ -198,7 +201,13 @@ void engine_totals(const struct engine *engine, struct engine_totals *totals)
 size_t engine_daily_equity(const struct engine *engine, const double **values)
 {
     *values = engine->daily;
-    return engine->daily_count;
+    if (engine->daily_count == 0)
+        return 0;
+    double equity = decimal_to_double(totals_account_equity(engine));
+    if (engine->now_ns % NS_PER_DAY == 0 && engine->daily[engine->daily_count - 1] == equity)
+        return engine->daily_count; /* the day that began this instant has no return yet */
+    engine->daily[engine->daily_count] = equity;
+    return engine->daily_count + 1;
 }
 
 const struct engine_counts *engine_counts(const struct engine *engine)

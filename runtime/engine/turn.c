@@ -46,29 +46,54 @@ struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int i
     delivery->call = call;
     delivery->instance = instance;
     delivery->instrument = instrument;
+    engine->instances[instance].deliveries++;
     return delivery;
+}
+
+void turn_say(struct engine *engine, enum record_kind kind, int instance, const char *name,
+              const char *text)
+{
+    engine->texts =
+        memory_grow(engine->texts, &engine->text_capacity, engine->text_count + 1, sizeof(char *));
+    char *copy = strdup(text);
+    ASSERT(copy);
+    engine->texts[engine->text_count++] = copy;
+    struct record *record = turn_record(engine, kind, instance, INSTRUMENT_NONE);
+    record->name = name;
+    record->body = copy;
+    record->body_length = strlen(copy);
 }
 
 void turn_alert(struct engine *engine, int instance, const char *text)
 {
-    engine->alerts = memory_grow(engine->alerts, &engine->alert_capacity, engine->alert_count + 1,
-                                 sizeof(char *));
-    char *copy = strdup(text);
-    ASSERT(copy);
-    engine->alerts[engine->alert_count++] = copy;
     engine->counts.alerts++;
-    struct record *record = turn_record(engine, RECORD_ALERT, instance, INSTRUMENT_NONE);
-    record->name = "alert";
-    record->body = copy;
-    record->body_length = strlen(copy);
+    turn_say(engine, RECORD_ALERT, instance, "alert", text);
     LOG(engine->options.log, LOG_WARN, "alert", text,
         F_STR("strategy", instance >= 0 ? engine->instances[instance].strategy : "-"));
 }
 
-/* Takes back what was asked for since the marks, newest first. */
-static void take_back(struct engine *engine, size_t records, size_t commands, size_t deliveries)
+/* Where a turn stands before a callback. */
+struct mark {
+    size_t records, commands, deliveries, order_time_next;
+    struct engine_counts counts;
+    bool halted, halted_for_day;
+};
+
+static struct mark mark_turn(const struct engine *engine)
 {
-    while (engine->command_count > commands) {
+    return (struct mark){ .records = engine->record_count,
+                          .commands = engine->command_count,
+                          .deliveries = engine->delivery_count,
+                          .order_time_next = engine->order_time_next,
+                          .counts = engine->counts,
+                          .halted = engine->halted,
+                          .halted_for_day = engine->halted_for_day };
+}
+
+/* Takes back what was asked for since the mark, newest first. */
+static void take_back(struct engine *engine, const struct mark *mark)
+{
+    while (engine->command_count > mark->commands) {
         const struct command *command = &engine->commands[--engine->command_count];
         if (command->kind == COMMAND_SUBMIT) {
             blotter_drop(engine->blotter, command->order_id);
@@ -78,27 +103,29 @@ static void take_back(struct engine *engine, size_t records, size_t commands, si
             *order = command->before;
         }
     }
-    engine->record_count = records;
-    engine->delivery_count = deliveries;
+    engine->record_count = mark->records;
+    engine->delivery_count = mark->deliveries;
+    engine->order_time_next = mark->order_time_next;
+    engine->counts = mark->counts;
+    engine->halted = mark->halted;
+    engine->halted_for_day = mark->halted_for_day;
 }
 
 bool turn_call(struct engine *engine, int index, enum guest_call call,
                const struct guest_event *event)
 {
     struct instance *instance = &engine->instances[index];
-    size_t records = engine->record_count, commands = engine->command_count;
-    size_t deliveries = engine->delivery_count;
-    struct engine_counts counts = engine->counts;
+    struct mark mark = mark_turn(engine);
     struct error err = { 0 };
 
     instance->requests = 0;
     instance->touched = true;
-    if (instance->guest.call(instance->guest.self, call, event, &err) < 0) {
-        take_back(engine, records, commands, deliveries);
-        engine->counts = counts;
+    int code = instance->guest.call(instance->guest.self, call, event, &err);
+    if (code < 0) {
+        take_back(engine, &mark);
         char why[sizeof(err.where) + sizeof(err.message) + 4];
         snprintf(why, sizeof(why), "%s%s%s", err.where, err.where[0] ? ": " : "", err.message);
-        instance_fail(engine, index, err.code, why);
+        instance_fail(engine, index, err.code < 0 ? err.code : code, why);
         return false;
     }
     if (instance->stop_asked) {
@@ -136,14 +163,11 @@ static void deliver(struct engine *engine, const struct delivery *queued)
 static void deliver_until_quiet(struct engine *engine)
 {
     while (engine->delivery_first < engine->delivery_count) {
-        if (engine->delivery_first >= DELIVERIES_PER_TURN) {
-            int instance = engine->deliveries[engine->delivery_first].instance;
-            engine->delivery_first = engine->delivery_count = 0;
-            instance_fail(engine, instance, ERROR_RANGE,
+        const struct delivery *delivery = &engine->deliveries[engine->delivery_first++];
+        if (engine->instances[delivery->instance].deliveries > DELIVERIES_PER_TURN)
+            instance_fail(engine, delivery->instance, ERROR_RANGE,
                           "its callbacks caused each other without end");
-            continue;
-        }
-        deliver(engine, &engine->deliveries[engine->delivery_first++]);
+        deliver(engine, delivery);
     }
     engine->delivery_first = engine->delivery_count = 0;
 }
@@ -154,6 +178,7 @@ static void gather_states(struct engine *engine, bool only_touched)
         struct instance *instance = &engine->instances[i];
         if (!instance->guest.self || (only_touched && !instance->touched))
             continue;
+        instance->touched = false;
         text_clear(&instance->state);
         if (!instance->guest.state(instance->guest.self, &instance->state))
             continue;
@@ -171,11 +196,21 @@ static int commit(struct engine *engine, struct error *err)
                          .records = engine->records,
                          .count = engine->record_count };
     int code = engine->options.ledger.commit(engine->options.ledger.self, &turn, err);
-    for (size_t i = 0; i < engine->alert_count; i++)
-        free(engine->alerts[i]);
-    engine->alert_count = 0;
+    for (size_t i = 0; i < engine->text_count; i++)
+        free(engine->texts[i]);
+    engine->text_count = 0;
     engine->record_count = 0;
+    if (code < 0) {
+        engine->broken = code;
+        engine->command_count = 0;
+    }
     return code;
+}
+
+static int refuse_turn(const struct engine *engine, struct error *err)
+{
+    return error_set(err, engine->broken,
+                     "an earlier turn could not be stored in the ledger: nothing may leave");
 }
 
 /* A command that the port cannot even take is a rejection by ourselves. */
@@ -186,7 +221,10 @@ static void refuse_command(struct engine *engine, const struct command *command,
     static const enum report_kind kinds[] = { [COMMAND_SUBMIT] = REPORT_REJECTED,
                                               [COMMAND_CANCEL] = REPORT_CANCEL_REJECT,
                                               [COMMAND_AMEND] = REPORT_REPLACE_REJECT };
-    struct report report = { .kind = kinds[command->kind], .transact_ns = engine->now_ns };
+    struct report report = { .kind = kinds[command->kind],
+                             .qty = DECIMAL_NONE,
+                             .price = DECIMAL_NONE,
+                             .transact_ns = engine->now_ns };
     memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
     text_copy(report.reason, sizeof(report.reason), why->message);
     report_apply(engine, &report);
@@ -208,20 +246,26 @@ static int send_command(struct engine *engine, const struct command *command, st
     return 0;
 }
 
-/* The port only queues, so the list does not grow while it is walked; refusals do grow records. */
+/* What a refusal causes (an exit to be changed) is added behind, and stays: it is not committed. */
 static void send_commands(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->command_count; i++) {
+    size_t count = engine->command_count;
+    for (size_t i = 0; i < count; i++) {
         struct command command = engine->commands[i];
         struct error err = { 0 };
         if (send_command(engine, &command, &err) < 0)
             refuse_command(engine, &command, &err);
     }
+    engine->command_count -= count;
+    memmove(engine->commands, engine->commands + count,
+            engine->command_count * sizeof(struct command));
 }
 
 int turn_finish(struct engine *engine, struct error *err)
 {
-    for (;;) {
+    if (engine->broken)
+        return refuse_turn(engine, err);
+    do {
         deliver_until_quiet(engine);
         if (engine->record_count == 0)
             break;
@@ -229,20 +273,11 @@ int turn_finish(struct engine *engine, struct error *err)
         int code = commit(engine, err);
         if (code < 0)
             return code;
-        struct command *sent = engine->commands;
-        size_t sent_count = engine->command_count;
-        if (sent_count == 0)
-            break;
-        send_commands(engine);
-        /* What a refusal caused was added behind; it is the next round's. */
-        memmove(sent, engine->commands + sent_count,
-                (engine->command_count - sent_count) * sizeof(struct command));
-        engine->command_count -= sent_count;
-        if (engine->record_count == 0 && engine->delivery_count == 0)
-            break;
-    }
+        if (engine->command_count > 0)
+            send_commands(engine);
+    } while (!turn_is_idle(engine)); /* what a refusal caused is the next round's */
     for (int i = 0; i < engine->instance_count; i++)
-        engine->instances[i].touched = false;
+        engine->instances[i].deliveries = 0;
     blotter_prune(engine->blotter);
     return 0;
 }
@@ -250,6 +285,8 @@ int turn_finish(struct engine *engine, struct error *err)
 int engine_flush(struct engine *engine, int64_t now_ns, struct error *err)
 {
     (void)now_ns;
+    if (engine->broken)
+        return refuse_turn(engine, err);
     gather_states(engine, false);
     return engine->record_count ? commit(engine, err) : 0;
 }
@@ -257,7 +294,8 @@ int engine_flush(struct engine *engine, int64_t now_ns, struct error *err)
 int engine_journal(struct engine *engine, int64_t now_ns, const char *name, const char *body,
                    struct error *err)
 {
-    (void)now_ns;
+    if (engine->started_ns == TIME_NEVER)
+        engine->now_ns = now_ns;
     struct record *record = turn_record(engine, RECORD_JOURNAL, -1, INSTRUMENT_NONE);
     record->name = name;
     record->body = body;

@@ -1,0 +1,994 @@
+/* exits_test.c - the stop and take of protected entries: they follow what is held, whatever
+ * happens.
+ *
+ * Most claims hold on both kinds of venue, where a group of orders is linked (oco) and where not,
+ * and for both sides: `each` runs a test on all four. Prices are given for a long entry at 100 with
+ * its stop at 90 and its take at 120; a short's are mirrored at 100. */
+#include "tests/unit/fakes.h"
+
+#include "runtime/base/random.h"
+
+#define A 0
+
+struct case_of {
+    bool oco;
+    enum order_side side; /* of the entry */
+};
+
+static struct stage *stage_of(struct case_of c)
+{
+    struct stage *s = stage_new(NULL);
+    stage_add(s, instance_defaults());
+    s->abilities.oco = s->abilities.reduce_only = c.oco;
+    s->quiet = true;
+    trade(s, BTC, "100");
+    s->quiet = false;
+    return s;
+}
+
+static void each(void (*test)(struct stage *s, struct case_of c))
+{
+    for (int i = 0; i < 4; i++) {
+        struct case_of c = { .oco = i & 1, .side = i & 2 ? SIDE_BUY : SIDE_SELL };
+        struct stage *s = stage_of(c);
+        test(s, c);
+        stage_free(s);
+    }
+}
+
+static enum order_side out_of(struct case_of c)
+{
+    return c.side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
+}
+
+static const char *stop_price(struct case_of c)
+{
+    return c.side == SIDE_BUY ? "90" : "110";
+}
+
+static const char *take_price(struct case_of c)
+{
+    return c.side == SIDE_BUY ? "120" : "80";
+}
+
+/* A market entry with both exits, not yet filled. */
+static uint64_t enter(struct stage *s, struct case_of c, const char *qty)
+{
+    struct order_request request = request_of(c.side, qty);
+    request.stop = D(stop_price(c));
+    request.take = D(take_price(c));
+    request.stop_on = TRIGGER_MARK;
+    text_copy(request.tag, sizeof(request.tag), "entry");
+    uint64_t id = submit(s, A, request);
+    assert_true(id != 0);
+    tell(s, id, REPORT_ACK);
+    return id;
+}
+
+/* The open exit of an entry in this role; NULL when there is none. Two of them are a bug. */
+struct looking {
+    uint64_t entry_id;
+    enum order_role role;
+    const struct order *found;
+};
+
+static bool look(void *self, const struct order *order)
+{
+    struct looking *looking = self;
+    if (order->parent_order_id == looking->entry_id && order->role == looking->role) {
+        assert_null(looking->found);
+        looking->found = order;
+    }
+    return true;
+}
+
+static const struct order *exit_of(struct stage *s, uint64_t entry_id, enum order_role role)
+{
+    struct looking looking = { entry_id, role, NULL };
+    engine_each_order(s->engine, A, false, look, &looking);
+    return looking.found;
+}
+
+static const struct order *stop_of(struct stage *s, uint64_t entry_id)
+{
+    return exit_of(s, entry_id, ROLE_STOP);
+}
+
+static const struct order *take_of(struct stage *s, uint64_t entry_id)
+{
+    return exit_of(s, entry_id, ROLE_TAKE);
+}
+
+static void ack_exits(struct stage *s, uint64_t entry_id)
+{
+    const struct order *order = stop_of(s, entry_id);
+    if (order)
+        tell(s, order->order_id, REPORT_ACK);
+    if ((order = take_of(s, entry_id)) != NULL)
+        tell(s, order->order_id, REPORT_ACK);
+}
+
+/* Entry filled, both exits rest. */
+static uint64_t entered(struct stage *s, struct case_of c, const char *qty)
+{
+    uint64_t id = enter(s, c, qty);
+    fill(s, id, qty, "100");
+    ack_exits(s, id);
+    return id;
+}
+
+/* Answers a resize that was asked of an exit, and says what it asked for. */
+static void assert_resized(struct stage *s, uint64_t order_id, const char *qty)
+{
+    const struct order *order = order_at(s, order_id);
+    assert_string_equal(order_status_name(order_status(order)), "pending_replace");
+    assert_decimal(order->pending_qty, qty);
+    tell(s, order_id, REPORT_REPLACED);
+    assert_decimal(order_at(s, order_id)->qty, qty);
+}
+
+static void assert_canceling(struct stage *s, uint64_t order_id)
+{
+    assert_string_equal(status_of(s, order_id), "pending_cancel");
+}
+
+/* ---- placed, grown ------------------------------------------------------------------------------
+ */
+
+static void check_placed(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "3");
+    assert_null(stop_of(s, id)); /* nothing is held: nothing is protected */
+    text_clear(&s->script);
+    fill(s, id, "2", "100");
+    /* entry and its fill and position, two exits; they are told of nothing new in this turn */
+    assert_script(s, "A order\nA fill\nA position\ncommit 5\nsubmit 2\nsubmit 3\n");
+    const struct order *stop = stop_of(s, id), *take = take_of(s, id);
+    assert_int_equal(stop->type, ORDER_STOP);
+    assert_int_equal(stop->stop_on, TRIGGER_MARK);
+    assert_decimal(stop->trigger_price, stop_price(c));
+    assert_false(decimal_valid(stop->price));
+    assert_int_equal(take->type, ORDER_LIMIT);
+    assert_decimal(take->price, take_price(c));
+    assert_false(decimal_valid(take->trigger_price));
+    const struct order *both[] = { stop, take };
+    for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+        assert_decimal(both[i]->qty, "2");
+        assert_true(both[i]->reduce_only && both[i]->side == out_of(c));
+        assert_true(both[i]->group_id == id && both[i]->parent_order_id == id);
+        assert_string_equal(both[i]->tag, "entry");
+        assert_false(decimal_valid(both[i]->stop) || decimal_valid(both[i]->take));
+    }
+}
+
+static void exits_are_placed_with_the_first_fill(void **state)
+{
+    (void)state;
+    each(check_placed);
+}
+
+static int on_fill_look(struct fake_guest *guest, enum guest_call call,
+                        const struct guest_event *event, struct error *err)
+{
+    (void)err;
+    if (call == GUEST_FILL)
+        assert_non_null(stop_of(guest->stage, event->order->order_id));
+    return 0;
+}
+
+static void check_before_on_fill(struct stage *s, struct case_of c)
+{
+    s->guests[A].on = on_fill_look;
+    fill(s, enter(s, c, "1"), "1", "100");
+    assert_int_equal(s->guests[A].calls[GUEST_FILL], 1);
+}
+
+static void exits_stand_before_on_fill_runs(void **state)
+{
+    (void)state;
+    each(check_before_on_fill);
+}
+
+static void check_grow(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "10");
+    fill(s, id, "2", "100");
+    fill(s, id, "3", "100"); /* the venue has not confirmed the exits: nothing to change yet */
+    assert_null(last_sent(s, SENT_AMEND));
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    tell(s, stop, REPORT_ACK);
+    assert_resized(s, stop, "5");
+    tell(s, take, REPORT_ACK);
+    fill(s, id, "1", "100"); /* while the take's change is under way */
+    assert_decimal(order_at(s, take)->pending_qty, "5");
+    tell(s, take, REPORT_REPLACED);
+    assert_resized(s, take, "6");
+    assert_resized(s, stop, "6");
+    fill(s, id, "4", "100");
+    assert_resized(s, stop, "10");
+    assert_resized(s, take, "10");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 3);
+}
+
+static void exits_grow_with_each_fill(void **state)
+{
+    (void)state;
+    each(check_grow);
+}
+
+static void check_one_only(struct stage *s, struct case_of c)
+{
+    struct order_request request = request_of(c.side, "1");
+    request.take = D(take_price(c));
+    uint64_t id = submit(s, A, request);
+    fill(s, id, "1", "100");
+    assert_null(stop_of(s, id));
+    uint64_t take = take_of(s, id)->order_id;
+    tell(s, take, REPORT_ACK);
+    fill(s, take, "1", "120");
+    assert_int_equal(engine_open_orders(s->engine), 0);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+}
+
+static void an_entry_may_have_one_exit(void **state)
+{
+    (void)state;
+    each(check_one_only);
+}
+
+/* ---- exits that fill
+ * ------------------------------------------------------------------------------ */
+
+static void check_stop_fills(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "5");
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, stop, "2", stop_price(c));
+    if (c.oco) {
+        assert_null(last_sent(s, SENT_AMEND)); /* the venue does it by itself */
+        tell_terms(s, take, REPORT_RESTATED, D("3"));
+        assert_int_equal(count_records(s, RECORD_ALERT), 0);
+    } else {
+        assert_resized(s, take, "3");
+    }
+    assert_decimal(order_remaining(order_at(s, stop)), "3");
+    assert_decimal(order_remaining(order_at(s, take)), "3");
+    fill(s, stop, "3", stop_price(c));
+    if (!c.oco)
+        assert_canceling(s, take);
+    assert_int_equal(count_sent(s, SENT_CANCEL), c.oco ? 0 : 1);
+    tell(s, take, REPORT_CANCELED);
+    assert_int_equal(engine_open_orders(s->engine), 0);
+    assert_decimal(held(s, BTC), "0");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 3);
+    assert_int_equal(count_records(s, RECORD_ALERT), 0);
+    assert_int_equal(engine_counts(s->engine)->trips, 1);
+}
+
+static void when_one_exit_fills_the_other_follows(void **state)
+{
+    (void)state;
+    each(check_stop_fills);
+}
+
+/* The entry fills on after its first part was closed: what comes is protected again. */
+static void check_entry_fills_on(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, take, "2", take_price(c));
+    tell(s, stop, REPORT_CANCELED);
+    assert_null(stop_of(s, id));
+    fill(s, id, "3", "100");
+    assert_decimal(stop_of(s, id)->qty, "3");
+    assert_decimal(take_of(s, id)->qty, "3");
+    ack_exits(s, id);
+    fill(s, stop_of(s, id)->order_id, "3", stop_price(c));
+    assert_decimal(held(s, BTC), "0");
+}
+
+static void what_fills_after_an_exit_is_protected_anew(void **state)
+{
+    (void)state;
+    each(check_entry_fills_on);
+}
+
+/* An exit that filled while its growth was under way leaves the rest without protection. */
+static void check_exit_fills_while_growing(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, id, "3", "100");           /* both are asked to grow to 5 */
+    fill(s, stop, "2", stop_price(c)); /* the old 2 were faster */
+    tell(s, stop, REPORT_REPLACE_REJECT);
+    if (c.oco)
+        tell(s, take, REPORT_CANCELED);
+    else
+        tell(s, take, REPORT_REPLACED);
+    assert_decimal(held(s, BTC), c.side == SIDE_BUY ? "3" : "-3");
+    assert_decimal(order_remaining(stop_of(s, id)), "3");
+    const struct order *rest = take_of(s, id);
+    assert_decimal(rest->pending ? rest->pending_qty : order_remaining(rest), "3");
+}
+
+static void an_exit_that_fills_while_it_grows_is_placed_for_the_rest(void **state)
+{
+    (void)state;
+    each(check_exit_fills_while_growing);
+}
+
+/* Where the venue links nothing both may fill: the excess is closed, and told. */
+static void when_both_exits_fill_the_excess_is_closed(void **state)
+{
+    (void)state;
+    struct case_of c = { .oco = false, .side = SIDE_BUY };
+    struct stage *s = stage_of(c);
+    uint64_t id = entered(s, c, "5");
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, stop, "5", "90");
+    fill(s, take, "5", "120");
+    assert_decimal(held(s, BTC), "-5");
+    const struct order *back = &last_sent(s, SENT_SUBMIT)->order;
+    assert_true(back->side == SIDE_BUY && back->type == ORDER_MARKET && back->reduce_only);
+    assert_decimal(back->qty, "5");
+    assert_int_equal(count_records(s, RECORD_ALERT), 1);
+    fill(s, back->order_id, "5", "121");
+    assert_decimal(held(s, BTC), "0");
+    assert_int_equal(engine_open_orders(s->engine), 0);
+    stage_free(s);
+}
+
+/* ---- when something else reduces
+ * -------------------------------------------------------------------- */
+
+static void check_shrink(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "5");
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    bought(s, out_of(c), "2", "100");
+    assert_resized(s, stop, "3");
+    assert_resized(s, take, "3");
+    fill(s, stop, "1", stop_price(c)); /* 2 left */
+    if (c.oco)
+        tell_terms(s, take, REPORT_RESTATED, D("2"));
+    else
+        assert_resized(s, take, "2");
+    bought(s, out_of(c), "1", "100");
+    assert_resized(s, stop, "2"); /* 1 filled, 1 left */
+    assert_resized(s, take, "1");
+    bought(s, out_of(c), "1", "100");
+    assert_canceling(s, stop);
+    assert_canceling(s, take);
+    tell(s, stop, REPORT_CANCELED);
+    tell(s, take, REPORT_CANCELED);
+    assert_int_equal(engine_open_orders(s->engine), 0);
+    assert_int_equal(count_records(s, RECORD_ALERT), 0);
+}
+
+static void exits_shrink_with_any_reduction(void **state)
+{
+    (void)state;
+    each(check_shrink);
+}
+
+/* What others reduced is gone for good: a new entry without exits must not inherit them. */
+static void check_no_revival(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "5");
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    bought(s, out_of(c), "3", "100");
+    assert_resized(s, stop, "2");
+    assert_resized(s, take, "2");
+    bought(s, c.side, "3", "100"); /* unprotected */
+    assert_decimal(order_at(s, stop)->qty, "2");
+    bought(s, out_of(c), "5", "100"); /* flat */
+    tell(s, stop, REPORT_CANCELED);
+    tell(s, take, REPORT_CANCELED);
+    bought(s, c.side, "4", "100");
+    assert_int_equal(engine_open_orders(s->engine), 0);
+}
+
+static void exits_do_not_revive(void **state)
+{
+    (void)state;
+    each(check_no_revival);
+}
+
+/* A message told twice after all is over begins nothing. */
+static void check_repeats(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "2");
+    struct report entry_fill = fill_report(s, id, D("2"), D("100"), DECIMAL_ZERO);
+    assert_done(s, tell_code(s, &entry_fill));
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    struct report exit_fill = fill_report(s, stop, D("2"), D("100"), DECIMAL_ZERO);
+    assert_done(s, tell_code(s, &exit_fill));
+    tell(s, take, REPORT_CANCELED);
+    bought(s, c.side, "3", "100"); /* something else is held, without exits */
+    text_clear(&s->script);
+    assert_done(s, tell_code(s, &entry_fill));
+    assert_done(s, tell_code(s, &exit_fill));
+    tell(s, id, REPORT_ACK);
+    tell(s, stop, REPORT_ACK);
+    tell(s, take, REPORT_CANCELED);
+    assert_script(s, "");
+    assert_int_equal(engine_open_orders(s->engine), 0);
+}
+
+static void repeated_reports_revive_no_exits(void **state)
+{
+    (void)state;
+    each(check_repeats);
+}
+
+static void check_two_entries(struct stage *s, struct case_of c)
+{
+    uint64_t first = entered(s, c, "5"), second = entered(s, c, "3");
+    bought(s, out_of(c), "2", "100"); /* 6 left: 3 and 3 */
+    assert_resized(s, stop_of(s, first)->order_id, "3");
+    assert_resized(s, take_of(s, first)->order_id, "3");
+    assert_decimal(stop_of(s, second)->qty, "3");
+    bought(s, out_of(c), "4", "100"); /* 2 left: 0 and 2 */
+    assert_canceling(s, stop_of(s, first)->order_id);
+    assert_canceling(s, take_of(s, first)->order_id);
+    tell(s, stop_of(s, first)->order_id, REPORT_CANCELED);
+    tell(s, take_of(s, first)->order_id, REPORT_CANCELED);
+    assert_resized(s, stop_of(s, second)->order_id, "2");
+    assert_resized(s, take_of(s, second)->order_id, "2");
+    /* Of two, the fill of one's exit leaves the other's alone. */
+    uint64_t third = entered(s, c, "4");
+    fill(s, stop_of(s, second)->order_id, "2", stop_price(c));
+    assert_decimal(stop_of(s, third)->qty, "4");
+    assert_int_equal(stop_of(s, third)->pending, 0);
+}
+
+static void of_two_entries_the_oldest_gives_way(void **state)
+{
+    (void)state;
+    each(check_two_entries);
+}
+
+static void check_flip(struct stage *s, struct case_of c)
+{
+    uint64_t first = entered(s, c, "5");
+    struct case_of other = { c.oco, out_of(c) };
+    uint64_t flip = enter(s, other, "8");
+    fill(s, flip, "4", "100"); /* still only reduces */
+    assert_null(stop_of(s, flip));
+    assert_resized(s, stop_of(s, first)->order_id, "1");
+    fill(s, flip, "4", "100"); /* 3 on the other side */
+    assert_canceling(s, stop_of(s, first)->order_id);
+    assert_decimal(stop_of(s, flip)->qty, "3");
+    assert_true(stop_of(s, flip)->side == c.side);
+}
+
+static void of_a_flip_only_what_it_opened_is_protected(void **state)
+{
+    (void)state;
+    each(check_flip);
+}
+
+/* ---- a venue that does not do as asked
+ * ---------------------------------------------------------------- */
+
+static void check_rejected(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    uint64_t stop = stop_of(s, id)->order_id;
+    text_clear(&s->script);
+    tell_why(s, stop, REPORT_REJECTED, "price");
+    assert_script(s, "A order\nA reject\ncommit 2\n"); /* and alerted: it protects less */
+    assert_int_equal(count_records(s, RECORD_ALERT), 1);
+    tell(s, take_of(s, id)->order_id, REPORT_ACK);
+    fill(s, id, "3", "100");
+    assert_null(stop_of(s, id));
+    assert_resized(s, take_of(s, id)->order_id, "5");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 3);
+}
+
+static void a_rejected_exit_is_alerted_and_not_repeated(void **state)
+{
+    (void)state;
+    each(check_rejected);
+}
+
+/* Not even when the rejected order itself is long forgotten. */
+static void a_rejected_exit_is_not_repeated_ever(void **state)
+{
+    (void)state;
+    struct case_of c = { .oco = true, .side = SIDE_BUY };
+    struct stage *s = stage_of(c);
+    s->quiet = true;
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    uint64_t stop = stop_of(s, id)->order_id;
+    tell(s, stop, REPORT_REJECTED);
+    tell(s, take_of(s, id)->order_id, REPORT_ACK);
+    for (int i = 0; i < 9000; i++)
+        tell(s, market_order(s, SIDE_BUY, "1"), REPORT_REJECTED);
+    assert_null(engine_order(s->engine, stop));
+    fill(s, id, "3", "100");
+    assert_null(stop_of(s, id));
+    stage_free(s);
+}
+
+static void check_canceled_by_venue(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "2");
+    uint64_t stop = stop_of(s, id)->order_id;
+    tell(s, stop, REPORT_CANCELED);
+    assert_int_not_equal(stop_of(s, id)->order_id, stop);
+    assert_decimal(stop_of(s, id)->qty, "2");
+    tell(s, stop_of(s, id)->order_id, REPORT_ACK);
+    tell(s, take_of(s, id)->order_id, REPORT_EXPIRED);
+    assert_decimal(take_of(s, id)->qty, "2");
+}
+
+static void an_exit_that_the_venue_ended_is_placed_again(void **state)
+{
+    (void)state;
+    each(check_canceled_by_venue);
+}
+
+/* A change that is refused is not asked for again until something changes: the answer would be the
+ * same, for ever, at the speed of the venue. */
+static void check_refused_change(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, id, "1", "100");
+    assert_int_equal(count_sent(s, SENT_AMEND), 2);
+    tell(s, stop, REPORT_REPLACE_REJECT);
+    tell(s, stop, REPORT_REPLACE_REJECT);
+    tell(s, take, REPORT_REPLACED);
+    assert_int_equal(count_sent(s, SENT_AMEND), 2);
+    assert_int_equal(count_records(s, RECORD_ALERT), 1); /* less is protected than is held */
+    fill(s, id, "2", "100");
+    assert_resized(s, stop, "5");
+    bought(s, out_of(c), "5", "100");
+    assert_canceling(s, stop);
+    size_t cancels = count_sent(s, SENT_CANCEL);
+    tell_why(s, stop, REPORT_CANCEL_REJECT, "busy");
+    tell_why(s, stop, REPORT_CANCEL_REJECT, "busy");
+    assert_int_equal(count_sent(s, SENT_CANCEL), cancels);
+}
+
+static void a_refused_change_is_not_asked_for_again(void **state)
+{
+    (void)state;
+    each(check_refused_change);
+}
+
+/* The same when the port itself takes nothing: its answer comes within the turn. */
+static void check_port_refuses(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "2");
+    uint64_t more = enter(s, c, "1");
+    fill(s, more, "1", "100");
+    ack_exits(s, more);
+    s->refuse[SENT_AMEND] = s->refuse[SENT_CANCEL] = true;
+    text_clear(&s->script);
+    uint64_t out = market_order(s, out_of(c), "1");
+    fill(s, out, "1", "100");
+    assert_int_equal(stop_of(s, id)->pending, 0);
+    assert_decimal(stop_of(s, id)->qty, "2");
+    out = market_order(s, out_of(c), "2");
+    fill(s, out, "2", "100"); /* four cancels, refused one and all */
+    assert_int_equal(count_sent(s, SENT_AMEND) + count_sent(s, SENT_CANCEL), 0);
+    assert_int_equal(stop_of(s, more)->pending, 0);
+}
+
+static void a_port_that_refuses_changes_ends_the_turn_all_the_same(void **state)
+{
+    (void)state;
+    each(check_port_refuses);
+}
+
+/* Nothing leaves before it is stored, also not what a refusal made necessary. */
+static void what_a_refusal_causes_is_committed_before_it_leaves(void **state)
+{
+    (void)state;
+    struct case_of c = { .oco = false, .side = SIDE_BUY };
+    struct stage *s = stage_of(c);
+    uint64_t id = entered(s, c, "5");
+    uint64_t stop = stop_of(s, id)->order_id;
+    bought(s, SIDE_SELL, "1", "100"); /* both are asked to shrink to 4 */
+    s->refuse[SENT_AMEND] = true;
+    uint64_t out = market_order(s, SIDE_SELL, "2");
+    fill(s, out, "2", "100"); /* 2 left; their changes are under way */
+    text_clear(&s->script);
+    tell(s, stop, REPORT_REPLACED); /* asked to shrink to 2: refused by the port */
+    assert_script(s, "A order\ncommit 2\nrefused amend 2\nA order\ncommit 2\n");
+    s->refuse[SENT_AMEND] = false;
+    fill(s, market_order(s, SIDE_SELL, "1"), "1", "100");
+    assert_resized(s, stop, "1");
+    stage_free(s);
+}
+
+static void check_no_amend(struct stage *s, struct case_of c)
+{
+    s->abilities.amend = false;
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "2", "100");
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id;
+    fill(s, id, "3", "100");
+    assert_null(last_sent(s, SENT_AMEND));
+    assert_canceling(s, stop);
+    tell(s, stop, REPORT_CANCELED);
+    assert_decimal(stop_of(s, id)->qty, "5");
+}
+
+static void where_nothing_is_amended_an_exit_is_canceled_and_placed_anew(void **state)
+{
+    (void)state;
+    each(check_no_amend);
+}
+
+/* ---- the guest's own hand
+ * ------------------------------------------------------------------------------ */
+
+static void check_guest_cancels(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "2");
+    uint64_t stop = stop_of(s, id)->order_id;
+    assert_int_equal(engine_cancel_all(s->engine, A, INSTRUMENT_NONE), 0); /* exits stay */
+    assert_true(engine_cancel(s->engine, A, stop, &s->refusal));
+    settle(s);
+    tell(s, stop, REPORT_CANCELED);
+    assert_null(stop_of(s, id)); /* it is gone as asked */
+    assert_decimal(take_of(s, id)->qty, "2");
+}
+
+static void an_exit_that_the_guest_cancels_is_gone(void **state)
+{
+    (void)state;
+    each(check_guest_cancels);
+}
+
+static void check_guest_moves(struct stage *s, struct case_of c)
+{
+    uint64_t id = entered(s, c, "2");
+    uint64_t take = take_of(s, id)->order_id;
+    assert_true(engine_amend(s->engine, A, take, DECIMAL_NONE, D("105"), &s->refusal));
+    settle(s);
+    tell(s, take, REPORT_REPLACED);
+    tell(s, take, REPORT_CANCELED); /* by the venue: placed again where the guest wants it */
+    assert_decimal(take_of(s, id)->price, "105");
+}
+
+static void a_take_stays_where_the_guest_moved_it(void **state)
+{
+    (void)state;
+    each(check_guest_moves);
+}
+
+static int on_trade_cancel_exits(struct fake_guest *guest, enum guest_call call,
+                                 const struct guest_event *event, struct error *err)
+{
+    struct stage *s = guest->stage;
+    (void)event;
+    if (call != GUEST_TRADE)
+        return 0;
+    engine_cancel(s->engine, A, stop_of(s, 1)->order_id, &s->refusal);
+    engine_cancel(s->engine, A, take_of(s, 1)->order_id, &s->refusal);
+    return error_set(err, ERROR_DATA, "it broke");
+}
+
+static void a_failed_callback_leaves_the_exits_as_they_were(void **state)
+{
+    (void)state;
+    struct case_of c = { .oco = true, .side = SIDE_BUY };
+    struct stage *s = stage_of(c);
+    uint64_t id = entered(s, c, "2");
+    s->guests[A].on = on_trade_cancel_exits;
+    trade(s, BTC, "100");
+    assert_int_equal(engine_instances_alive(s->engine), 0);
+    assert_int_equal(stop_of(s, id)->pending, 0);
+    /* And they go on following what is held. */
+    fill(s, stop_of(s, id)->order_id, "1", "90");
+    tell_terms(s, take_of(s, id)->order_id, REPORT_RESTATED, D("1"));
+    tell(s, take_of(s, id)->order_id, REPORT_CANCELED);
+    assert_decimal(take_of(s, id)->qty, "1");
+    stage_free(s);
+}
+
+/* ---- a restart
+ * ------------------------------------------------------------------------------------------- */
+
+static bool take_order(void *self, const struct order *order)
+{
+    struct stage *fresh = self;
+    assert_int_equal(engine_restore_order(fresh->engine, order, &fresh->err), 0);
+    return true;
+}
+
+/* A second engine that knows what the ledger of the first would tell. */
+static struct stage *restarted(struct stage *s, struct case_of c)
+{
+    struct stage *fresh = stage_of(c);
+    fresh->next_id = s->next_id;
+    fresh->next_exec = s->next_exec;
+    assert_int_equal(engine_restore_position(fresh->engine, A, BTC,
+                                             engine_position(s->engine, A, BTC), &fresh->err),
+                     0);
+    engine_each_order(s->engine, A, false, take_order, fresh);
+    return fresh;
+}
+
+static void check_restart(struct stage *s, struct case_of c)
+{
+    uint64_t id = enter(s, c, "5");
+    fill(s, id, "3", "100");
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id, take = take_of(s, id)->order_id;
+    fill(s, stop, "1", stop_price(c));
+    if (c.oco)
+        tell_terms(s, take, REPORT_RESTATED, D("2"));
+    else
+        assert_resized(s, take, "2");
+
+    struct stage *fresh = restarted(s, c);
+    assert_int_equal(fresh->sent_count, 0);
+    fill(fresh, id, "2", "100"); /* the entry goes on: 4 are held */
+    assert_resized(fresh, stop, "5");
+    assert_resized(fresh, take, "4");
+    bought(fresh, out_of(c), "3", "100");
+    assert_resized(fresh, stop, "2");
+    assert_resized(fresh, take, "1");
+    fill(fresh, stop, "1", stop_price(c));
+    if (!c.oco)
+        assert_canceling(fresh, take);
+    tell(fresh, take, REPORT_CANCELED);
+    assert_int_equal(engine_open_orders(fresh->engine), 0);
+    assert_int_equal(count_sent(fresh, SENT_SUBMIT), 1);
+    stage_free(fresh);
+}
+
+static void exits_go_on_after_a_restart(void **state)
+{
+    (void)state;
+    each(check_restart);
+}
+
+/* The entry is done and not told any more: its exits say what is protected. */
+static void check_restart_of_exits_alone(struct stage *s, struct case_of c)
+{
+    uint64_t first = entered(s, c, "2"), second = entered(s, c, "3");
+    struct stage *fresh = restarted(s, c);
+    bought(fresh, out_of(c), "1", "100");
+    assert_resized(fresh, stop_of(fresh, first)->order_id, "1");
+    assert_resized(fresh, take_of(fresh, first)->order_id, "1");
+    assert_decimal(stop_of(fresh, second)->qty, "3");
+    uint64_t stop = stop_of(fresh, second)->order_id;
+    tell(fresh, stop, REPORT_CANCELED); /* by the venue */
+    assert_decimal(stop_of(fresh, second)->trigger_price, stop_price(c));
+    assert_decimal(stop_of(fresh, second)->qty, "3");
+    assert_true(stop_of(fresh, second)->group_id == second);
+    assert_string_equal(stop_of(fresh, second)->tag, "entry");
+    assert_int_equal(stop_of(fresh, second)->stop_on, TRIGGER_MARK);
+    stage_free(fresh);
+}
+
+static void exits_alone_know_what_they_protect(void **state)
+{
+    (void)state;
+    each(check_restart_of_exits_alone);
+}
+
+static void an_exit_without_an_entry_is_refused(void **state)
+{
+    (void)state;
+    struct case_of c = { .oco = true, .side = SIDE_BUY };
+    struct stage *s = stage_of(c);
+    uint64_t id = entered(s, c, "2");
+    struct order order = *stop_of(s, id);
+    order.parent_order_id = 0;
+    struct stage *fresh = stage_of(c);
+    assert_int_equal(engine_restore_order(fresh->engine, &order, &fresh->err), ERROR_IO);
+    stage_free(fresh);
+    stage_free(s);
+}
+
+/* ---- a long random life
+ * ------------------------------------------------------------------------------------- */
+
+/* A slow venue: it works orders, and answers what waits in any order of orders, but in order for
+ * one. A willing one refuses nothing. */
+struct venue {
+    struct stage *s;
+    bool willing;
+    struct random random;
+    size_t seen; /* of s->sent */
+    uint64_t live[256];
+    size_t count;
+};
+
+static void venue_take(struct venue *venue)
+{
+    for (; venue->seen < venue->s->sent_count; venue->seen++) {
+        if (venue->s->sent[venue->seen].kind != SENT_SUBMIT)
+            continue;
+        assert_true(venue->count < ARRAY_SIZE(venue->live));
+        venue->live[venue->count++] = venue->s->sent[venue->seen].order.order_id;
+    }
+}
+
+static decimal some_of(struct venue *venue, decimal qty)
+{
+    int64_t lots;
+    assert_int_equal(decimal_mantissa(qty, 3, &lots), 0);
+    return decimal_make(1 + (int64_t)random_below(&venue->random, (uint64_t)lots), 3);
+}
+
+static bool refuses(struct venue *venue)
+{
+    return !venue->willing && random_below(&venue->random, 8) == 0;
+}
+
+/* Answers what is asked of an order. False: nothing is. */
+static bool venue_answer(struct venue *venue, const struct order *order)
+{
+    struct stage *s = venue->s;
+    uint64_t id = order->order_id;
+    if (!order_is_open(order))
+        return false;
+    if (order->known == ORDER_PENDING_NEW)
+        tell(s, id, refuses(venue) ? REPORT_REJECTED : REPORT_ACK);
+    else if (order->pending & PENDING_CANCEL)
+        tell(s, id, refuses(venue) ? REPORT_CANCEL_REJECT : REPORT_CANCELED);
+    else if (order->pending & PENDING_REPLACE)
+        tell(s, id, refuses(venue) ? REPORT_REPLACE_REJECT : REPORT_REPLACED);
+    else
+        return false;
+    return true;
+}
+
+/* Something happens to one live order. */
+static void venue_act(struct venue *venue)
+{
+    struct stage *s = venue->s;
+    size_t at = random_below(&venue->random, venue->count);
+    uint64_t id = venue->live[at];
+    const struct order *order = order_at(s, id);
+    bool fills = order->role == ROLE_PLAIN || random_below(&venue->random, 4) == 0;
+    if (!order_is_open(order)) {
+        venue->live[at] = venue->live[--venue->count];
+    } else if (fills && random_below(&venue->random, 2)) { /* also while an answer is due */
+        struct report report =
+            fill_report(s, id, some_of(venue, order_remaining(order)), D("100"), DECIMAL_ZERO);
+        assert_done(s, tell_code(s, &report));
+    } else if (!venue_answer(venue, order) && order->role != ROLE_PLAIN &&
+               random_below(&venue->random, 20) == 0) {
+        tell(s, id, REPORT_CANCELED);
+    }
+}
+
+/* Until it owes no answer. */
+static void venue_answer_all(struct venue *venue)
+{
+    bool again = true;
+    while (again) {
+        again = false;
+        venue_take(venue);
+        for (size_t i = 0; i < venue->count; i++)
+            again |= venue_answer(venue, order_at(venue->s, venue->live[i]));
+    }
+}
+
+struct coverage {
+    decimal stops, takes;
+    bool settled; /* nothing of the exits is under way */
+};
+
+static bool add_coverage(void *self, const struct order *order)
+{
+    struct coverage *coverage = self;
+    if (order->role == ROLE_PLAIN)
+        return true;
+    coverage->settled &= !order->pending && order->known != ORDER_PENDING_NEW;
+    decimal *sum = order->role == ROLE_STOP ? &coverage->stops : &coverage->takes;
+    *sum = decimal_add(*sum, order_remaining(order));
+    return true;
+}
+
+/* When all answers are in exits of a role never exceed what is held. */
+static void check_coverage(struct stage *s)
+{
+    struct coverage coverage = { DECIMAL_ZERO, DECIMAL_ZERO, true };
+    engine_each_order(s->engine, A, false, add_coverage, &coverage);
+    if (!coverage.settled)
+        return;
+    decimal most = decimal_abs(held(s, BTC));
+    assert_true(decimal_cmp(coverage.stops, most) <= 0);
+    assert_true(decimal_cmp(coverage.takes, most) <= 0);
+}
+
+static void live_long(uint64_t seed, bool willing)
+{
+    struct stage *s = stage_of((struct case_of){ .oco = false, .side = SIDE_BUY });
+    struct venue venue = { .s = s, .willing = willing };
+    random_seed(&venue.random, seed);
+    s->quiet = true;
+    for (int i = 0; i < 3000; i++) {
+        if (venue.count < 20 && random_below(&venue.random, 6) == 0) {
+            struct order_request request =
+                request_of(random_below(&venue.random, 2) ? SIDE_BUY : SIDE_SELL, "1");
+            request.qty = decimal_make(1 + (int64_t)random_below(&venue.random, 3000), 3);
+            if (random_below(&venue.random, 2)) {
+                request.stop = D("90");
+                request.take = D("110");
+            }
+            submit(s, A, request);
+        }
+        venue_take(&venue);
+        if (venue.count > 0)
+            venue_act(&venue);
+        if (i % 4 == 0)
+            venue_answer_all(&venue);
+        if (willing)
+            check_coverage(s);
+    }
+    /* Everything is sold: at rest nothing is left that could open a position. */
+    for (int i = 0; i < 2000; i++) {
+        if (i % 100 == 0)
+            assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_FLATTEN, "end", &s->err));
+        venue_take(&venue);
+        if (venue.count > 0)
+            venue_act(&venue);
+    }
+    if (willing) {
+        assert_decimal(held(s, BTC), "0");
+        assert_int_equal(engine_open_orders(s->engine), 0);
+    }
+    stage_free(s);
+}
+
+static void exits_never_exceed_what_is_held(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        live_long(seed, seed % 4 != 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exits_are_placed_with_the_first_fill),
+        cmocka_unit_test(exits_stand_before_on_fill_runs),
+        cmocka_unit_test(exits_grow_with_each_fill),
+        cmocka_unit_test(an_entry_may_have_one_exit),
+        cmocka_unit_test(when_one_exit_fills_the_other_follows),
+        cmocka_unit_test(what_fills_after_an_exit_is_protected_anew),
+        cmocka_unit_test(an_exit_that_fills_while_it_grows_is_placed_for_the_rest),
+        cmocka_unit_test(when_both_exits_fill_the_excess_is_closed),
+        cmocka_unit_test(exits_shrink_with_any_reduction),
+        cmocka_unit_test(exits_do_not_revive),
+        cmocka_unit_test(repeated_reports_revive_no_exits),
+        cmocka_unit_test(of_two_entries_the_oldest_gives_way),
+        cmocka_unit_test(of_a_flip_only_what_it_opened_is_protected),
+        cmocka_unit_test(a_rejected_exit_is_alerted_and_not_repeated),
+        cmocka_unit_test(a_rejected_exit_is_not_repeated_ever),
+        cmocka_unit_test(an_exit_that_the_venue_ended_is_placed_again),
+        cmocka_unit_test(a_refused_change_is_not_asked_for_again),
+        cmocka_unit_test(a_port_that_refuses_changes_ends_the_turn_all_the_same),
+        cmocka_unit_test(what_a_refusal_causes_is_committed_before_it_leaves),
+        cmocka_unit_test(where_nothing_is_amended_an_exit_is_canceled_and_placed_anew),
+        cmocka_unit_test(an_exit_that_the_guest_cancels_is_gone),
+        cmocka_unit_test(a_take_stays_where_the_guest_moved_it),
+        cmocka_unit_test(a_failed_callback_leaves_the_exits_as_they_were),
+        cmocka_unit_test(exits_go_on_after_a_restart),
+        cmocka_unit_test(exits_alone_know_what_they_protect),
+        cmocka_unit_test(an_exit_without_an_entry_is_refused),
+        cmocka_unit_test(exits_never_exceed_what_is_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
