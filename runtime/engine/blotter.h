@@ -1,7 +1,7 @@
 /* blotter.h - the orders of a session: all open ones, and the newest finished ones.
  *
- * Orders are known by id (the list is sorted by it) and by client order id. Pointers stay
- * valid until the order is forgotten, which happens only in blotter_prune. */
+ * Orders are known by id (the list is sorted by it) and by client order id. Pointers stay valid
+ * until the order is forgotten, which happens only in blotter_prune and blotter_drop. */
 #ifndef RUNTIME_ENGINE_BLOTTER_H
 #define RUNTIME_ENGINE_BLOTTER_H
 
