@@ -84,7 +84,8 @@ int64_t engine_due_ns(const struct engine *engine);
 /* Steps the clock to a due instant: bars close, timers fire. MUST be called with each due instant
  * in turn before an event at or after it. Same errors as engine_step. */
 MUST_CHECK int engine_advance(struct engine *engine, int64_t now_ns, struct error *err);
-/* One event. ERROR_IO: the ledger refused, nothing left, trading must stop. */
+/* One event. ERROR_IO: the ledger refused, nothing left, trading must stop; every later turn is
+ * refused with the same code. */
 MUST_CHECK int engine_step(struct engine *engine, const struct event *event, struct error *err);
 /* Calls GUEST_START of an instance whose guest is new (no market event may have reached it), or
  * GUEST_RELOAD after a swap. */
@@ -132,14 +133,15 @@ void order_request_init(struct order_request *request);
 uint64_t engine_submit(struct engine *engine, int instance, const struct order_request *request,
                        struct refusal *refusal);
 /* True when asked for; false and *refusal when the order is done, not this instance's, or unknown.
- */
+ * An exit of a protected entry that is canceled here is not placed again. */
 bool engine_cancel(struct engine *engine, int instance, uint64_t order_id, struct refusal *refusal);
 int engine_cancel_all(struct engine *engine, int instance,
                       uint32_t instrument_or_none); /* how many */
 bool engine_amend(struct engine *engine, int instance, uint64_t order_id, decimal qty_or_none,
                   decimal price_or_none, struct refusal *refusal);
 /* Moves the instance's position toward `qty` with one order for what is missing, counting working
- * market orders of the instance. 0 with an empty refusal code when there is nothing to do. */
+ * market orders of the instance. An order that only reduces is reduce-only. 0 with an empty refusal
+ * code when there is nothing to do. */
 uint64_t engine_target(struct engine *engine, int instance, uint32_t instrument, decimal qty,
                        const struct order_request *options, struct refusal *refusal);
 /* Ends the position exactly, in decimals. 0 with an empty code when flat. */

@@ -66,8 +66,7 @@ struct venue_port {
     int (*query)(void *self, const struct venue_query *query, int64_t now_ns, struct error *err);
     int64_t (*due_ns)(void *self); /* next instant it wants to be stepped, TIME_NEVER for none */
     void (*advance)(void *self, int64_t now_ns); /* emits what is due at now_ns, in order */
-    /* A simulated venue matches against the market event before the engine sees it; NULL otherwise.
-     */
+    /* A simulated venue matches against market events before the engine; NULL otherwise. */
     void (*market)(void *self, const struct event *event);
     /* A simulated venue gets back what rested there before a restart; NULL otherwise. */
     int (*restore)(void *self, const struct order *order, struct error *err);
@@ -84,8 +83,7 @@ enum record_kind {
     RECORD_POSITION, /* `position` of (instance_id, instrument) after this turn */
     RECORD_STATE,    /* ctx.state of an instance: `body` */
     RECORD_HALT,     /* `body`: scope, code and reason */
-    RECORD_JOURNAL,  /* from outside, not market data: reload, control, budget stop; `name`, `body`
-                      */
+    RECORD_JOURNAL,  /* from outside: reload, control, budget stop; `name`, `body` */
     RECORD_ALERT,    /* `body` */
 };
 

@@ -13,9 +13,10 @@
 #include "runtime/engine/engine.h"
 
 #define SUBSCRIPTIONS_MAX 256
-#define REQUESTS_PER_CALL 1000    /* orders, cancels and amends of one callback */
-#define DELIVERIES_PER_TURN 10000 /* to one instance; a turn that does not come to rest stops it   \
-                                   */
+#define REQUESTS_PER_CALL 1000 /* orders, cancels and amends of one callback */
+#define DELIVERIES_PER_TURN                                                                        \
+    10000                /* to one instance; a turn that does not come to rest stops it            \
+                          */
 #define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
