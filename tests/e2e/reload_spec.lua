@@ -56,8 +56,14 @@ local function save(source)
   support.save(cwd .. "/holder.lua", source)
 end
 
+local function orders()
+  return support.query(cwd .. "/artifacts/ledger-paper.sqlite",
+    "select order_id, side, type, qty, price, trigger_price, status, filled_qty from orders order by 1")
+end
+
 -- A run that stands in the position described above. 20 market seconds a second: 6 minutes at most.
--- files: others to write before, by their names.
+-- files: others to write before, by their names. The ledger of a feed may lag, since a feed can be
+-- replayed: this waits until it holds the three orders.
 local function start(source, files, ...)
   cwd = support.directory()
   for name, text in pairs(files or {}) do support.write(cwd .. "/" .. name, text) end
@@ -66,12 +72,11 @@ local function start(source, files, ...)
   local run = support.start({ "holder.lua", "--feed", "feed.csv", "--symbols", "BTC/USDT:USDT", "--speed",
                               "20", "--capital", "1000", "--json", ... }, { cwd = cwd })
   run:wait_for_log("steady: " .. STEADY)
+  support.wait_for("three orders in the ledger", 10, function()
+    local rows = orders()
+    return #rows == 3 and rows[1]:find("partially_filled", 1, true)
+  end, function() return table.concat(orders(), "\n") end)
   return run
-end
-
-local function orders()
-  return support.query(cwd .. "/artifacts/ledger-paper.sqlite",
-    "select order_id, side, type, qty, price, trigger_price, status, filled_qty from orders order by 1")
 end
 
 -- Ends the run in order; the summary.

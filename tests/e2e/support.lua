@@ -127,6 +127,20 @@ function support.query(database, sql)
   return rows
 end
 
+-- Fails at the first line in which two texts differ, and shows that line alone.
+function support.same_lines(wanted, seen, what)
+  if wanted == seen then return end
+  local next_wanted, next_seen, number = wanted:gmatch("[^\n]*"), seen:gmatch("[^\n]*"), 0
+  repeat
+    local a, b = next_wanted(), next_seen()
+    number = number + 1
+    if a ~= b then
+      error(("%s: line %d differs\nwanted: %s\nseen:   %s"):format(what, number, a or "(the end)",
+        b or "(the end)"), 2)
+    end
+  until not a
+end
+
 -- ---- commands -------------------------------------------------------------------------------------
 
 -- The environment is empty but for what a spec gives: a user's settings must not change a test.
@@ -178,14 +192,16 @@ end
 local process = {}
 process.__index = process
 
--- Starts the binary; files for its output lie in a directory of their own.
+-- Starts the binary; files for its output lie in a directory of their own. With options.limits it runs
+-- under timeout, which then is the process that signals reach.
 function support.start(arguments, options)
   options = options or {}
   options.cwd = options.cwd or support.directory()
   local folder = support.directory()
   local script = ("cd %s && { %s >%s/out 2>%s/err </dev/null & pid=$!; echo $pid >%s/pid; " ..
     "wait $pid; echo $? >%s/code.new; mv %s/code.new %s/code; }"):format(quote(options.cwd),
-    command_line(arguments, options), folder, folder, folder, folder, folder, folder)
+    (options.limits and "timeout " .. options.limits .. " " or "") .. command_line(arguments, options),
+    folder, folder, folder, folder, folder, folder)
   assert(shell(("sh -c %s </dev/null >/dev/null 2>&1 &"):format(quote(script))) == 0)
   local self = setmetatable({ folder = folder }, process)
   processes[#processes + 1] = self
