@@ -81,7 +81,7 @@ static void print_summary(const struct session *session, const char *stopped_by,
         .instance_count = session->instance_count,
         .started_ns = session->started_ns,
         .ended_ns = session->now_ns,
-        .equity_start = session->equity_start,
+        .equity_start = engine_equity_start(session->engine),
         .fees = fees,
         .slippage = session->fill_on == FILL_ON_INSTANT ? "none (instant)" : slippage,
         .latency = duration_format(session->latency_ns, latency),
@@ -121,6 +121,7 @@ static int drive(struct session *session, struct status *status, struct log *log
     int end = loop_run(&options, &outcome->stopped_by, err);
     if (end < 0)
         return end;
+    log_hold(log, false);
     if (ledger_replaying(session->ledger)) {
         /* What is not caught up cannot end: the session stays as the crash left it. */
         log_line(log, LOG_WARN, "session", "stopped while replaying; the same command goes on");

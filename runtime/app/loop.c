@@ -182,7 +182,7 @@ static void draw(const struct loop_options *options, int64_t mono_ns, bool force
         .mode = "PAPER",
         .market_ns = session->now_ns,
         .equity = totals.equity,
-        .equity_start = session->equity_start,
+        .equity_start = engine_equity_start(session->engine),
         .positions = positions.data,
         .open_orders = engine_open_orders(session->engine),
         .fills = counts->fills,
@@ -239,7 +239,9 @@ static int run(struct loop *loop, struct error *err)
         if (code == SESSION_ENDED)
             return LOOP_DATA_ENDED;
         if (replaying && !ledger_replaying(loop->session->ledger)) {
-            replaying = false; /* pace begins where the recorded part ends */
+            replaying = false;
+            log_hold(loop->options->log, false);
+            /* pace begins where the recorded part ends */
             loop->started_mono_ns = clock_now(clock_monotonic());
             loop->started_market_ns = loop->session->now_ns;
             log_line(loop->options->log, LOG_INFO, "session", "caught up with the ledger");

@@ -24,8 +24,9 @@
 #define STRATEGIES_MAX 32
 #define FEEDS_MAX 64
 #define SESSION_CONFIG_MAX (1u << 20)
-#define HISTORY_MARGIN 64 /* bars asked for beyond what series need, for x:highest(n) and friends  \
-                           */
+#define HISTORY_MARGIN                                                                             \
+    64 /* bars asked for beyond what series need, for x:highest(n) and friends                     \
+        */
 
 /* A venue's events wait here between two engine steps: a ring that grows. */
 struct queued_event {
@@ -131,7 +132,6 @@ struct session {
 
     uint64_t next_ticket;
     int64_t started_ns, now_ns, end_ns; /* market time; end_ns by --duration */
-    decimal equity_start;
 };
 
 /* Opens everything; on failure nothing is left open. Every error code of the contract. */

@@ -298,15 +298,10 @@ static int prepare(struct session *session, struct error *err)
     if (code < 0)
         return code;
     find_end(session);
+    log_hold(session->log, ledger_replaying(session->ledger));
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(last); i++)
         code = last[i](session, err);
-    if (code < 0 || (code = start_guests(session, err)) < 0)
-        return code;
-    session->equity_start = DECIMAL_ZERO;
-    for (int i = 0; i < session->instance_count; i++)
-        session->equity_start =
-            decimal_add(session->equity_start, engine_equity(session->engine, i));
-    return 0;
+    return code < 0 ? code : start_guests(session, err);
 }
 
 int session_open(const struct options *options, struct log *log, struct session **out,

@@ -20,6 +20,7 @@
 struct log {
     struct log_options options;
     int64_t market_ns;
+    bool held;
     int file;          /* -1 for none */
     struct text early; /* records from before there was a file: it begins with them */
     bool line_is_torn; /* the last write to the file stopped half way */
@@ -340,6 +341,12 @@ int log_attach_file(struct log *log, const char *path, struct error *err)
     return 0;
 }
 
+void log_hold(struct log *log, bool held)
+{
+    if (log)
+        log->held = held;
+}
+
 void log_set_level(struct log *log, enum log_level level)
 {
     if (log)
@@ -363,7 +370,7 @@ void log_fields(struct log *log, enum log_level level, const char *component, co
                 const struct log_field *fields, size_t count)
 {
     ASSERT(count <= FIELDS_MAX);
-    if (!log)
+    if (!log || (log->held && level < LOG_ERROR))
         return;
 
     enum log_level lowest = log->options.level;

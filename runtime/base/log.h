@@ -33,6 +33,9 @@ void log_close(struct log *log);
 /* From now on records also go to this JSON-lines file (appended, created 0600). ERROR_IO. */
 MUST_CHECK int log_attach_file(struct log *log, const char *path, struct error *err);
 
+/* While held only errors are written: a replay has said everything before. */
+void log_hold(struct log *log, bool held);
+
 /* From now on; the configuration says it after the log was opened. */
 void log_set_level(struct log *log, enum log_level level);
 

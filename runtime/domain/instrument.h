@@ -26,10 +26,11 @@ struct instrument {
     decimal multiplier;          /* > 0, base units a contract */
     decimal leverage;            /* >= 1; 1 = no borrowing */
     bool short_allowed;
-    int price_scale; /* digits after the point of event prices */
-    int qty_scale;   /* of event quantities */
+    int price_scale;             /* digits after the point of event prices */
+    int qty_scale;               /* of event quantities */
     double price_unit, qty_unit; /* 10^scale, exactly; set by instruments_add */
-    char origin[64]; /* where tick and lot come from: "sim", "instruments:", "finest decimals in FILE" */
+    char origin[64]; /* where tick and lot come from: "sim", "instruments:", "finest decimals in
+                        FILE" */
 };
 
 /* The instruments of one session. An instrument is known by its index, which never changes. */

@@ -40,7 +40,7 @@ enum order_status {
 enum order_pending { PENDING_NONE, PENDING_CANCEL = 1, PENDING_REPLACE = 2 }; /* bits */
 
 struct order {
-    uint64_t order_id;   /* ours, unique in the ledger, ascending */
+    uint64_t order_id; /* ours, unique in the ledger, ascending */
     char client_order_id[CLIENT_ORDER_ID_MAX];
     char venue_order_id[VENUE_ORDER_ID_MAX]; /* empty until the venue says it */
     uint32_t instance_id;
@@ -76,7 +76,8 @@ struct order {
 enum liquidity { LIQUIDITY_TAKER, LIQUIDITY_MAKER };
 
 struct fill {
-    char exec_id[EXEC_ID_MAX]; /* ExecID (FIX 17) as the venue sent it; unique per venue and symbol */
+    char exec_id[EXEC_ID_MAX]; /* ExecID (FIX 17) as the venue sent it; unique per venue and symbol
+                                */
     decimal qty;               /* base units, > 0 */
     decimal price;             /* quote units per base unit */
     decimal fee;               /* paid positive, rebate negative */
@@ -125,16 +126,18 @@ enum order_change {
  * now_ns stamps updated_ns. An ack answered with ORDER_ALERT is of a rejected order: cancel it.
  * Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a decimal: halt the
  * instrument), then *order is as it was. */
-int order_apply(struct order *order, const struct report *report, int64_t now_ns, struct error *err);
+int order_apply(struct order *order, const struct report *report, int64_t now_ns,
+                struct error *err);
 
 /* Ours: a cancel or replace was sent. ASSERTs that the order is open. */
 void order_mark_cancel(struct order *order, int64_t now_ns);
 void order_mark_replace(struct order *order, decimal qty, decimal price, int64_t now_ns);
 
 enum order_status order_status(const struct order *order); /* the public one */
-bool order_is_open(const struct order *order);              /* known status is not terminal */
-decimal order_remaining(const struct order *order);         /* qty - filled_qty, never below 0; 0 when done */
-decimal order_avg_price(const struct order *order);         /* DECIMAL_NONE before a fill; 18 digits */
+bool order_is_open(const struct order *order);             /* known status is not terminal */
+decimal
+order_remaining(const struct order *order); /* qty - filled_qty, never below 0; 0 when done */
+decimal order_avg_price(const struct order *order); /* DECIMAL_NONE before a fill; 18 digits */
 
 const char *order_side_name(enum order_side side);
 const char *order_type_name(enum order_type type);

@@ -25,9 +25,11 @@ void position_init(struct position *position);
 MUST_CHECK int position_apply(struct position *position, enum order_side side,
                               const struct fill *fill, decimal multiplier, decimal *realized,
                               struct error *err);
-decimal position_avg_price(const struct position *position, decimal multiplier); /* DECIMAL_NONE when flat */
+decimal position_avg_price(const struct position *position,
+                           decimal multiplier); /* DECIMAL_NONE when flat */
 decimal position_unrealized(const struct position *position, decimal mark, decimal multiplier);
-decimal position_value(const struct position *position, decimal mark, decimal multiplier); /* signed */
+decimal position_value(const struct position *position, decimal mark,
+                       decimal multiplier); /* signed */
 
 /* A round trip: one row from flat to flat; a flip ends one and begins the next. */
 struct trip {

@@ -111,6 +111,8 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
     for (size_t i = 0; i < options->instrument_count; i++) {
         instance->instruments[i] = options->instruments[i];
         position_init(&instance->holdings[i].position);
+        position_init(&instance->holdings[i].restored);
+        instance->holdings[i].restored_unrealized = DECIMAL_ZERO;
         trip_init(&instance->holdings[i].trip);
     }
     text_init(&instance->state, STATE_BYTES_MAX);
@@ -192,8 +194,13 @@ int engine_restore_position(struct engine *engine, int index, uint32_t instrumen
                          "add the symbol, or start anew with --fresh",
                          engine->instruments->list[instrument].symbol,
                          engine->instances[index].strategy);
-    engine->instances[index].holdings[i].position = *position;
-    engine->open_position_seen |= !decimal_is_zero(position->qty);
+    struct holding *holding = &engine->instances[index].holdings[i];
+    holding->position = holding->restored = *position;
+    if (!decimal_is_zero(position->qty)) {
+        engine->open_position_seen = true;
+        holding->restored_unrealized = DECIMAL_NONE;
+        engine->unmarked++;
+    }
     return 0;
 }
 
@@ -467,6 +474,15 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     return turn_finish(engine, err);
 }
 
+/* The market may run on after a stop, for what is under way; the strategies do not. */
+static void fall_silent(struct engine *engine)
+{
+    for (int i = 0; i < engine->instance_count; i++)
+        engine->instances[i].guest.calls = 0;
+    find_timers_due(engine);
+    rebuild_callers(engine);
+}
+
 int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy, const char *why,
                 struct error *err)
 {
@@ -479,8 +495,11 @@ int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy, 
         if (instance->alive && instance->guest.calls & (1u << GUEST_STOP))
             turn_call(engine, i, GUEST_STOP, &event);
         desk_stop_orders(engine, i, policy);
+        instance->timer_count = 0;
     }
-    return turn_finish(engine, err);
+    int code = turn_finish(engine, err);
+    fall_silent(engine);
+    return code;
 }
 
 void engine_request_stop(struct engine *engine, int index, const char *why)

@@ -188,7 +188,8 @@ struct engine_counts {
 const struct engine_counts *engine_counts(const struct engine *engine);
 
 struct engine_totals {
-    decimal realized_pnl, unrealized_pnl, fees, funding;
+    decimal realized_pnl, fees, funding; /* of this session, not of what it went on from */
+    decimal unrealized_pnl;
     decimal equity, cash;
     decimal gross_won, gross_lost; /* net P&L of winning and of losing trips, both >= 0 */
     decimal traded_notional;
@@ -196,6 +197,9 @@ struct engine_totals {
     double exposure;     /* share of market time with a position open */
 };
 void engine_totals(const struct engine *engine, struct engine_totals *totals);
+/* What the session began with: capital and what the ledger gave back, positions at the first price
+ * that this session saw of them. */
+decimal engine_equity_start(const struct engine *engine);
 size_t engine_open_orders(const struct engine *engine);
 /* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
 size_t engine_daily_equity(const struct engine *engine, const double **values);

@@ -103,6 +103,16 @@ static void log_report(struct engine *engine, const struct order *order,
         F_STR("status", order_status_name(order_status(order))), F_STR("reason", report->reason));
 }
 
+static void log_fill(struct engine *engine, const struct order *order, const struct fill *fill)
+{
+    LOG(engine->options.log, LOG_INFO, "orders", "fill",
+        F_STR("symbol", engine->instruments->list[order->instrument].symbol),
+        F_STR("side", order_side_name(order->side)), F_DEC("qty", fill->qty),
+        F_DEC("price", fill->price), F_DEC("fee", fill->fee), F_STR("tag", order->tag),
+        F_STR("status", order_status_name(order_status(order))),
+        F_STR("client_order_id", order->client_order_id));
+}
+
 static void report_unknown(struct engine *engine, const struct report *report)
 {
     char text[REASON_MAX];
@@ -120,6 +130,7 @@ static void record_change(struct engine *engine, int instance, struct order *ord
     turn_record_order(engine, order);
     tell_order(engine, GUEST_ORDER, instance, order, NULL);
     if (change & ORDER_BOOKED) {
+        log_fill(engine, order, &report->fill);
         book_fill(engine, instance, order, &report->fill, first_fill);
         tell_order(engine, GUEST_FILL, instance, order, &report->fill);
         tell_order(engine, GUEST_POSITION, instance, order, NULL);

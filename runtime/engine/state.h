@@ -27,6 +27,8 @@ struct timer {
 /* What an instance has in one instrument. */
 struct holding {
     struct position position;
+    struct position restored;    /* what the ledger gave back at the start, flat otherwise */
+    decimal restored_unrealized; /* at the first mark after that; DECIMAL_NONE before it */
     struct trip trip;
     uint64_t counted; /* by which count of open positions, so that none is counted twice */
 };
@@ -135,6 +137,7 @@ struct engine {
     /* figures */
     struct engine_counts counts;
     decimal gross_won, gross_lost, traded_notional;
+    size_t unmarked;      /* restored holdings that wait for their first mark */
     int64_t next_mark_ns; /* the market second at which equity is judged next */
     double peak, max_drawdown;
     int64_t exposed_ns;

@@ -96,6 +96,46 @@ void totals_begin(struct engine *engine, int64_t now_ns)
     end_day(engine, engine->peak); /* the first value is the start: returns need it */
 }
 
+/* What was held at a restart is worth what the first price after it says; only then is it known
+ * what the session, the day and the drawdown begin with. */
+static void mark_restored(struct engine *engine)
+{
+    for (int i = 0; i < engine->instance_count; i++) {
+        struct instance *instance = &engine->instances[i];
+        for (size_t k = 0; k < instance->instrument_count; k++) {
+            struct holding *holding = &instance->holdings[k];
+            uint32_t instrument = instance->instruments[k];
+            decimal mark = market_mark(engine->market, instrument);
+            if (decimal_valid(holding->restored_unrealized) || !decimal_valid(mark))
+                continue;
+            holding->restored_unrealized = position_unrealized(
+                &holding->restored, mark, engine->instruments->list[instrument].multiplier);
+            engine->unmarked--;
+        }
+    }
+    engine->day_opening_equity = engine_equity_start(engine);
+    engine->peak = decimal_to_double(engine->day_opening_equity);
+    engine->daily[0] = engine->peak;
+}
+
+decimal engine_equity_start(const struct engine *engine)
+{
+    decimal equity = DECIMAL_ZERO;
+    for (int i = 0; i < engine->instance_count; i++) {
+        const struct instance *instance = &engine->instances[i];
+        equity = decimal_add(equity, instance->capital);
+        for (size_t k = 0; k < instance->instrument_count; k++) {
+            const struct holding *holding = &instance->holdings[k];
+            equity = decimal_add(equity, holding->restored.realized_pnl);
+            equity = decimal_sub(equity, holding->restored.fees);
+            equity = decimal_add(equity, holding->restored.funding);
+            if (decimal_valid(holding->restored_unrealized))
+                equity = decimal_add(equity, holding->restored_unrealized);
+        }
+    }
+    return equity;
+}
+
 /* A new UTC day: the equity of the day before is kept, its limits and counts begin again. */
 static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
 {
@@ -115,6 +155,8 @@ static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
  * since the last one. */
 void totals_mark(struct engine *engine, int64_t now_ns)
 {
+    if (engine->unmarked > 0)
+        mark_restored(engine);
     if (engine->open_position_seen)
         engine->exposed_ns += now_ns - engine->now_ns;
     if (now_ns < engine->next_mark_ns)
@@ -185,9 +227,12 @@ void engine_totals(const struct engine *engine, struct engine_totals *totals)
         const struct instance *instance = &engine->instances[i];
         for (size_t k = 0; k < instance->instrument_count; k++) {
             const struct position *position = &instance->holdings[k].position;
-            totals->realized_pnl = decimal_add(totals->realized_pnl, position->realized_pnl);
-            totals->fees = decimal_add(totals->fees, position->fees);
-            totals->funding = decimal_add(totals->funding, position->funding);
+            const struct position *before = &instance->holdings[k].restored;
+            totals->realized_pnl = decimal_add(
+                totals->realized_pnl, decimal_sub(position->realized_pnl, before->realized_pnl));
+            totals->fees = decimal_add(totals->fees, decimal_sub(position->fees, before->fees));
+            totals->funding =
+                decimal_add(totals->funding, decimal_sub(position->funding, before->funding));
             totals->unrealized_pnl =
                 decimal_add(totals->unrealized_pnl, holding_unrealized(engine, instance, k));
         }

@@ -116,7 +116,9 @@ bool turn_call(struct engine *engine, int index, enum guest_call call,
 {
     struct instance *instance = &engine->instances[index];
     struct mark mark = mark_turn(engine);
-    struct error err = { 0 };
+    struct error err; /* a kilobyte: only what is read without a failure is cleared */
+    err.code = 0;
+    err.where[0] = err.message[0] = '\0';
 
     instance->requests = 0;
     instance->touched = true;

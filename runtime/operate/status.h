@@ -15,8 +15,8 @@ struct status_facts {
     const char *positions; /* "BTC +0.001  ETH -0.02", cut to the width */
     size_t open_orders;
     uint64_t fills;
-    uint64_t events; /* so far: the line shows the rate between two calls */
-    double progress; /* 0..1 through the feed, negative when unknown: a bar with ETA */
+    uint64_t events;  /* so far: the line shows the rate between two calls */
+    double progress;  /* 0..1 through the feed, negative when unknown: a bar with ETA */
     const char *note; /* "replaying", "warming up 3/9", or NULL */
 };
 

@@ -501,8 +501,9 @@ static void flatten_counts_what_is_under_way(void **state)
     struct stage *s = stage_with_policy(POLICY_FLATTEN);
     assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_FLATTEN, "end", &s->err));
     assert_script(s, "A stop\ncommit 3\ncancel 3\ncancel 4\nsubmit 5\n");
+    /* on_stop was the last call: nobody is called after it. */
     assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_FLATTEN, "end", &s->err));
-    assert_script(s, "A stop\n");
+    assert_script(s, "");
     stage_free(s);
 }
 
