@@ -104,7 +104,8 @@ describe("market_maker", function()
 
   it("refuses a quote larger than the position it may have", function()
     local result, message, code = testing.run({ strategy = "strategies/market_maker.lua",
-                                                params = { weight = 0.7 }, feed = testing.quotes(calm(0, 2)) })
+                                                params = { weight = 0.7 }, feed = testing.quotes(calm(0,
+                                                  2)) })
     assert.is_nil(result)
     assert.equal(testing.USAGE, code)
     assert.matches("weight must not be above most", message)

@@ -176,11 +176,19 @@ local function journal(state, name)
   return rows
 end
 
--- What strategies said by ctx:log and print, oldest first: "level message".
-local function said(state)
-  local lines = {}
+-- The log's records, oldest first.
+local function log_of(state)
+  local records = {}
   for line in (testing.read(state .. "/logs/events.jsonl") or ""):gmatch("[^\n]+") do
-    local record = assert(json.decode(line))
+    records[#records + 1] = assert(json.decode(line))
+  end
+  return records
+end
+
+-- What strategies said by ctx:log and print: "level message".
+local function said(log)
+  local lines = {}
+  for _, record in ipairs(log) do
     if record.component == "strategy" and record.symbol then
       lines[#lines + 1] = record.level .. " " .. record.message
     end
@@ -200,7 +208,7 @@ local function words_of(options, state)
   local function add(...) for _, word in ipairs({ ... }) do words[#words + 1] = tostring(word) end end
   for _, path in ipairs(list_of(options.strategy)) do add(path) end
   for _, feed in ipairs(list_of(options.feed)) do add("--feed", feed) end
-  add("--state", state, "--speed", "max", "--capital", options.capital or 10000)
+  add("--state", state, "--speed", "max", "--log-level", "error", "--capital", options.capital or 10000)
   add("--config", testing.write(unique("config") .. ".yaml", config_of(options)))
   if options.symbols ~= false then add("--symbols", options.symbols or testing.symbol) end
   local names = {}
@@ -219,7 +227,8 @@ end
 --   words      more of the command line
 --   pauses     { { seconds after the start, function }, ... }; files changed there are reloaded
 -- Gives what runtime_testing.run gives, and: journal.orders, journal.fills, journal.trades (CSV
--- rows), said (log lines), state (of the first instance). Or nil, message, code, where.
+-- rows), log (records), said (what strategies logged), state (of the first instance). Or nil,
+-- message, code, where.
 function testing.run(options)
   local state = options.state or testing.folder() .. "/" .. unique("state")
   local pauses = {}
@@ -232,7 +241,8 @@ function testing.run(options)
   result.state = result.instances[1].state
   result.journal = { orders = journal(state, "orders"), fills = journal(state, "fills"),
                      trades = journal(state, "trades") }
-  result.said = said(state)
+  result.log = log_of(state)
+  result.said = said(result.log)
   return result
 end
 

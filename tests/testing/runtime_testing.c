@@ -93,9 +93,17 @@ static int drive(lua_State *L, struct run *run, lua_Integer pauses)
         code = run_pauses(L, run, pauses);
     if (code >= 0)
         code = session_run(run->session, TIME_NEVER - 1, UINT64_MAX, &run->err);
+    struct error failure = { 0 };
+    if (code >= 0)
+        session_failure(run->session, &failure); /* told when all has ended in order */
     if (code >= 0)
         code = session_stop(run->session, POLICY_LEAVE, "end of data", &run->err);
-    return code < 0 ? code : session_end(run->session, run->result_hash, &run->err);
+    if (code >= 0)
+        code = session_end(run->session, run->result_hash, &run->err);
+    if (code < 0 || failure.code == 0)
+        return code;
+    run->err = failure;
+    return failure.code;
 }
 
 /* ---- what came of it ---- */
