@@ -258,7 +258,7 @@ static int push_result(lua_State *L)
     lua_setfield(L, -2, "counts");
     set_instances(L, session);
     set_count(L, "fills", engine_counts(session->engine)->fills);
-    set_decimal(L, "equity_start", session->equity_start);
+    set_decimal(L, "equity_start", engine_equity_start(session->engine));
     set_decimal(L, "equity", totals.equity);
     set_decimal(L, "cash", totals.cash);
     set_decimal(L, "fees", totals.fees);
