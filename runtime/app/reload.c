@@ -61,11 +61,45 @@ static bool has_rested(struct strategy *strategy, int64_t wall_ns)
     return true;
 }
 
-static void refuse(struct session *session, size_t index, const struct error *why)
+static int journal_step(struct session *session, const char *name, const struct strategy *strategy,
+                        const char *key, const char *value, struct error *err)
 {
+    struct text body;
+    text_init(&body, 64 * 1024);
+    struct json_writer *writer = json_writer_open(&body, false);
+    json_object_begin(writer);
+    json_key(writer, "file");
+    json_string(writer, strategy->path);
+    json_key(writer, key);
+    json_string(writer, value);
+    json_object_end(writer);
+    json_writer_close(writer);
+    int code = engine_journal(session->engine, session->now_ns, name, body.data, err);
+    text_release(&body);
+    return code;
+}
+
+/* Alerted and journalled in one turn: a refusal comes from outside, so a replay repeats its record.
+ */
+static int record_refusal(struct session *session, size_t index, const char *reason,
+                          struct error *err)
+{
+    struct strategy *strategy = &session->strategies[index];
+    char text[1200];
+    snprintf(text, sizeof(text), "reload of %s refused, the old code goes on: %s", strategy->path,
+             reason);
+    engine_alert(session->engine, strategy->first_instance, text);
+    return journal_step(session, "reload_refused", strategy, "reason", reason, err);
+}
+
+static int refuse(struct session *session, size_t index, const struct error *why, struct error *err)
+{
+    char reason[1100];
+    snprintf(reason, sizeof(reason), "%s%s%s", why->where, why->where[0] ? ": " : "", why->message);
     LOG(session->log, LOG_ERROR, "reload", "the new file is not used, the old code goes on",
         F_STR("file", session->strategies[index].path), F_STR("where", why->where),
         F_STR("reason", why->message));
+    return record_refusal(session, index, reason, err);
 }
 
 static int look_at(struct session *session, size_t index, struct error *err)
@@ -73,10 +107,8 @@ static int look_at(struct session *session, size_t index, struct error *err)
     struct strategy *strategy = &session->strategies[index];
     struct source source;
     struct error why = { 0 };
-    if (source_read(strategy->path, &source, &why) < 0) {
-        refuse(session, index, &why);
-        return 0;
-    }
+    if (source_read(strategy->path, &source, &why) < 0)
+        return refuse(session, index, &why, err);
     const struct strategy_code *newest = strategy->next ? strategy->next : strategy->code;
     if (strcmp(source.hash, newest->source.hash) == 0) {
         source_release(&source);
@@ -249,24 +281,6 @@ static int check_and_rehearse(struct session *session, size_t index, struct erro
     return rehearse(session, index, err);
 }
 
-static int journal_step(struct session *session, const char *name, const struct strategy *strategy,
-                        const char *hash, struct error *err)
-{
-    struct text body;
-    text_init(&body, 64 * 1024);
-    struct json_writer *writer = json_writer_open(&body, false);
-    json_object_begin(writer);
-    json_key(writer, "file");
-    json_string(writer, strategy->path);
-    json_key(writer, "hash");
-    json_string(writer, hash);
-    json_object_end(writer);
-    json_writer_close(writer);
-    int code = engine_journal(session->engine, session->now_ns, name, body.data, err);
-    text_release(&body);
-    return code;
-}
-
 static int store_source(struct session *session, const struct source *source, struct error *err)
 {
     struct text json;
@@ -285,9 +299,8 @@ int reload_prepare(struct session *session, size_t index, struct source *source,
     strategy->next->source = *source;
     struct error why = { 0 };
     if (check_and_rehearse(session, index, &why) < 0) {
-        refuse(session, index, &why);
         reload_abandon(session, index);
-        return 0;
+        return refuse(session, index, &why, err);
     }
     update_any_reloading(session);
     LOG(session->log, LOG_INFO, "reload", "the new file is accepted; it runs when it is warm",
@@ -295,8 +308,8 @@ int reload_prepare(struct session *session, size_t index, struct source *source,
         F_STR("new_version", strategy->next->info.version));
     int code = store_source(session, &strategy->next->source, err);
     return code < 0 ? code
-                    : journal_step(session, "reload_prepare", strategy, strategy->next->source.hash,
-                                   err);
+                    : journal_step(session, "reload_prepare", strategy, "hash",
+                                   strategy->next->source.hash, err);
 }
 
 /* ---- swap
@@ -342,9 +355,12 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
     memcpy(old_version, old->info.version, sizeof(old_version));
     strategy->code = strategy->next;
     strategy->next = NULL;
-    int code = journal_step(session, "reload_swap", strategy, strategy->code->source.hash, err);
+    int code =
+        journal_step(session, "reload_swap", strategy, "hash", strategy->code->source.hash, err);
     for (int i = 0; code == 0 && i < strategy->instance_count; i++) {
         int instance = strategy->first_instance + i;
+        struct risk_limits limits = session_limits(strategy, strategy->code);
+        engine_set_limits(session->engine, instance, &limits);
         struct guest gone = engine_set_guest(session->engine, instance, fresh[i]);
         fresh[i].self = NULL;
         code = engine_begin(session->engine, instance, session->now_ns, old_version, err);
@@ -375,9 +391,8 @@ static int swap(struct session *session, size_t index, struct error *err)
     struct error why = { 0 };
     int code = open_fresh(session, strategy, fresh, &why);
     if (code < 0) {
-        refuse(session, index, &why);
         reload_abandon(session, index);
-        code = 0;
+        code = refuse(session, index, &why, err);
     } else {
         code = swap_in(session, index, fresh, err);
     }
@@ -401,10 +416,27 @@ int reload_swap_ready(struct session *session, struct error *err)
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Only the preparing has to be repeated: the swap follows from it at the same event by itself, and
- * its journal entry is compared like every other record. */
-static int repeat_prepare(struct session *session, const struct journal_entry *entry,
+static int repeat_prepare(struct session *session, size_t index, const char *hash,
                           struct error *err)
+{
+    char *json = NULL;
+    size_t length;
+    struct source source;
+    int code = ledger_get_source(session->ledger, hash, &json, &length, err);
+    if (code == 0 && !json)
+        code = error_set(err, ERROR_IO, "the ledger lacks the source %s of %s", hash,
+                         session->strategies[index].path);
+    if (code == 0)
+        code = source_parse(json, length, &source, err);
+    if (code == 0)
+        code = reload_prepare(session, index, &source, err);
+    free(json);
+    return code;
+}
+
+/* What came from outside is repeated: an accepted file is prepared, a refusal is recorded. A swap
+ * follows from its preparing at the same event by itself, and is compared like every record. */
+static int repeat(struct session *session, const struct journal_entry *entry, struct error *err)
 {
     struct json *root;
     int code = json_parse(entry->body, strlen(entry->body), &root, err);
@@ -412,20 +444,16 @@ static int repeat_prepare(struct session *session, const struct journal_entry *e
         return error_wrap(err, "read the ledger's journal");
     const char *file = json_as_string(json_get(root, "file"));
     const char *hash = json_as_string(json_get(root, "hash"));
-    for (size_t i = 0; code == 0 && file && hash && i < session->strategy_count; i++) {
+    const char *reason = json_as_string(json_get(root, "reason"));
+    bool prepared = strcmp(entry->name, "reload_prepare") == 0 && hash;
+    bool refused = strcmp(entry->name, "reload_refused") == 0 && reason;
+    for (size_t i = 0; code == 0 && file && i < session->strategy_count; i++) {
         if (strcmp(session->strategies[i].path, file) != 0)
             continue;
-        char *json = NULL;
-        size_t length;
-        struct source source;
-        code = ledger_get_source(session->ledger, hash, &json, &length, err);
-        if (code == 0 && !json)
-            code = error_set(err, ERROR_IO, "the ledger lacks the source %s of %s", hash, file);
-        if (code == 0)
-            code = source_parse(json, length, &source, err);
-        if (code == 0)
-            code = reload_prepare(session, i, &source, err);
-        free(json);
+        if (prepared)
+            code = repeat_prepare(session, i, hash, err);
+        else if (refused)
+            code = record_refusal(session, i, reason, err);
     }
     json_release(root);
     return code;
@@ -439,9 +467,8 @@ int reload_replay(struct session *session, struct error *err)
         if (entry->event > event)
             break;
         session->journal_next++;
-        int code;
-        if (strcmp(entry->name, "reload_prepare") == 0 &&
-            (code = repeat_prepare(session, entry, err)) < 0)
+        int code = repeat(session, entry, err);
+        if (code < 0)
             return code;
     }
     return 0;

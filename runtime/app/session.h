@@ -168,6 +168,9 @@ MUST_CHECK int session_history(struct session *session, const struct guest *gues
 /* How a guest of this instance is opened from `code`. */
 struct guest_options session_guest_options(struct session *session, int instance,
                                            const struct strategy_code *code);
+/* What binds a strategy's instances: the operator's limits, narrowed by the file's own. */
+struct risk_limits session_limits(const struct strategy *strategy,
+                                  const struct strategy_code *code);
 /* Params of every instance of a strategy: defaults, configuration, --param; checked. */
 MUST_CHECK int session_params(struct session *session, size_t strategy, struct strategy_code *code,
                               struct error *err);

@@ -455,6 +455,13 @@ struct guest_options session_guest_options(struct session *session, int index,
     };
 }
 
+struct risk_limits session_limits(const struct strategy *strategy, const struct strategy_code *code)
+{
+    struct risk_limits limits = strategy->limits;
+    risk_limits_narrow(&limits, &code->info.limits);
+    return limits;
+}
+
 int setup_guests(struct session *session, struct error *err)
 {
     for (int i = 0; i < session->instance_count; i++) {
@@ -468,7 +475,7 @@ int setup_guests(struct session *session, struct error *err)
                                : &strategy->instruments[i - strategy->first_instance],
             .instrument_count = strategy->code->info.portfolio ? strategy->instrument_count : 1,
             .on_error = strategy->on_error,
-            .limits = strategy->limits,
+            .limits = session_limits(strategy, strategy->code),
             .wait_for_warmup = strategy->code->info.warmup,
         };
         text_copy(options.strategy, sizeof(options.strategy), strategy->code->info.name);

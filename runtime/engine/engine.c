@@ -170,6 +170,11 @@ struct guest engine_set_guest(struct engine *engine, int index, struct guest gue
     return old;
 }
 
+void engine_set_limits(struct engine *engine, int index, const struct risk_limits *limits)
+{
+    engine->instances[index].limits = *limits;
+}
+
 const struct guest *engine_guest(const struct engine *engine, int index)
 {
     return &engine->instances[index].guest;

@@ -61,6 +61,9 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
  * the caller to close (self NULL when there was none). Timers are dropped at a swap. */
 struct guest engine_set_guest(struct engine *engine, int instance, struct guest guest);
 
+/* New limits of an instance, from the next order on. */
+void engine_set_limits(struct engine *engine, int instance, const struct risk_limits *limits);
+
 /* The guest behind an instance, whether it still runs or not; self NULL: none yet. */
 const struct guest *engine_guest(const struct engine *engine, int instance);
 

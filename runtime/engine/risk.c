@@ -19,6 +19,31 @@ void risk_limits_init(struct risk_limits *limits)
     };
 }
 
+static void narrow_money(decimal *limit, decimal by)
+{
+    if (decimal_valid(by))
+        *limit = decimal_valid(*limit) ? decimal_min(*limit, by) : by;
+}
+
+static void narrow_count(uint32_t *limit, uint32_t by)
+{
+    if (by > 0 && (*limit == 0 || by < *limit))
+        *limit = by;
+}
+
+void risk_limits_narrow(struct risk_limits *limits, const struct risk_limits *by)
+{
+    narrow_money(&limits->max_order_size, by->max_order_size);
+    narrow_money(&limits->max_daily_volume, by->max_daily_volume);
+    narrow_money(&limits->max_position_size, by->max_position_size);
+    narrow_money(&limits->max_daily_loss, by->max_daily_loss);
+    narrow_money(&limits->max_daily_loss_pct, by->max_daily_loss_pct);
+    narrow_money(&limits->price_collar_pct, by->price_collar_pct);
+    narrow_count(&limits->max_open_positions, by->max_open_positions);
+    narrow_count(&limits->max_daily_trades, by->max_daily_trades);
+    narrow_count(&limits->max_orders_per_second, by->max_orders_per_second);
+}
+
 const char *verdict_name(enum verdict verdict)
 {
     static const char *const names[] = { "approve", "reduce", "block", "halt" };

@@ -23,6 +23,8 @@ struct risk_limits {
     uint32_t max_orders_per_second;
 };
 void risk_limits_init(struct risk_limits *limits); /* no limits */
+/* Where both say something the stricter counts. */
+void risk_limits_narrow(struct risk_limits *limits, const struct risk_limits *by);
 
 enum verdict { VERDICT_APPROVE, VERDICT_REDUCE, VERDICT_BLOCK, VERDICT_HALT };
 

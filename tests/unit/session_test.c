@@ -305,6 +305,33 @@ static void a_crashed_feed_session_ends_as_if_it_had_not(void **state)
     text_release(&resumed);
 }
 
+/* Reloads come from outside: a replay repeats those that were taken and those that were refused. */
+static void a_replay_repeats_reloads_and_refusals(void **state)
+{
+    struct fixture *fixture = *state;
+    struct source source;
+    struct error err = { 0 };
+    run_until(fixture->session, 300);
+    reload(fixture, 1);
+    run_until(fixture->session, 610);
+    assert_int_equal(text_write_file(fixture->strategy, "return 1 +", 10, &err), 0);
+    assert_int_equal(source_read(fixture->strategy, &source, &err), 0);
+    assert_int_equal(reload_prepare(fixture->session, 0, &source, &err), 0);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "1");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+    run_until(fixture->session, 700);
+    session_close(fixture->session);
+
+    write_strategy(fixture, 1);
+    open_fixture(fixture);
+    assert_true(ledger_replaying(fixture->session->ledger));
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "0");
+    run_until(fixture->session, 800);
+    assert_false(ledger_replaying(fixture->session->ledger));
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "1");
+    assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_changed_file_lifts_the_quarantine, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crashed_feed_session_ends_as_if_it_had_not, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_replay_repeats_reloads_and_refusals, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
