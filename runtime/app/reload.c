@@ -61,24 +61,6 @@ static bool has_rested(struct strategy *strategy, int64_t wall_ns)
     return true;
 }
 
-static int journal_step(struct session *session, const char *name, const struct strategy *strategy,
-                        const char *key, const char *value, struct error *err)
-{
-    struct text body;
-    text_init(&body, 64 * 1024);
-    struct json_writer *writer = json_writer_open(&body, false);
-    json_object_begin(writer);
-    json_key(writer, "file");
-    json_string(writer, strategy->path);
-    json_key(writer, key);
-    json_string(writer, value);
-    json_object_end(writer);
-    json_writer_close(writer);
-    int code = engine_journal(session->engine, session->now_ns, name, body.data, err);
-    text_release(&body);
-    return code;
-}
-
 /* Alerted and journalled in one turn: a refusal comes from outside, so a replay repeats its record.
  */
 static int record_refusal(struct session *session, size_t index, const char *reason,
@@ -89,7 +71,7 @@ static int record_refusal(struct session *session, size_t index, const char *rea
     snprintf(text, sizeof(text), "reload of %s refused, the old code goes on: %s", strategy->path,
              reason);
     engine_alert(session->engine, strategy->first_instance, text);
-    return journal_step(session, "reload_refused", strategy, "reason", reason, err);
+    return session_journal(session, "reload_refused", strategy, "reason", reason, err);
 }
 
 static int refuse(struct session *session, size_t index, const struct error *why, struct error *err)
@@ -281,16 +263,6 @@ static int check_and_rehearse(struct session *session, size_t index, struct erro
     return rehearse(session, index, err);
 }
 
-static int store_source(struct session *session, const struct source *source, struct error *err)
-{
-    struct text json;
-    text_init(&json, 64u << 20);
-    source_write(source, &json);
-    int code = ledger_put_source(session->ledger, source->hash, json.data, json.length, err);
-    text_release(&json);
-    return code;
-}
-
 int reload_prepare(struct session *session, size_t index, struct source *source, struct error *err)
 {
     struct strategy *strategy = &session->strategies[index];
@@ -306,10 +278,10 @@ int reload_prepare(struct session *session, size_t index, struct source *source,
     LOG(session->log, LOG_INFO, "reload", "the new file is accepted; it runs when it is warm",
         F_STR("file", strategy->path), F_STR("old_version", strategy->code->info.version),
         F_STR("new_version", strategy->next->info.version));
-    int code = store_source(session, &strategy->next->source, err);
+    int code = session_store_source(session, &strategy->next->source, err);
     return code < 0 ? code
-                    : journal_step(session, "reload_prepare", strategy, "hash",
-                                   strategy->next->source.hash, err);
+                    : session_journal(session, "reload_prepare", strategy, "hash",
+                                      strategy->next->source.hash, err);
 }
 
 /* ---- swap
@@ -356,7 +328,7 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
     strategy->code = strategy->next;
     strategy->next = NULL;
     int code =
-        journal_step(session, "reload_swap", strategy, "hash", strategy->code->source.hash, err);
+        session_journal(session, "reload_swap", strategy, "hash", strategy->code->source.hash, err);
     for (int i = 0; code == 0 && i < strategy->instance_count; i++) {
         int instance = strategy->first_instance + i;
         struct risk_limits limits = session_limits(strategy, strategy->code);

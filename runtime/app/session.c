@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SOURCE_JSON_MAX (64u << 20) /* a file and its modules, escaped */
+
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -251,4 +253,34 @@ int session_end(struct session *session, char result_hash[SHA256_TEXT_MAX], stru
             return code;
     }
     return ledger_result_hash(session->ledger, result_hash, err);
+}
+
+/* ---- the ledger's journal and sources ---- */
+
+int session_journal(struct session *session, const char *name, const struct strategy *strategy,
+                    const char *key, const char *value, struct error *err)
+{
+    struct text body;
+    text_init(&body, 64 * 1024);
+    struct json_writer *writer = json_writer_open(&body, false);
+    json_object_begin(writer);
+    json_key(writer, "file");
+    json_string(writer, strategy->path);
+    json_key(writer, key);
+    json_string(writer, value);
+    json_object_end(writer);
+    json_writer_close(writer);
+    int code = engine_journal(session->engine, session->now_ns, name, body.data, err);
+    text_release(&body);
+    return code;
+}
+
+int session_store_source(struct session *session, const struct source *source, struct error *err)
+{
+    struct text json;
+    text_init(&json, SOURCE_JSON_MAX);
+    source_write(source, &json);
+    int code = ledger_put_source(session->ledger, source->hash, json.data, json.length, err);
+    text_release(&json);
+    return code;
 }

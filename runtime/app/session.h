@@ -168,6 +168,13 @@ MUST_CHECK int session_history(struct session *session, const struct guest *gues
 /* How a guest of this instance is opened from `code`. */
 struct guest_options session_guest_options(struct session *session, int instance,
                                            const struct strategy_code *code);
+/* Keeps a source in the ledger, by its hash: what a replay runs. */
+MUST_CHECK int session_store_source(struct session *session, const struct source *source,
+                                    struct error *err);
+/* A journal entry about a strategy file: {"file": its path, key: value}. */
+MUST_CHECK int session_journal(struct session *session, const char *name,
+                               const struct strategy *strategy, const char *key, const char *value,
+                               struct error *err);
 /* What binds a strategy's instances: the operator's limits, narrowed by the file's own. */
 struct risk_limits session_limits(const struct strategy *strategy,
                                   const struct strategy_code *code);

@@ -170,20 +170,9 @@ static int open_export(struct session *session, struct error *err)
 static int journal_sources(struct session *session, struct error *err)
 {
     int code = 0;
-    for (size_t i = 0; code == 0 && i < session->strategy_count; i++) {
-        struct text body;
-        text_init(&body, 64 * 1024);
-        struct json_writer *writer = json_writer_open(&body, false);
-        json_object_begin(writer);
-        json_key(writer, "file");
-        json_string(writer, session->strategies[i].path);
-        json_key(writer, "hash");
-        json_string(writer, session->strategies[i].code->source.hash);
-        json_object_end(writer);
-        json_writer_close(writer);
-        code = engine_journal(session->engine, session->now_ns, "source", body.data, err);
-        text_release(&body);
-    }
+    for (size_t i = 0; code == 0 && i < session->strategy_count; i++)
+        code = session_journal(session, "source", &session->strategies[i], "hash",
+                               session->strategies[i].code->source.hash, err);
     return code;
 }
 

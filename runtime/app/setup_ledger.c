@@ -348,14 +348,8 @@ static int replay_sources(struct session *session, struct error *err)
 static int store_sources(struct session *session, struct error *err)
 {
     int code = 0;
-    for (size_t i = 0; code == 0 && i < session->strategy_count; i++) {
-        struct text json;
-        text_init(&json, 64u << 20);
-        source_write(&session->strategies[i].code->source, &json);
-        code = ledger_put_source(session->ledger, session->strategies[i].code->source.hash,
-                                 json.data, json.length, err);
-        text_release(&json);
-    }
+    for (size_t i = 0; code == 0 && i < session->strategy_count; i++)
+        code = session_store_source(session, &session->strategies[i].code->source, err);
     return code;
 }
 
