@@ -619,6 +619,25 @@ static int describe(struct sandbox *sandbox, const struct source *source, struct
     return code;
 }
 
+/* The linked Lua may compile a function with very many constants wrongly, without a word: say so
+ * where a file has one. The file ran, so it compiles; if memory is short now, nothing is said. */
+static void note_constants(struct sandbox *sandbox, const struct source *source,
+                           struct strategy_info *info)
+{
+    int line = 0, constants = 0;
+    struct error ignored;
+    if (!(sandbox_lua_bugs() & LUA_BUG_CONSTANTS) ||
+        sandbox_find_constants(sandbox, source->path, source->bytes, source->length, &line,
+                               &constants, &ignored) < 0 ||
+        constants == 0)
+        return;
+    size_t length = strlen(info->notes);
+    snprintf(info->notes + length, sizeof(info->notes) - length,
+             "the function at line %d has %d constants; this Lua computes some expressions of such "
+             "functions wrongly, so split it\n",
+             line, constants);
+}
+
 int strategy_describe(const struct source *source, const struct sandbox_limits *limits,
                       struct strategy_info *info, struct error *err)
 {
@@ -632,6 +651,8 @@ int strategy_describe(const struct source *source, const struct sandbox_limits *
     if (code < 0)
         return code;
     code = describe(sandbox, source, &ta, info, err);
+    if (code == 0)
+        note_constants(sandbox, source, info);
     sandbox_close(sandbox);
     ta_release(&ta);
     return code;

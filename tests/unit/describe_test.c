@@ -407,6 +407,27 @@ static void what_is_no_text_is_no_source(void **state)
     rmdir(directory);
 }
 
+/* Lua 5.4.4 computes `1 | (2 or 3)` as 2 in a function with more than 255 constants: silently. */
+static void a_function_with_too_many_constants_is_noted(void **state)
+{
+    (void)state;
+    if (!(sandbox_lua_bugs() & LUA_BUG_CONSTANTS))
+        skip();
+    struct text file;
+    struct strategy_info info;
+    struct error err = { 0 };
+    text_init(&file, 1u << 20);
+    text_add(&file, "local S = { api = 1, name = 'many' }\nfunction S.on_tick()\n  local x = 0\n");
+    for (int i = 0; i < 300; i++)
+        text_printf(&file, "  x = x + %d.5\n", i);
+    text_add(&file, "end\nreturn S\n");
+    assert_int_equal(describe(file.data, &info, &err), 0);
+    assert_non_null(strstr(info.notes, "the function at line 2 has 300 constants"));
+    text_release(&file);
+    assert_int_equal(describe("return { api = 1, name = 'few' }", &info, &err), 0);
+    assert_null(strstr(info.notes, "constants"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +444,7 @@ int main(void)
         cmocka_unit_test(the_script_may_refuse_params_together),
         cmocka_unit_test(a_source_brings_its_modules_along),
         cmocka_unit_test(what_is_no_text_is_no_source),
+        cmocka_unit_test(a_function_with_too_many_constants_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
