@@ -91,7 +91,8 @@ describe("each fill is one that the market offered", function()
   -- The checker must be able to say no: the same run with one thing changed.
   local lies = {
     { "a better price", "s/,sell,\\([0-9.]*\\),\\([0-9]*\\)\\./,sell,\\1,9\\2./" },
-    { "a fill from before its order arrived", "s/^2024-01-01T00/2024-01-01T00:00:00.000000000Z#/;s/#[^,]*,/,/" },
+    { "a fill from before its order arrived",
+      "s/^2024-01-01T00/2024-01-01T00:00:00.000000000Z#/;s/#[^,]*,/,/" },
     { "a quantity that was not ordered", "s/,buy,0\\./,buy,7./" },
   }
   for _, lie in ipairs(lies) do
