@@ -205,7 +205,7 @@ static int report_stop(struct sandbox *sandbox, enum stop stop, struct error *er
     if (stop == STOP_TIME && sandbox->loading)
         return error_at(err, ERROR_RANGE, where, "stopped: loading takes too long");
     if (stop == STOP_TIME)
-        return error_at(err, ERROR_RANGE, where,
+        return error_at(err, ERROR_TIME, where,
                         "stopped: it ran longer than the %" PRId64
                         " ms allowed (sandbox.callback_hard_ms)",
                         limits->callback_hard_ns / NS_PER_MS);

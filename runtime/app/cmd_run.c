@@ -122,22 +122,23 @@ static int drive(struct session *session, struct status *status, struct log *log
     if (end < 0)
         return end;
     log_hold(log, false);
-    if (ledger_replaying(session->ledger)) {
+    outcome->exit_code = end == LOOP_EMERGENCY ? -ERROR_HALTED : 0;
+    if (ledger_replaying(session->ledger) && end != LOOP_DATA_ENDED) {
         /* What is not caught up cannot end: the session stays as the crash left it. */
         log_line(log, LOG_WARN, "session", "stopped while replaying; the same command goes on");
         outcome->is_unfinished = true;
         return 0;
     }
-    enum stop_policy policy = end == LOOP_EMERGENCY    ? POLICY_CANCEL
-                              : end == LOOP_DATA_ENDED ? POLICY_LEAVE
-                                                       : session_stop_policy(session);
+    enum stop_policy policy = end == LOOP_EMERGENCY ? POLICY_CANCEL
+                              : session_due_ns(session) == TIME_NEVER
+                                  ? POLICY_LEAVE /* the data is over: nothing can be filled */
+                                  : session_stop_policy(session);
     struct error failure = { 0 };
     int failed = session_failure(session, &failure);
     int code = session_stop(session, policy, outcome->stopped_by, err);
     if (code == 0)
         code = session_end(session, outcome->result_hash, err);
     loop_draw(&options);
-    outcome->exit_code = end == LOOP_EMERGENCY ? -ERROR_HALTED : 0;
     if (code == 0 && failed < 0) {
         *err = failure;
         return failed;

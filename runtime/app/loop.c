@@ -211,7 +211,6 @@ static int turn_once(struct loop *loop, struct error *err)
     int code = session_run(loop->session, until_ns, STEPS_PER_LOOK, err);
     if (code != SESSION_RUNNING)
         return code;
-    log_set_market_time(loop->options->log, loop->session->now_ns);
     if ((code = housekeeping(loop, mono_ns, err)) < 0)
         return code;
     if (loop->options->status)

@@ -63,25 +63,27 @@ static bool has_rested(struct strategy *strategy, int64_t wall_ns)
 
 /* Alerted and journalled in one turn: a refusal comes from outside, so a replay repeats its record.
  */
-static int record_refusal(struct session *session, size_t index, const char *reason,
-                          struct error *err)
+static int record_refusal(struct session *session, size_t index, const char *name,
+                          const char *reason, struct error *err)
 {
     struct strategy *strategy = &session->strategies[index];
     char text[1200];
     snprintf(text, sizeof(text), "reload of %s refused, the old code goes on: %s", strategy->path,
              reason);
     engine_alert(session->engine, strategy->first_instance, text);
-    return session_journal(session, "reload_refused", strategy, "reason", reason, err);
+    reload_abandon(session, index); /* a newer save, even a bad one, ends a rehearsal under way */
+    return session_journal(session, name, strategy, "reason", reason, err);
 }
 
-static int refuse(struct session *session, size_t index, const struct error *why, struct error *err)
+static int refuse(struct session *session, size_t index, const char *name, const struct error *why,
+                  struct error *err)
 {
     char reason[1100];
     snprintf(reason, sizeof(reason), "%s%s%s", why->where, why->where[0] ? ": " : "", why->message);
     LOG(session->log, LOG_ERROR, "reload", "the new file is not used, the old code goes on",
         F_STR("file", session->strategies[index].path), F_STR("where", why->where),
         F_STR("reason", why->message));
-    return record_refusal(session, index, reason, err);
+    return record_refusal(session, index, name, reason, err);
 }
 
 static int look_at(struct session *session, size_t index, struct error *err)
@@ -90,7 +92,7 @@ static int look_at(struct session *session, size_t index, struct error *err)
     struct source source;
     struct error why = { 0 };
     if (source_read(strategy->path, &source, &why) < 0)
-        return refuse(session, index, &why, err);
+        return refuse(session, index, "reload_refused", &why, err);
     const struct strategy_code *newest = strategy->next ? strategy->next : strategy->code;
     if (strcmp(source.hash, newest->source.hash) == 0) {
         source_release(&source);
@@ -271,8 +273,7 @@ int reload_prepare(struct session *session, size_t index, struct source *source,
     strategy->next->source = *source;
     struct error why = { 0 };
     if (check_and_rehearse(session, index, &why) < 0) {
-        reload_abandon(session, index);
-        return refuse(session, index, &why, err);
+        return refuse(session, index, "reload_refused", &why, err);
     }
     update_any_reloading(session);
     LOG(session->log, LOG_INFO, "reload", "the new file is accepted; it runs when it is warm",
@@ -333,6 +334,7 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
         int instance = strategy->first_instance + i;
         struct risk_limits limits = session_limits(strategy, strategy->code);
         engine_set_limits(session->engine, instance, &limits);
+        engine_set_warmup(session->engine, instance, strategy->code->info.warmup);
         struct guest gone = engine_set_guest(session->engine, instance, fresh[i]);
         fresh[i].self = NULL;
         code = engine_begin(session->engine, instance, session->now_ns, old_version, err);
@@ -363,8 +365,8 @@ static int swap(struct session *session, size_t index, struct error *err)
     struct error why = { 0 };
     int code = open_fresh(session, strategy, fresh, &why);
     if (code < 0) {
-        reload_abandon(session, index);
-        code = refuse(session, index, &why, err);
+        /* A replay comes to this by itself: its record must not be repeated as from outside. */
+        code = refuse(session, index, "reload_failed", &why, err);
     } else {
         code = swap_in(session, index, fresh, err);
     }
@@ -425,7 +427,7 @@ static int repeat(struct session *session, const struct journal_entry *entry, st
         if (prepared)
             code = repeat_prepare(session, i, hash, err);
         else if (refused)
-            code = record_refusal(session, i, reason, err);
+            code = record_refusal(session, i, entry->name, reason, err);
     }
     json_release(root);
     return code;

@@ -74,6 +74,7 @@ static int step_market(struct session *session, struct error *err)
     if (code <= 0)
         return code;
     session->now_ns = event.time_ns;
+    log_set_market_time(session->log, event.time_ns);
     if (session->recorder && (code = recorder_put(session->recorder, &event, err)) < 0)
         return code;
     session->venue.market(session->venue.self, &event);
@@ -105,8 +106,7 @@ static int step_due(struct session *session, int64_t due_ns, struct error *err)
 /* A time budget only guards on a feed: a run that it ended has no result (the machine decided). */
 static bool machine_decided(const struct session *session, int failure)
 {
-    return failure == ERROR_RANGE && session->source == SOURCE_FEED &&
-           !session->limits.exact_budget;
+    return failure == ERROR_TIME && session->source == SOURCE_FEED;
 }
 
 int session_failure(const struct session *session, struct error *err)
@@ -181,23 +181,28 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
     return SESSION_RUNNING;
 }
 
-int session_flush(struct session *session, bool checkpoint, struct error *err)
+static int write_files(struct session *session, bool checkpoint, struct error *err)
 {
-    int code = engine_flush(session->engine, session->now_ns, err);
-    if (code < 0)
-        return code;
-    if (ledger_replaying(session->ledger))
-        return 0;
-    uint64_t events = engine_counts(session->engine)->events;
-    if ((code = ledger_progress(session->ledger, session->now_ns, events, err)) < 0 ||
-        (code = export_update(session->export, err)) < 0 || !checkpoint)
+    int code = export_update(session->export, err);
+    if (code < 0 || !checkpoint)
         return code;
     struct engine_totals totals;
     engine_totals(session->engine, &totals);
     char extra[64];
-    snprintf(extra, sizeof(extra), "\"feed_position\":%" PRIu64, events);
+    snprintf(extra, sizeof(extra), "\"feed_position\":%" PRIu64,
+             engine_counts(session->engine)->events);
     return export_checkpoint(session->export, session->now_ns, totals.cash, totals.equity, extra,
                              err);
+}
+
+int session_flush(struct session *session, bool checkpoint, struct error *err)
+{
+    int code = engine_flush(session->engine, session->now_ns, err);
+    if (code < 0 || ledger_replaying(session->ledger))
+        return code;
+    uint64_t events = engine_counts(session->engine)->events;
+    code = ledger_progress(session->ledger, session->now_ns, events, err);
+    return code < 0 ? code : write_files(session, checkpoint, err);
 }
 
 enum stop_policy session_stop_policy(const struct session *session)
@@ -243,8 +248,11 @@ int session_stop(struct session *session, enum stop_policy policy, const char *w
 
 int session_end(struct session *session, char result_hash[SHA256_TEXT_MAX], struct error *err)
 {
-    int code = session_flush(session, true, err);
-    if (code < 0 || (code = ledger_session_end(session->ledger, session->now_ns, err)) < 0)
+    /* What the stop recorded and the end are one transaction: a crash between them would leave rows
+     * that no replay makes again. The files follow. */
+    int code = engine_flush(session->engine, session->now_ns, err);
+    if (code < 0 || (code = ledger_session_end(session->ledger, session->now_ns, err)) < 0 ||
+        (code = write_files(session, true, err)) < 0)
         return code;
     if (session->recorder) {
         struct recorder *recorder = session->recorder;

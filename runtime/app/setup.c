@@ -82,6 +82,33 @@ static int check_mode(struct session *session, struct error *err)
     return 0;
 }
 
+/* A limit that would not bind must not look as if it did; what only adds comfort is told. */
+static int check_settings(struct session *session, struct error *err)
+{
+    static const char *const limits[] = { "max_drawdown", "max_portfolio_heat",
+                                          "max_portfolio_volatility", "per_trade_risk_pct" };
+    static const char *const switches[] = { "risk.require_stop", "rollout.enabled",
+                                            "dashboard.enabled" };
+    static const char *const maps[] = { "risk.symbols", "risk.venues", "calendar.venues" };
+    const struct config *config = session->config;
+    char key[160];
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        snprintf(key, sizeof(key), "risk.%s", limits[i]);
+        if (config_set_by_user(config, key))
+            return error_at(
+                err, ERROR_CONFIG, config_origin(config, key),
+                "%s: this limit is not in this version and would not bind; leave it out", key);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+        if (config_bool(config, switches[i]))
+            return error_at(err, ERROR_CONFIG, config_origin(config, switches[i]),
+                            "%s is not in this version; leave it out", switches[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+        if (config_members(config, maps[i]) > 0)
+            return error_set(err, ERROR_CONFIG, "%s is not in this version; leave it out", maps[i]);
+    return 0;
+}
+
 static void read_limits(struct session *session)
 {
     const struct config *config = session->config;
@@ -269,7 +296,7 @@ typedef int setup_step(struct session *session, struct error *err);
 
 static int prepare(struct session *session, struct error *err)
 {
-    static setup_step *const steps[] = { load_configuration, check_mode };
+    static setup_step *const steps[] = { load_configuration, check_mode, check_settings };
     static setup_step *const rest[] = { setup_sources,   setup_instruments, setup_symbols,
                                         setup_instances, setup_state,       setup_ledger };
     static setup_step *const last[] = { setup_venue,   open_watchdog, open_engine,

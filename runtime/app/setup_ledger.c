@@ -179,6 +179,8 @@ static void write_config(struct session *session, struct text *out)
     json_object_begin(writer);
     json_key(writer, "seed");
     json_int(writer, (int64_t)session->seed);
+    json_key(writer, "clock_start_ns");
+    json_int(writer, session->options->clock_start_ns);
     json_key(writer, "capital");
     json_decimal(writer, session->capital);
     json_key(writer, "duration_ns");
@@ -255,6 +257,36 @@ static void write_config(struct session *session, struct text *out)
     json_writer_close(writer);
 }
 
+/* A sim session goes on in the market that it began in: another seed or beginning would move prices
+ * under what is held. */
+static int check_same_market(const struct session *session, const struct session_record *last,
+                             struct error *err)
+{
+    struct json *config;
+    if (json_parse(last->config, strlen(last->config), &config, err) < 0)
+        return error_wrap(err, "read the last session's configuration");
+    const char *seed = json_as_number_text(json_get(config, "seed"));
+    const char *start = json_as_number_text(json_get(config, "clock_start_ns"));
+    bool same_seed = !seed || strtoull(seed, NULL, 10) == session->seed;
+    bool same_start = !start || strtoll(start, NULL, 10) == session->options->clock_start_ns;
+    char began[TIME_TEXT_MAX] = "";
+    if (start)
+        time_format(strtoll(start, NULL, 10), began);
+    int code = 0;
+    if (!same_seed)
+        code = error_set(err, ERROR_USAGE,
+                         "this state directory goes on in the sim market of seed %s; give --seed "
+                         "%s, or begin anew with --fresh",
+                         seed, seed);
+    else if (!same_start)
+        code = error_set(err, ERROR_USAGE,
+                         "this state directory goes on in the sim market that began at %s; give "
+                         "--clock-start %s, or begin anew with --fresh",
+                         began, began);
+    json_release(config);
+    return code;
+}
+
 static int begin_session(struct session *session, const char *config, struct error *err)
 {
     const char *source = session->source == SOURCE_SIM ? "sim" : "feed";
@@ -282,6 +314,10 @@ static int begin_session(struct session *session, const char *config, struct err
     record->config = strdup(config);
     record->ended_ns = TIME_NEVER;
     session->resumed = session->source == SOURCE_SIM && found;
+    if (session->resumed && (code = check_same_market(session, &last, err)) < 0) {
+        session_record_release(&last);
+        return code;
+    }
     if (session->resumed && last.market_ns > session->now_ns)
         session->now_ns = last.market_ns;
     record->started_ns = record->market_ns = session->now_ns;
@@ -353,6 +389,36 @@ static int store_sources(struct session *session, struct error *err)
     return code;
 }
 
+/* The instances' ids, and for those the ledger knows the capital that they began with. */
+static int find_instances(struct session *session, struct error *err)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        struct instance_record *record = &session->instances[i].record;
+        decimal asked = record->capital;
+        bool is_new;
+        text_copy(record->hash, sizeof(record->hash),
+                  session->strategies[session->instances[i].strategy].code->source.hash);
+        int code = ledger_instance(session->ledger, record, &is_new, err);
+        if (code < 0)
+            return code;
+        if (decimal_cmp(asked, record->capital) != 0)
+            LOG(session->log, LOG_WARN, "session",
+                "an instance goes on with the capital it began with; --fresh begins with another",
+                F_STR("strategy", record->strategy), F_STR("symbol", record->symbol),
+                F_DEC("capital", record->capital), F_DEC("asked", asked));
+    }
+    struct text left;
+    text_init(&left, 4096);
+    int code = ledger_left_over(session->ledger, &left, err);
+    if (code == 0 && left.length > 0)
+        LOG(session->log, LOG_WARN, "session",
+            "positions of strategies or symbols that do not run now are left as they are, and "
+            "nobody watches them",
+            F_STR("positions", left.data));
+    text_release(&left);
+    return code;
+}
+
 int setup_ledger(struct session *session, struct error *err)
 {
     char path[600];
@@ -377,13 +443,8 @@ int setup_ledger(struct session *session, struct error *err)
         code = replay_sources(session, err);
     if (code == 0)
         code = store_sources(session, err);
-    for (int i = 0; code == 0 && i < session->instance_count; i++) {
-        bool is_new;
-        struct session_instance *instance = &session->instances[i];
-        text_copy(instance->record.hash, sizeof(instance->record.hash),
-                  session->strategies[instance->strategy].code->source.hash);
-        code = ledger_instance(session->ledger, &instance->record, &is_new, err);
-    }
+    if (code == 0)
+        code = find_instances(session, err);
     lift_quarantine(session);
     return code;
 }
@@ -399,8 +460,17 @@ struct restoring {
 static int restore_order(void *self, const struct order *order, struct error *err)
 {
     struct session *session = ((struct restoring *)self)->session;
+    const struct venue_port *venue = &session->venue;
     int code = engine_restore_order(session->engine, order, err);
-    return code < 0 ? code : session->venue.restore(session->venue.self, order, err);
+    if (code < 0 || (code = venue->restore(venue->self, order, err)) < 0)
+        return code;
+    /* What was under way is lost with the process; asking again is safe, it is the same order. */
+    if (order->pending & PENDING_CANCEL)
+        return venue->cancel(venue->self, order, session->now_ns, err);
+    if (order->pending & PENDING_REPLACE)
+        return venue->amend(venue->self, order, order->pending_qty, order->pending_price,
+                            session->now_ns, err);
+    return 0;
 }
 
 static int restore_position(void *self, uint32_t instrument, const struct position *position,

@@ -26,13 +26,15 @@ static int name_feed(struct session *session, struct session_feed *feed, const c
 {
     if (feed->symbol[0])
         return 0;
+    if (access(path, F_OK) < 0)
+        return error_at(err, ERROR_NO_INPUT, path, "there is no such data file");
     const char *symbols[SESSION_SYMBOLS_MAX];
     size_t count = setup_all_symbols(session, symbols);
     if (count != 1)
         return error_set(err, ERROR_USAGE,
-                         "%s: which symbol are its rows of? %zu symbols are traded; say --symbols "
-                         "SYMBOL, or --feed SYMBOL=%s",
-                         path, count, path);
+                         "%s: which symbol are its rows of? Say --symbols SYMBOL, or --feed "
+                         "SYMBOL=%s",
+                         path, path);
     text_copy(feed->symbol, sizeof(feed->symbol), symbols[0]);
     return 0;
 }

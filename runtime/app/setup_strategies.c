@@ -278,10 +278,17 @@ static int share_capital(struct session *session, struct error *err)
 /* ---- params
  * ------------------------------------------------------------------------------------------ */
 
-/* "FILE:NAME=VALUE", "SYMBOL:NAME=VALUE" or "NAME=VALUE": does it concern this instance? The name
- * is what stands after the last ':' before '='. */
-static bool param_concerns(const char *text, const struct strategy *strategy, const char *symbol,
-                           char name[64], const char **value)
+static bool names_file(const char *scope, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return strcmp(scope, path) == 0 || (slash && strcmp(scope, slash + 1) == 0);
+}
+
+/* "FILE:NAME=VALUE", "SYMBOL:NAME=VALUE" or "NAME=VALUE"; the name is what stands after the last
+ * ':' before '='. How closely a --param is meant for this instance: 0 not at all, 1 for all, 2 for
+ * its strategy, 3 for its symbol. */
+static int param_concerns(const char *text, const struct strategy *strategy, const char *symbol,
+                          char name[64], const char **value)
 {
     const char *equals = strchr(text, '=');
     size_t head = (size_t)(equals - text);
@@ -290,11 +297,13 @@ static bool param_concerns(const char *text, const struct strategy *strategy, co
     text_copy_span(name, 64, begin, (size_t)(equals - begin));
     *value = equals + 1;
     if (!colon)
-        return true;
+        return 1;
     char scope[512];
     text_copy_span(scope, sizeof(scope), text, (size_t)(colon - text));
-    return strcmp(scope, strategy->path) == 0 || strcmp(scope, strategy->code->info.name) == 0 ||
-           strcmp(scope, symbol) == 0;
+    if (strcmp(scope, symbol) == 0)
+        return 3;
+    return names_file(scope, strategy->path) || strcmp(scope, strategy->code->info.name) == 0 ? 2
+                                                                                              : 0;
 }
 
 static int params_from_config(const struct session *session, const struct strategy *strategy,
@@ -325,12 +334,14 @@ static int params_of(const struct session *session, const struct strategy *strat
     params_init(&code->info, params);
     int failure = params_from_config(session, strategy, &code->info, params, err);
     const struct option_list *given = &session->options->params;
-    for (size_t i = 0; failure == 0 && i < given->count; i++) {
-        char name[64];
-        const char *value;
-        if (param_concerns(given->items[i], strategy, symbol, name, &value))
-            failure = params_set(&code->info, params, name, value, err);
-    }
+    /* The wider word first, so that the closer one stands. */
+    for (int closeness = 1; closeness <= 3; closeness++)
+        for (size_t i = 0; failure == 0 && i < given->count; i++) {
+            char name[64];
+            const char *value;
+            if (param_concerns(given->items[i], strategy, symbol, name, &value) == closeness)
+                failure = params_set(&code->info, params, name, value, err);
+        }
     if (failure < 0)
         return failure;
     return params_check(&code->source, &code->info, &session->limits, params, err);
@@ -363,14 +374,16 @@ static int check_param_scopes(const struct session *session, struct error *err)
         const char *value;
         for (size_t s = 0; s < session->strategy_count; s++)
             for (size_t k = 0; k < session->strategies[s].instrument_count; k++)
-                concerns |= param_concerns(
-                    given->items[i], &session->strategies[s],
-                    session->instruments.list[session->strategies[s].instruments[k]].symbol, name,
-                    &value);
+                concerns |=
+                    0 < param_concerns(
+                            given->items[i], &session->strategies[s],
+                            session->instruments.list[session->strategies[s].instruments[k]].symbol,
+                            name, &value);
         if (!concerns)
             return error_set(
                 err, ERROR_USAGE,
-                "--param %s: its part before ':' is no strategy file and no symbol of this run",
+                "--param %s: what stands before its last ':' is no strategy file, strategy name or "
+                "symbol of this run",
                 given->items[i]);
     }
     return 0;

@@ -277,8 +277,11 @@ static bool blocked(struct engine *engine, int index, const struct order *order,
                     const struct risk_verdict *verdict, struct refusal *refusal)
 {
     record_blocked(engine, index, order, verdict->code);
-    if (verdict->verdict == VERDICT_HALT) /* a breach of the day's loss, until the day ends */
+    if (verdict->verdict == VERDICT_HALT && !engine->halted) {
+        turn_alert(engine, index, verdict->reason);
+        /* a breach of the day's loss, until the day ends */
         desk_halt(engine, index, verdict->reason, true);
+    }
     return refuse(refusal, verdict->code, "%s", verdict->reason);
 }
 

@@ -175,6 +175,11 @@ void engine_set_limits(struct engine *engine, int index, const struct risk_limit
     engine->instances[index].limits = *limits;
 }
 
+void engine_set_warmup(struct engine *engine, int index, bool wait)
+{
+    engine->instances[index].wait_for_warmup = wait;
+}
+
 const struct guest *engine_guest(const struct engine *engine, int index)
 {
     return &engine->instances[index].guest;
@@ -433,7 +438,9 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
     bool history = event->kind == EVENT_BAR && event->bar.is_history;
     if (!history)
         move_clock(engine, event->time_ns);
-    engine->counts.events++;
+    /* Answers to our own questions are no events of the market: how many there are must not move
+     * the numbers by which a journal finds its place. */
+    engine->counts.events += !history && event->kind != EVENT_ANSWER;
     switch (event->kind) {
     case EVENT_TRADE:
         engine->counts.trades++;
@@ -475,6 +482,9 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     instance->in_start = false;
     if (started && reloaded_from && instance->alive && instance->guest.calls & (1u << GUEST_RELOAD))
         turn_call(engine, index, GUEST_RELOAD, &event);
+    /* After a restart: what the crash kept from being placed, resized or canceled. */
+    for (size_t k = 0; !reloaded_from && k < instance->instrument_count; k++)
+        exits_sync(engine, index, instance->instruments[k]);
     rebuild_callers(engine);
     return turn_finish(engine, err);
 }

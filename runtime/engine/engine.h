@@ -63,6 +63,8 @@ struct guest engine_set_guest(struct engine *engine, int instance, struct guest 
 
 /* New limits of an instance, from the next order on. */
 void engine_set_limits(struct engine *engine, int instance, const struct risk_limits *limits);
+/* needs.warmup of new code; before engine_set_guest. */
+void engine_set_warmup(struct engine *engine, int instance, bool wait);
 
 /* The guest behind an instance, whether it still runs or not; self NULL: none yet. */
 const struct guest *engine_guest(const struct engine *engine, int instance);

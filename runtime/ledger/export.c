@@ -259,8 +259,8 @@ static int find_days(struct export *export, struct days *days, struct error *err
 {
     struct ledger *ledger = export->ledger;
     struct binder rows = bind_begin(ledger, EXPORT_DAYS);
-    bind_int(&rows, ledger->session_id);
-    bind_int(&rows, ledger->first_seq);
+    /* Of the session before too: a crash may have kept its last rows from the files. */
+    bind_int(&rows, ledger->session_id - 1);
     int found;
     while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
         days->list = memory_grow(days->list, &days->capacity, days->count + 1, sizeof(*days->list));

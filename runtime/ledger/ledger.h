@@ -76,9 +76,12 @@ struct instance_record {
     decimal capital;
 };
 /* Finds the instance of (session's scope, strategy, symbol) or adds it, and updates version, file,
- * hash. Scope: sessions of a resumable source share instances, a feed session has its own. */
+ * hash. One that is found keeps the capital it began with: record->capital is set to it. Scope:
+ * sessions of a resumable source share instances, a feed session has its own. */
 MUST_CHECK int ledger_instance(struct ledger *ledger, struct instance_record *record, bool *is_new,
                                struct error *err);
+/* Positions of the scope's instances that were not asked for above, as text for people. */
+MUST_CHECK int ledger_left_over(struct ledger *ledger, struct text *out, struct error *err);
 MUST_CHECK int ledger_put_source(struct ledger *ledger, const char *hash, const char *json,
                                  size_t length, struct error *err);
 /* malloc'd JSON of source_write, or NULL when not there. */

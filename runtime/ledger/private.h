@@ -65,6 +65,7 @@ enum statement {
     ORDER_FOR_CHECKPOINT,
     POSITIONS,
     SELECT_STATE,
+    LEFT_OVER,
     RESULT_ROWS,
     EXPORT_DAYS,
     EXPORT_ROWS,

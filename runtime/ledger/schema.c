@@ -242,12 +242,12 @@ const char *const statement_texts[STATEMENTS] = {
         " WHERE session_id = ? AND seq >= ? ORDER BY seq",
 
     [SELECT_INSTANCE] =
-        "SELECT instance_id FROM instances WHERE scope = ? AND strategy = ? AND symbol = ?",
+        "SELECT instance_id, capital FROM instances WHERE scope = ? AND strategy = ? AND symbol = ?",
     [INSERT_INSTANCE] =
         "INSERT INTO instances(scope, strategy, symbol, version, file, hash, capital)"
         " VALUES(?, ?, ?, ?, ?, ?, ?)",
     [UPDATE_INSTANCE] =
-        "UPDATE instances SET version = ?, file = ?, hash = ?, capital = ? WHERE instance_id = ?",
+        "UPDATE instances SET version = ?, file = ?, hash = ? WHERE instance_id = ?",
     [INSERT_SOURCE] = "INSERT OR IGNORE INTO sources(hash, body) VALUES(?, ?)",
     [SELECT_SOURCE] = "SELECT body FROM sources WHERE hash = ?",
     [SELECT_JOURNAL] = "SELECT event, kind, body FROM journal WHERE session_id = ? ORDER BY seq",
@@ -268,9 +268,13 @@ const char *const statement_texts[STATEMENTS] = {
     [RESULT_ROWS] =
         "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"
         " AND kind IN ('order', 'fill') ORDER BY seq",
+    [LEFT_OVER] =
+        "SELECT i.instance_id, i.strategy, p.symbol, p.qty FROM positions p"
+        " JOIN instances i ON i.instance_id = p.instance_id"
+        " WHERE i.scope = ? AND p.qty <> '0' ORDER BY i.instance_id, p.symbol",
     [EXPORT_DAYS] =
-        "SELECT DISTINCT " BODY_DAY " FROM trading_events WHERE session_id = ? AND seq >= ?"
-        " AND " EXPORTED " ORDER BY 1",
+        "SELECT DISTINCT " BODY_DAY " FROM trading_events WHERE session_id >= ? AND " EXPORTED
+        " ORDER BY 1",
     [EXPORT_ROWS] =
         "SELECT kind, order_id, body, " BODY_DAY " FROM trading_events WHERE seq > ? AND seq <= ?"
         " AND " EXPORTED " ORDER BY seq",

@@ -306,7 +306,6 @@ static int update_instance(struct ledger *ledger, const struct instance_record *
     bind_text(&put, record->version);
     bind_text(&put, record->file);
     bind_text(&put, record->hash);
-    bind_money(&put, record->capital);
     bind_int(&put, record->instance_id);
     return ledger_run(ledger, &put, err, "update instance %s %s", record->strategy, record->symbol);
 }
@@ -347,12 +346,32 @@ int ledger_instance(struct ledger *ledger, struct instance_record *record, bool 
     int code;
     if (found) {
         record->instance_id = (uint32_t)column_int(find.statement, 0);
+        bool readable = column_decimal(find.statement, 1, &record->capital);
         sqlite3_reset(find.statement);
-        code = update_instance(ledger, record, err);
+        code = readable ? update_instance(ledger, record, err)
+                        : error_set(err, ERROR_IO, "ledger: instance %s %s has no readable capital",
+                                    record->strategy, record->symbol);
     } else {
         code = insert_instance(ledger, record, err);
     }
     if (code == 0)
         remember_instance(ledger, record);
     return code;
+}
+
+/* What instances of this scope hold that do not run now: "momentum BTC/USDT:USDT 0.5, ...". */
+int ledger_left_over(struct ledger *ledger, struct text *out, struct error *err)
+{
+    struct binder find = bind_begin(ledger, LEFT_OVER);
+    bind_text(&find, ledger->scope);
+    int found;
+    while ((found = ledger_step(ledger, find.statement, err)) > 0) {
+        bool runs = false;
+        for (size_t i = 0; i < ledger->instance_count; i++)
+            runs |= ledger->instances[i].instance_id == (uint32_t)column_int(find.statement, 0);
+        if (!runs)
+            text_printf(out, "%s%s %s %s", out->length ? ", " : "", column_text(find.statement, 1),
+                        column_text(find.statement, 2), column_text(find.statement, 3));
+    }
+    return found;
 }
