@@ -14,7 +14,7 @@ static const char examples[] =
     "      paper trading on a simulated market, no keys needed\n"
     "  runtime strategies/momentum.lua --speed max --duration 86400 --json\n"
     "      a day of market time as fast as it goes, the result as JSON\n"
-    "  runtime strategies/momentum.lua --feed trades.csv --symbols BTC/USDT:USDT --speed max\n"
+    "  runtime strategies/momentum.lua --feed BTC/USDT:USDT=trades.csv --speed max\n"
     "      on recorded market data\n"
     "  runtime strategies/momentum.lua --param fast=8 --symbols ETH/USDT:USDT\n"
     "      with another parameter, on another symbol\n";

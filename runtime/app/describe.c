@@ -17,7 +17,8 @@ static int as_data(const struct description *description, int code, struct error
 {
     if (code >= 0)
         return 0;
-    if (code == ERROR_RANGE || code == ERROR_REFUSED || code == ERROR_USAGE || code == ERROR_CONFIG)
+    if (code == ERROR_RANGE || code == ERROR_TIME || code == ERROR_REFUSED || code == ERROR_USAGE ||
+        code == ERROR_CONFIG)
         err->code = ERROR_DATA;
     if (!err->where[0])
         text_copy(err->where, sizeof(err->where), description->path);

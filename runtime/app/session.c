@@ -248,11 +248,11 @@ int session_stop(struct session *session, enum stop_policy policy, const char *w
 
 int session_end(struct session *session, char result_hash[SHA256_TEXT_MAX], struct error *err)
 {
-    /* What the stop recorded and the end are one transaction: a crash between them would leave rows
-     * that no replay makes again. The files follow. */
+    /* What the stop recorded and the end are one transaction on a feed: a crash between them would
+     * leave rows that no replay makes again. The files come first; a replay rewrites them. */
     int code = engine_flush(session->engine, session->now_ns, err);
-    if (code < 0 || (code = ledger_session_end(session->ledger, session->now_ns, err)) < 0 ||
-        (code = write_files(session, true, err)) < 0)
+    if (code < 0 || (code = write_files(session, true, err)) < 0 ||
+        (code = ledger_session_end(session->ledger, session->now_ns, err)) < 0)
         return code;
     if (session->recorder) {
         struct recorder *recorder = session->recorder;

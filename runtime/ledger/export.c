@@ -6,11 +6,14 @@
  * second row. */
 #include "runtime/ledger/export_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "runtime/base/clock.h"
 
 enum csv { CSV_ORDERS, CSV_FILLS, CSV_TRADES, CSVS };
 
@@ -32,7 +35,8 @@ static const struct {
                        "exit_price", "gross_pnl", "fees", "net_pnl", "bars_held", "tag", NULL } },
 };
 
-#define DAY_LENGTH 10 /* "2024-01-01" */
+#define STARTED_NS_COLUMN 3 /* of SELECT_SESSION */
+#define DAY_LENGTH 10       /* "2024-01-01" */
 struct day {
     char name[DAY_LENGTH + 1];
     bool begun; /* its new files have their headers */
@@ -255,6 +259,17 @@ static int write_rows(struct export *export, struct days *rewrite, int64_t from,
 
 /* ---- rewriting ---- */
 
+static void add_day(struct days *days, const char *name)
+{
+    struct day key = { 0 };
+    text_copy(key.name, sizeof(key.name), name);
+    for (size_t i = 0; i < days->count; i++)
+        if (compare_days(&days->list[i], &key) == 0)
+            return;
+    days->list = memory_grow(days->list, &days->capacity, days->count + 1, sizeof(*days->list));
+    days->list[days->count++] = key;
+}
+
 static int find_days(struct export *export, struct days *days, struct error *err)
 {
     struct ledger *ledger = export->ledger;
@@ -262,13 +277,31 @@ static int find_days(struct export *export, struct days *days, struct error *err
     /* Of the session before too: a crash may have kept its last rows from the files. */
     bind_int(&rows, ledger->session_id - 1);
     int found;
-    while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
-        days->list = memory_grow(days->list, &days->capacity, days->count + 1, sizeof(*days->list));
-        struct day *day = &days->list[days->count++];
-        *day = (struct day){ 0 };
-        text_copy(day->name, sizeof(day->name), column_text(rows.statement, 0));
-    }
+    while ((found = ledger_step(ledger, rows.statement, err)) > 0)
+        add_day(days, column_text(rows.statement, 0));
     return found;
+}
+
+/* The files may hold what a crash kept from the ledger (turns that were gathered): of every day
+ * that this session can have written. */
+static int find_days_on_disk(struct export *export, struct days *days, struct error *err)
+{
+    struct binder get = bind_begin(export->ledger, SELECT_SESSION);
+    bind_int(&get, export->ledger->session_id);
+    int found = ledger_step(export->ledger, get.statement, err);
+    if (found < 0)
+        return found;
+    char first[DAY_TEXT_MAX];
+    time_format_day(column_int(get.statement, STARTED_NS_COLUMN), first);
+    sqlite3_reset(get.statement);
+    DIR *root = opendir(export->root);
+    if (!root)
+        return 0; /* nothing was written yet */
+    for (struct dirent *entry; (entry = readdir(root)) != NULL;)
+        if (strlen(entry->d_name) == DAY_LENGTH && strcmp(entry->d_name, first) >= 0)
+            add_day(days, entry->d_name);
+    closedir(root);
+    return 0;
 }
 
 static int rename_files(struct export *export, const char *day, struct error *err)
@@ -293,8 +326,15 @@ static int rewrite_days(struct export *export, struct error *err)
     int code = finish_files(export, true, err);
     if (code == 0)
         code = find_days(export, &days, err);
+    if (code == 0)
+        code = find_days_on_disk(export, &days, err);
+    if (days.count > 0)
+        qsort(days.list, days.count, sizeof(*days.list), compare_days);
     if (code == 0 && days.count > 0)
         code = write_rows(export, &days, 0, to, err);
+    for (size_t i = 0; i < days.count && code == 0; i++)
+        if (!days.list[i].begun) /* a day of which the ledger knows nothing: headers alone */
+            code = open_day(export, days.list[i].name, ".tmp", true, err);
     if (code == 0)
         code = finish_files(export, true, err);
     for (size_t i = 0; i < days.count && code == 0; i++)

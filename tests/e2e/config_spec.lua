@@ -28,7 +28,7 @@ return S
 ]]
 
 local function words_of(arguments)
-  local words = { "teller.lua", "--speed", "max", "--json" }
+  local words = { "teller.lua", "--speed", "max", "--json", "--fresh" }
   local timed = false
   for _, word in ipairs(arguments) do
     words[#words + 1] = word

@@ -1637,7 +1637,8 @@ static void a_days_loss_halts_until_the_day_ends(void **state)
     text_clear(&s->script);
     assert_int_equal(submit(s, B, request_of(SIDE_BUY, "1")), 0);
     assert_string_equal(s->refusal.code, "max_daily_loss");
-    assert_script(s, "B risk\ncommit 3\ncancel 3\n"); /* blocked, halt, order; the stop stays */
+    assert_script(s,
+                  "B risk\ncommit 4\ncancel 3\n"); /* blocked, alert, halt, order; the stop stays */
     assert_int_equal(count_records(s, RECORD_HALT), 1);
     trade(s, BTC, "100"); /* won back: it stays halted all the same */
     assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);

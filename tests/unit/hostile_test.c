@@ -153,7 +153,8 @@ static void check_ending(const struct attack *attack, int code, bool loading,
     if (code < 0) {
         check_message(err);
         /* Loading says ERROR_DATA for both: only the text tells. */
-        bool stopped = loading ? text_starts_with(err->message, "stopped: ") : code == ERROR_RANGE;
+        bool stopped = loading ? text_starts_with(err->message, "stopped: ")
+                               : code == ERROR_RANGE || code == ERROR_TIME;
         was = stopped ? ENDS_STOPPED : ENDS_ERROR;
         if (loading || was == ENDS_ERROR)
             assert_int_equal(code, ERROR_DATA);

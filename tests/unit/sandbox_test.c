@@ -520,7 +520,7 @@ static void a_state_without_watchdog_still_ends_by_the_clock(void **state)
     open_scene(scene, NULL);
     scene->sandbox->guard_span_ns = 20 * NS_PER_MS;
     assert_int_equal(load(scene, "return function() while true do end end"), 0);
-    assert_int_equal(sandbox_call(scene->sandbox, 0, 0, BUDGET_CALLBACK, &scene->err), ERROR_RANGE);
+    assert_int_equal(sandbox_call(scene->sandbox, 0, 0, BUDGET_CALLBACK, &scene->err), ERROR_TIME);
 }
 
 static void memory_is_capped_and_given_back(void **state)
@@ -803,7 +803,7 @@ static void time_stops_a_callback_and_the_state_goes_on(void **state)
     for (int i = 0; i < 5; i++) {
         lua_getfield(scene->L, -1, "loop");
         assert_int_equal(sandbox_call(scene->sandbox, 0, 0, BUDGET_CALLBACK, &scene->err),
-                         ERROR_RANGE);
+                         ERROR_TIME);
         assert_string_equal(scene->err.where, "strategies/test.lua:1");
         assert_non_null(strstr(scene->err.message, "20 ms"));
         assert_true(scene->slow_ns > 0);
