@@ -66,8 +66,8 @@ enum sandbox_budget { BUDGET_LOAD, BUDGET_CALLBACK };
  * `results` values. On failure nothing is left. Errors are formatted without metamethods, cut at
  * 700 bytes, control bytes escaped, with the script's own file:line in err->where and a short
  * traceback after the message. Hot path: costs a pcall, two atomic stores and two compares.
- * ERROR_DATA the script failed; ERROR_TIME its time is spent; ERROR_RANGE its instructions or memory
- * are. */
+ * ERROR_DATA the script failed; ERROR_TIME its time is spent; ERROR_RANGE its instructions or
+ * memory are. */
 MUST_CHECK int sandbox_call(struct sandbox *sandbox, int arguments, int results,
                             enum sandbox_budget budget, struct error *err);
 
