@@ -171,6 +171,21 @@ static void write_params(const struct strategy_info *info, const struct params *
     json_object_end(writer);
 }
 
+static void write_limits(const struct risk_limits *limits, struct json_writer *writer)
+{
+    const decimal money[] = { limits->max_order_size,     limits->max_daily_volume,
+                              limits->max_position_size,  limits->max_daily_loss,
+                              limits->max_daily_loss_pct, limits->price_collar_pct };
+    const uint32_t counts[] = { limits->max_open_positions, limits->max_daily_trades,
+                                limits->max_orders_per_second };
+    json_array_begin(writer);
+    for (size_t i = 0; i < ARRAY_SIZE(money); i++)
+        json_decimal(writer, money[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+        json_int(writer, counts[i]);
+    json_array_end(writer);
+}
+
 /* What decides the outcome of a run, but for the bytes of the strategy files, which the journal
  * holds: equal text is the same command. */
 static void write_config(struct session *session, struct text *out)
@@ -218,6 +233,10 @@ static void write_config(struct session *session, struct text *out)
         json_decimal(writer, instrument->multiplier);
         json_key(writer, "leverage");
         json_decimal(writer, instrument->leverage);
+        json_key(writer, "min_notional");
+        json_decimal(writer, instrument->min_notional);
+        json_key(writer, "short");
+        json_bool(writer, instrument->short_allowed);
         json_object_end(writer);
     }
     json_array_end(writer);
@@ -229,6 +248,10 @@ static void write_config(struct session *session, struct text *out)
         json_key(writer, models[i]);
         json_decimal(writer, config_decimal(session->config, models[i]));
     }
+    struct risk_limits account;
+    setup_limits(session->config, "risk", &account);
+    json_key(writer, "risk");
+    write_limits(&account, writer);
     json_key(writer, "slippage");
     json_string(writer, config_string(session->config, "backtest.slippage_model"));
     json_key(writer, "fill_on");
@@ -247,6 +270,10 @@ static void write_config(struct session *session, struct text *out)
         json_string(writer, instance->record.symbol);
         json_key(writer, "capital");
         json_decimal(writer, instance->record.capital);
+        json_key(writer, "limits");
+        write_limits(&session->strategies[instance->strategy].limits, writer);
+        json_key(writer, "on_error");
+        json_int(writer, session->strategies[instance->strategy].on_error);
         const struct strategy *strategy = &session->strategies[instance->strategy];
         write_params(&strategy->code->info, &strategy->code->params[i - strategy->first_instance],
                      writer);
