@@ -173,7 +173,6 @@ static int open_engine(struct session *session, struct error *err)
         .venue = session->venue,
         .ledger = ledger_port(session->ledger),
         .log = session->log,
-        .fill_on_instant = session->fill_on == FILL_ON_INSTANT,
     };
     setup_limits(session->config, "risk", &options.account);
     session->engine = engine_open(&options);

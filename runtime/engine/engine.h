@@ -33,7 +33,6 @@ struct engine_options {
     struct ledger_port ledger;
     struct log *log;
     struct risk_limits account; /* of the whole account */
-    bool fill_on_instant;       /* named in the summary; nothing else changes here */
 };
 
 struct engine *engine_open(const struct engine_options *options);

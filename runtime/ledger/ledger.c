@@ -348,11 +348,6 @@ void ledger_close(struct ledger *ledger)
     free(ledger);
 }
 
-void ledger_set_instruments(struct ledger *ledger, const struct instruments *instruments)
-{
-    ledger->instruments = instruments;
-}
-
 /* ---- the port ---- */
 
 static char *base36(char *at, uint64_t value, int digits)

@@ -19,7 +19,7 @@ struct ledger; /* opaque */
 
 struct ledger_options {
     const char *path;                      /* STATE/ledger-paper.sqlite */
-    const struct instruments *instruments; /* borrowed: names for rows; may come later */
+    const struct instruments *instruments; /* borrowed: names for rows */
     bool power_safe; /* persistence.durability: power (synchronous=FULL), else process (NORMAL) */
 };
 
@@ -28,7 +28,6 @@ struct ledger_options {
 MUST_CHECK int ledger_open(const struct ledger_options *options, struct ledger **out,
                            struct error *err);
 void ledger_close(struct ledger *ledger);
-void ledger_set_instruments(struct ledger *ledger, const struct instruments *instruments);
 struct ledger_port ledger_port(struct ledger *ledger);
 
 /* ---- sessions ---- */
