@@ -154,7 +154,7 @@ static int run(const struct options *options)
     struct session *session = NULL;
     struct status *status = NULL;
     struct outcome outcome = { .stopped_by = "" };
-    int code = session_open(options, log, &session, &err);
+    int code = session_open(options, NULL, log, &session, &err);
     if (code == 0) {
         if (!options->quiet && !options->json)
             status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);

@@ -19,10 +19,12 @@ static int64_t least(int64_t a, int64_t b)
 
 int64_t session_due_ns(const struct session *session)
 {
+    int64_t venue = session->venue.due_ns(session->venue.self);
+    if (session->source == SOURCE_VENUE) /* it never ends by itself */
+        return least(venue, engine_due_ns(session->engine));
     int64_t feed = session->feed.next_ns(session->feed.self);
     if (feed == TIME_NEVER) /* timers and latency alone do not keep a session alive */
         return TIME_NEVER;
-    int64_t venue = session->venue.due_ns(session->venue.self);
     return least(feed, least(venue, engine_due_ns(session->engine)));
 }
 
@@ -183,8 +185,8 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
 
 static int write_files(struct session *session, bool checkpoint, struct error *err)
 {
-    int code = export_update(session->export, err);
-    if (code < 0 || !checkpoint)
+    int code = session->export ? export_update(session->export, err) : 0;
+    if (code < 0 || !session->export || !checkpoint)
         return code;
     struct engine_totals totals;
     engine_totals(session->engine, &totals);

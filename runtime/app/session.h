@@ -82,16 +82,39 @@ struct session_feed {
     uint32_t instrument;
 };
 
-enum session_source { SOURCE_SIM, SOURCE_FEED };
+enum session_source {
+    SOURCE_SIM,   /* the synthetic market, a paper venue; goes on from the ledger */
+    SOURCE_FEED,  /* recorded files, a paper venue; replayed after a crash */
+    SOURCE_VENUE, /* a venue that outlives us: market and reports come from it */
+};
+
+/* What stands outside, where that is not this machine and its venues: tests bring their own. */
+struct session_world {
+    void *self;
+    struct clock wall;
+    /* Opens the venue: its instruments are those listed; all it says goes into the sink. Market
+     * events too: `advance` puts them there. */
+    int (*open_venue)(void *self, struct event_sink sink, struct venue_port *out,
+                      struct error *err);
+    /* Fills tick, lot, scales of an instrument by its symbol. ERROR_USAGE: there is no such one. */
+    int (*instrument)(void *self, const char *symbol, struct instrument *out, struct error *err);
+    const char *venue; /* its name */
+    /* Nothing but the ledger is written: no lock, log, quarantine, CSV files, checkpoint. And no
+     * watchdog: budgets count instructions. */
+    bool without_files;
+};
 
 struct session {
     const struct options *options;
+    const struct session_world *world; /* NULL: this machine */
+    struct clock wall;
     struct config *config;
     struct log *log;
     char state_dir[512];
     int lock_fd, quarantine_fd;
 
     enum session_source source;
+    const char *mode; /* "paper", "live": names the ledger and its rows */
     struct instruments instruments;
     struct session_feed feeds[FEEDS_MAX];
     size_t feed_count;
@@ -135,9 +158,15 @@ struct session {
 };
 
 /* Opens everything; on failure nothing is left open. Every error code of the contract. */
-MUST_CHECK int session_open(const struct options *options, struct log *log, struct session **out,
-                            struct error *err);
+MUST_CHECK int session_open(const struct options *options, const struct session_world *world,
+                            struct log *log, struct session **out, struct error *err);
 void session_close(struct session *session);
+
+/* Not a replay: the session goes on from what the ledger holds. */
+static inline bool session_goes_on(const struct session *session)
+{
+    return session->source != SOURCE_FEED;
+}
 
 enum session_state { SESSION_RUNNING, SESSION_ENDED };
 

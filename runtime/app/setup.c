@@ -60,6 +60,8 @@ static bool trades_on_sim_alone(const struct config *config)
 /* This version trades on the simulated venue only; what is not built is refused, never replaced. */
 static int check_mode(struct session *session, struct error *err)
 {
+    if (session->world)
+        return 0;
     const char *mode = config_string(session->config, "trading.mode");
     bool live = strcmp(mode, "live") == 0 || session->options->live_and_paper;
     bool asked = config_source(session->config, "trading.mode") == FROM_FLAG;
@@ -125,21 +127,24 @@ static void read_limits(struct session *session)
     limits->memory = (size_t)config_integer(config, "sandbox.memory_mb") << 20;
     limits->pattern_steps = (uint64_t)config_integer(config, "sandbox.pattern_steps");
     limits->table_slots = (uint32_t)config_integer(config, "sandbox.table_slots");
-    limits->exact_budget = session->options->exact_budget;
+    limits->exact_budget = session->options->exact_budget || session->world;
 }
 
 static void read_settings(struct session *session)
 {
     const struct config *config = session->config;
     const struct options *options = session->options;
-    session->source = options->feeds.count > 0 ? SOURCE_FEED : SOURCE_SIM;
+    session->source = session->world             ? SOURCE_VENUE
+                      : options->feeds.count > 0 ? SOURCE_FEED
+                                                 : SOURCE_SIM;
+    session->mode = session->world ? "live" : "paper";
     session->seed =
         options->seed ? options->seed : (uint64_t)config_integer(config, "brokers.sim.seed");
     bool paper_capital = config_has(config, "trading.paper_capital") &&
                          config_source(config, "trading.capital") == FROM_DEFAULT;
     session->capital =
         config_decimal(config, paper_capital ? "trading.paper_capital" : "trading.capital");
-    session->now_ns = options->clock_start_ns;
+    session->now_ns = session->world ? clock_now(session->wall) : options->clock_start_ns;
     read_limits(session);
 }
 
@@ -165,6 +170,28 @@ static void find_end(struct session *session)
 /* ---- the engine and its guests
  * ---------------------------------------------------------------------------- */
 
+static void read_recovery(const struct session *session, struct engine_options *options)
+{
+    const struct config *config = session->config;
+    const char *mode = config_string(config, "reconciliation.mode");
+    options->doubt = (struct doubt_options){
+        .resolve_grace_ns = config_duration(config, "orders.resolve_grace"),
+        .resend_within_ns = config_duration(config, "orders.resend_within"),
+    };
+    options->reconcile = (struct reconcile_options){
+        .mode = !session_goes_on(session)        ? RECONCILE_OFF
+                : strcmp(mode, "strict") == 0    ? RECONCILE_STRICT
+                : strcmp(mode, "auto_sync") == 0 ? RECONCILE_AUTO_SYNC
+                                                 : RECONCILE_WARN,
+        .qty_tolerance = config_decimal(config, "reconciliation.qty_tolerance"),
+        .cash_tolerance = config_decimal(config, "reconciliation.cash_tolerance"),
+        .every_reports = (uint32_t)config_integer(config, "reconciliation.periodic_interval"),
+        .interval_ns = config_has(config, "reconciliation.interval")
+                           ? config_duration(config, "reconciliation.interval")
+                           : 0,
+    };
+}
+
 static int open_engine(struct session *session, struct error *err)
 {
     struct engine_options options = {
@@ -175,12 +202,20 @@ static int open_engine(struct session *session, struct error *err)
         .log = session->log,
     };
     setup_limits(session->config, "risk", &options.account);
+    read_recovery(session, &options);
     session->engine = engine_open(&options);
     return setup_guests(session, err);
 }
 
+static bool without_files(const struct session *session)
+{
+    return session->world && session->world->without_files;
+}
+
 static int open_watchdog(struct session *session, struct error *err)
 {
+    if (without_files(session))
+        return 0;
     struct watchdog_options options = { .hard_ns = session->limits.callback_hard_ns,
                                         .quarantine_fd = session->quarantine_fd,
                                         .kill_factor = 5 };
@@ -189,7 +224,9 @@ static int open_watchdog(struct session *session, struct error *err)
 
 static int open_export(struct session *session, struct error *err)
 {
-    return export_open(session->ledger, session->state_dir, "paper", &session->export, err);
+    if (without_files(session))
+        return 0;
+    return export_open(session->ledger, session->state_dir, session->mode, &session->export, err);
 }
 
 /* The files that run, by content, in the journal of the session: what a replay begins with. */
@@ -206,7 +243,7 @@ static bool is_quarantined(const struct session *session, int index)
 {
     const struct quarantine *quarantine = &session->quarantine;
     const struct session_instance *instance = &session->instances[index];
-    return quarantine->set && session->source == SOURCE_SIM &&
+    return quarantine->set && session_goes_on(session) &&
            instance->record.instance_id == quarantine->instance_id &&
            strcmp(session->strategies[instance->strategy].code->source.hash, quarantine->hash) == 0;
 }
@@ -228,7 +265,7 @@ static int open_guest(struct session *session, int index, struct error *err)
     struct guest_options options = session_guest_options(session, index, running);
     char *state = NULL;
     size_t length;
-    if (session->source == SOURCE_SIM &&
+    if (session_goes_on(session) &&
         ledger_state(session->ledger, instance->record.instance_id, &state, &length, err) < 0)
         return err->code;
     options.state_json = state;
@@ -319,11 +356,13 @@ static int prepare(struct session *session, struct error *err)
     return code < 0 ? code : start_guests(session, err);
 }
 
-int session_open(const struct options *options, struct log *log, struct session **out,
-                 struct error *err)
+int session_open(const struct options *options, const struct session_world *world, struct log *log,
+                 struct session **out, struct error *err)
 {
     struct session *session = memory_new(sizeof(*session));
     session->options = options;
+    session->world = world;
+    session->wall = world ? world->wall : clock_wall();
     session->log = log;
     session->lock_fd = session->quarantine_fd = -1;
     session->strategies = memory_new(STRATEGIES_MAX * sizeof(struct strategy));

@@ -131,9 +131,11 @@ static int refuse_emergency(struct session *session, struct error *err)
 
 int setup_state(struct session *session, struct error *err)
 {
+    text_copy(session->state_dir, sizeof(session->state_dir), session->options->state);
+    if (session->world && session->world->without_files)
+        return 0;
     static const char *const folders[] = { "", "logs", "checkpoints", "journal", "backups" };
     int code = 0;
-    text_copy(session->state_dir, sizeof(session->state_dir), session->options->state);
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(folders); i++) {
         char path[600];
         if ((code = state_path(session, folders[i], path, sizeof(path), err)) == 0)
@@ -141,7 +143,7 @@ int setup_state(struct session *session, struct error *err)
     }
     if (code < 0 || (code = lock_directory(session, err)) < 0)
         return code;
-    if (session->options->fresh && (code = move_aside(session, clock_now(clock_wall()), err)) < 0)
+    if (session->options->fresh && (code = move_aside(session, clock_now(session->wall), err)) < 0)
         return code;
     char path[600];
     if ((code = state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
@@ -316,10 +318,12 @@ static int check_same_market(const struct session *session, const struct session
 
 static int begin_session(struct session *session, const char *config, struct error *err)
 {
-    const char *source = session->source == SOURCE_SIM ? "sim" : "feed";
+    const char *source = session->source == SOURCE_SIM     ? "sim"
+                         : session->source == SOURCE_VENUE ? session->world->venue
+                                                           : "feed";
     struct session_record last = { 0 };
     bool found = false;
-    int code = ledger_last_session(session->ledger, "paper", source, &found, &last, err);
+    int code = ledger_last_session(session->ledger, session->mode, source, &found, &last, err);
     if (code < 0)
         return code;
     bool unclean = found && last.ended_ns == TIME_NEVER;
@@ -335,13 +339,14 @@ static int begin_session(struct session *session, const char *config, struct err
     if (session->source == SOURCE_FEED && unclean)
         log_line(session->log, LOG_WARN, "session",
                  "the last run did not end cleanly, but this is another command: a new session");
-    text_copy(record->mode, sizeof(record->mode), "paper");
+    text_copy(record->mode, sizeof(record->mode), session->mode);
     text_copy(record->source, sizeof(record->source), source);
     text_copy(record->build, sizeof(record->build), RUNTIME_VERSION);
     record->config = strdup(config);
     record->ended_ns = TIME_NEVER;
-    session->resumed = session->source == SOURCE_SIM && found;
-    if (session->resumed && (code = check_same_market(session, &last, err)) < 0) {
+    session->resumed = session_goes_on(session) && found;
+    if (session->resumed && session->source == SOURCE_SIM &&
+        (code = check_same_market(session, &last, err)) < 0) {
         session_record_release(&last);
         return code;
     }
@@ -355,7 +360,7 @@ static int begin_session(struct session *session, const char *config, struct err
             F_STR("market_time", time_format(session->now_ns, time)),
             F_STR("last_end", unclean ? "not clean" : "clean"));
     }
-    return ledger_session_begin(session->ledger, record, false, false, clock_now(clock_wall()),
+    return ledger_session_begin(session->ledger, record, false, false, clock_now(session->wall),
                                 err);
 }
 
@@ -448,8 +453,9 @@ static int find_instances(struct session *session, struct error *err)
 
 int setup_ledger(struct session *session, struct error *err)
 {
-    char path[600];
-    int code = state_path(session, "ledger-paper.sqlite", path, sizeof(path), err);
+    char path[600], name[40];
+    snprintf(name, sizeof(name), "ledger-%s.sqlite", session->mode);
+    int code = state_path(session, name, path, sizeof(path), err);
     if (code < 0)
         return code;
     const char *durability = config_string(session->config, "persistence.durability");
@@ -481,17 +487,22 @@ int setup_ledger(struct session *session, struct error *err)
 
 struct restoring {
     struct session *session;
-    int instance;
+    int instance; /* the engine's */
+    uint32_t instance_id;
 };
 
+/* A simulated venue died with us and is told what rested there; what was under way is asked for
+ * again, which is safe: it is the same order. A venue that outlived us is asked how things stand
+ * (engine_resume). */
 static int restore_order(void *self, const struct order *order, struct error *err)
 {
     struct session *session = ((struct restoring *)self)->session;
     const struct venue_port *venue = &session->venue;
     int code = engine_restore_order(session->engine, order, err);
-    if (code < 0 || (code = venue->restore(venue->self, order, err)) < 0)
+    if (code < 0 || !venue->restore || order->held)
         return code;
-    /* What was under way is lost with the process; asking again is safe, it is the same order. */
+    if ((code = venue->restore(venue->self, order, err)) < 0)
+        return code;
     if (order->pending & PENDING_CANCEL)
         return venue->cancel(venue->self, order, session->now_ns, err);
     if (order->pending & PENDING_REPLACE)
@@ -505,25 +516,69 @@ static int restore_position(void *self, uint32_t instrument, const struct positi
 {
     struct restoring *restoring = self;
     struct session *session = restoring->session;
-    paper_restore_position(session->paper,
-                           session->instances[restoring->instance].record.instance_id, instrument,
-                           position->qty);
+    if (session->paper)
+        paper_restore_position(session->paper, restoring->instance_id, instrument, position->qty);
     return engine_restore_position(session->engine, restoring->instance, instrument, position, err);
+}
+
+static void restore_halt(void *self, const struct halt_record *halt)
+{
+    struct session *session = self;
+    engine_restore_halt(session->engine, halt->scope, halt->code, halt->reason);
+    LOG(session->log, LOG_WARN, "risk", "a halt goes on", F_STR("scope", halt->scope),
+        F_STR("code", halt->code), F_STR("reason", halt->reason));
+}
+
+static void restore_cash(void *self, const struct cash_record *cash)
+{
+    engine_restore_cash(((struct session *)self)->engine, cash);
+}
+
+/* The instance that holds what is nobody's; the engine's index of it follows the others. */
+static int open_external(struct session *session, uint32_t *instance_id, struct error *err)
+{
+    struct instance_record record = { .strategy = "external",
+                                      .symbol = "*",
+                                      .capital = DECIMAL_ZERO };
+    bool is_new;
+    int code = ledger_instance(session->ledger, &record, &is_new, err);
+    if (code < 0)
+        return code;
+    *instance_id = record.instance_id;
+    engine_set_external(session->engine, record.instance_id);
+    return 0;
+}
+
+static int restore_instance(struct session *session, int instance, uint32_t instance_id,
+                            struct error *err)
+{
+    struct restoring restoring = { session, instance, instance_id };
+    int code =
+        ledger_each_position(session->ledger, instance_id, restore_position, &restoring, err);
+    if (code < 0)
+        return code;
+    return ledger_each_open_order(session->ledger, instance_id, restore_order, &restoring, err);
 }
 
 int setup_restore(struct session *session, struct error *err)
 {
-    if (session->source != SOURCE_SIM || !session->resumed)
+    uint32_t external = 0;
+    int code = 0;
+    if (!session_goes_on(session))
         return 0;
-    for (int i = 0; i < session->instance_count; i++) {
-        struct restoring restoring = { session, i };
-        uint32_t id = session->instances[i].record.instance_id;
-        int code = ledger_each_position(session->ledger, id, restore_position, &restoring, err);
-        if (code < 0)
-            return code;
-        if ((code = ledger_each_open_order(session->ledger, id, restore_order, &restoring, err)) <
-            0)
-            return code;
-    }
-    return 0;
+    if (session->source == SOURCE_VENUE && (code = open_external(session, &external, err)) < 0)
+        return code;
+    if (!session->resumed)
+        return 0;
+    for (int i = 0; code == 0 && i < session->instance_count; i++)
+        code = restore_instance(session, i, session->instances[i].record.instance_id, err);
+    if (code == 0 && external)
+        code = restore_instance(session, session->instance_count, external, err);
+    if (code == 0)
+        code = ledger_each_halt(session->ledger, restore_halt, session, err);
+    if (code == 0 && external)
+        code = ledger_each_cash(session->ledger, session->world->venue, restore_cash, session, err);
+    if (code == 0 && session->source == SOURCE_VENUE)
+        code = engine_resume(session->engine, session->now_ns, err);
+    return code;
 }

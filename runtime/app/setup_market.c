@@ -143,6 +143,21 @@ static int instrument_of_feeds(struct session *session, const char *symbol,
     return 0;
 }
 
+static int find_instrument(struct session *session, const char *symbol,
+                           struct instrument *instrument, struct error *err)
+{
+    switch (session->source) {
+    case SOURCE_SIM:
+        synthetic_instrument(symbol, instrument);
+        return 0;
+    case SOURCE_FEED:
+        return instrument_of_feeds(session, symbol, instrument, err);
+    case SOURCE_VENUE:
+        break;
+    }
+    return session->world->instrument(session->world->self, symbol, instrument, err);
+}
+
 int setup_instruments(struct session *session, struct error *err)
 {
     const struct options *options = session->options;
@@ -155,15 +170,14 @@ int setup_instruments(struct session *session, struct error *err)
     size_t count = setup_all_symbols(session, symbols);
     for (size_t i = 0; i < count; i++) {
         struct instrument instrument = { 0 };
-        if (session->source == SOURCE_SIM)
-            synthetic_instrument(symbols[i], &instrument);
-        else if ((code = instrument_of_feeds(session, symbols[i], &instrument, err)) < 0)
+        if ((code = find_instrument(session, symbols[i], &instrument, err)) < 0)
             return code;
         if (strlen(symbols[i]) >= sizeof(instrument.symbol))
             return error_set(err, ERROR_USAGE, "symbol %s is longer than %d characters", symbols[i],
                              SYMBOL_MAX - 1);
         text_copy(instrument.symbol, sizeof(instrument.symbol), symbols[i]);
-        text_copy(instrument.venue, sizeof(instrument.venue), "sim");
+        text_copy(instrument.venue, sizeof(instrument.venue),
+                  session->world ? session->world->venue : "sim");
         apply_configuration(session->config, &instrument);
         uint32_t index;
         if ((code = instruments_add(&session->instruments, &instrument, &index, err)) < 0)
@@ -277,14 +291,8 @@ static int open_feeds(struct session *session, struct error *err)
     return feed_merge(feeds, session->feed_count, &session->feed, err);
 }
 
-int setup_venue(struct session *session, struct error *err)
+static int open_paper(struct session *session, struct error *err)
 {
-    int code = read_costs(session, err);
-    if (code < 0)
-        return code;
-    code = session->source == SOURCE_SIM ? open_synthetic(session, err) : open_feeds(session, err);
-    if (code < 0)
-        return code;
     char prefix[32];
     snprintf(prefix, sizeof(prefix), "s%" PRId64 "-", session->record.session_id);
     struct paper_options options = {
@@ -298,9 +306,27 @@ int setup_venue(struct session *session, struct error *err)
         .history = session->source == SOURCE_SIM ? history : NULL,
         .history_self = session->synthetic,
     };
-    if ((code = paper_open(&options, &session->paper, err)) < 0)
+    int code = paper_open(&options, &session->paper, err);
+    if (code == 0)
+        session->venue = paper_port(session->paper);
+    return code;
+}
+
+/* A venue that tells the market itself: what it says comes by its sink, not by a feed. */
+static int open_world(struct session *session, struct error *err)
+{
+    struct event_sink sink = { .self = &session->queue, .put = queue_put };
+    return session->world->open_venue(session->world->self, sink, &session->venue, err);
+}
+
+int setup_venue(struct session *session, struct error *err)
+{
+    int code = read_costs(session, err);
+    if (code < 0)
         return code;
-    session->venue = paper_port(session->paper);
     session->market = market_open(&session->instruments);
-    return 0;
+    if (session->source == SOURCE_VENUE)
+        return open_world(session, err);
+    code = session->source == SOURCE_SIM ? open_synthetic(session, err) : open_feeds(session, err);
+    return code < 0 ? code : open_paper(session, err);
 }

@@ -10,9 +10,12 @@
 enum event_kind {
     EVENT_TRADE,
     EVENT_QUOTE,
-    EVENT_BAR,    /* a bar supplied from outside, told at its end */
-    EVENT_REPORT, /* a venue's word on one of our orders */
-    EVENT_ANSWER, /* the end of a query's answer */
+    EVENT_BAR,        /* a bar supplied from outside, told at its end */
+    EVENT_REPORT,     /* a venue's word on one of our orders */
+    EVENT_ANSWER,     /* the end of a query's answer */
+    EVENT_POSITION,   /* a venue's word on what it holds for us: part of QUERY_POSITIONS */
+    EVENT_CASH,       /* part of QUERY_BALANCES */
+    EVENT_CONNECTION, /* the line to the venue went down, or is up and ready */
 };
 
 struct trade_event {
@@ -32,6 +35,23 @@ struct bar_event {
     bool is_history; /* answer to QUERY_BARS: warms series, is not delivered */
 };
 
+struct position_event {
+    uint64_t ticket;
+    decimal qty;       /* signed; an instrument that is not told is flat */
+    decimal avg_price; /* DECIMAL_NONE when the venue does not say */
+};
+
+struct cash_event {
+    uint64_t ticket;
+    char currency[16];
+    decimal amount;
+};
+
+struct connection_event {
+    bool up; /* logged in, streams running: reconciliation may begin */
+    char reason[REASON_MAX];
+};
+
 struct answer_event {
     uint64_t ticket;
     bool complete; /* false: the query failed, nothing is known */
@@ -47,6 +67,9 @@ struct event {
         struct quote_event quote;
         struct bar_event bar;
         struct answer_event answer;
+        struct position_event position;
+        struct cash_event cash;
+        struct connection_event connection;
         const struct report *report; /* valid during the call */
     };
 };

@@ -21,18 +21,22 @@
  *
  * Invariants:
  *   1. A step works on a copy, which is kept whole or not at all.
- *   2. filled_qty, notional and fees are the sums of exactly the fills answered ORDER_BOOKED.
+ *   2. filled_qty, notional and fees are the sums of exactly the fills of the outcomes, reversals
+ *      taken off. inferred_qty and inferred_notional are the part of them that only a cumulative
+ *      report told; a real trade first takes back as much of it as it explains.
  *   3. A done order is in no doubt and has nothing pending, except a FILLED one whose replace is
  *      still on the way: the venue may have raised its quantity before it filled, and reopens it.
  *   4. The doubt of a new order ends with an ack or a fill. The doubt of a cancel or replace ends
  *      with its own answer or with the order: that the order lived a moment ago says nothing about
  *      them. A doubt with nothing pending (not found, canceled too late) ends with an ack, which is
  *      how a query says "it is working"; not with a fill, which may be older than the question.
- *   5. ORDER_ASK is said when doubt begins, not after each failed answer (a caller would ask in a
+ *   5. A cumulative quantity below what is booked is old news: it changes nothing.
+ *   6. ORDER_ASK is said when doubt begins, not after each failed answer (a caller would ask in a
  *      circle): whoever asks goes on while order->doubt is set. A restated FILLED order is not in
  *      doubt: that is a single question. */
 #include "runtime/domain/order.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/text.h"
@@ -67,8 +71,10 @@ static void settle(struct order *next, enum order_pending bit)
     if (!(next->pending & bit))
         return;
     next->pending &= ~(unsigned)bit;
-    if (bit == PENDING_REPLACE)
+    if (bit == PENDING_REPLACE) {
         next->pending_qty = next->pending_price = DECIMAL_NONE;
+        next->pending_client_order_id[0] = '\0';
+    }
     if (next->pending == PENDING_NONE)
         next->doubt = false;
 }
@@ -86,15 +92,15 @@ static void finish(struct order *next, enum order_status status, const char *rea
 /* ---- the steps: each changes *next and answers with enum order_change bits ---- */
 
 /* A message that this order outlived: late or told twice. */
-static int ignore(struct order *next, const struct report *report)
+static int ignore(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    (void)next, (void)report;
+    (void)next, (void)report, (void)out;
     return ORDER_UNCHANGED;
 }
 
-static int acknowledge(struct order *next, const struct report *report)
+static int acknowledge(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    (void)report;
+    (void)report, (void)out;
     next->known = ORDER_NEW;
     if (next->pending == PENDING_NONE) /* invariant 4 */
         next->doubt = false;
@@ -102,37 +108,107 @@ static int acknowledge(struct order *next, const struct report *report)
 }
 
 /* The venue says again that an open order is working. */
-static int confirm(struct order *next, const struct report *report)
+static int confirm(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    (void)report;
+    (void)report, (void)out;
     if (!next->doubt || next->pending != PENDING_NONE) /* invariant 4 */
         return ORDER_UNCHANGED;
     next->doubt = false;
     return ORDER_CHANGED;
 }
 
-/* The venue works an order it had rejected. The caller sends a cancel. */
-static int revive(struct order *next, const struct report *report)
+static int alert(struct order_outcome *out, const char *name)
 {
-    (void)next, (void)report;
+    out->alert = name;
     return ORDER_ALERT;
 }
 
-/* Adds a fill to the sums. False when one of them would not fit. */
-static bool book(struct order *next, const struct fill *fill)
+/* The venue works an order it had rejected. The caller sends a cancel. */
+static int revive(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    next->filled_qty = decimal_add(next->filled_qty, fill->qty);
-    next->notional = decimal_add(next->notional, decimal_mul(fill->qty, fill->price));
-    next->fees = decimal_add(next->fees, fill->fee);
+    (void)next, (void)report;
+    return alert(out, "bad_venue_data");
+}
+
+/* ---- booking: fills into the sums, and into the outcome ---- */
+
+/* Adds a fill to the sums, or takes a reversal off. False when one of them would not fit. */
+static bool book(struct order *next, const struct fill *fill, struct order_outcome *out)
+{
+    ASSERT(out->fill_count < ORDER_FILLS_MAX);
+    out->fills[out->fill_count++] = *fill;
+    bool off = fill->kind == FILL_REVERSAL;
+    decimal (*sum)(decimal a, decimal b) = off ? decimal_sub : decimal_add;
+    next->filled_qty = sum(next->filled_qty, fill->qty);
+    next->notional = sum(next->notional, fill_notional(fill));
+    next->fees = sum(next->fees, fill->fee);
     return decimal_valid(next->filled_qty) && decimal_valid(next->notional) &&
            decimal_valid(next->fees); /* overflow is sticky */
 }
 
-static int fill_open(struct order *next, const struct report *report)
+/* A fill of our own making: its price follows from its notional. */
+static struct fill make_fill(struct order *next, enum fill_kind kind, decimal qty, decimal notional,
+                             int64_t transact_ns)
 {
-    if (!book(next, &report->fill))
-        return ERROR_RANGE;
+    struct fill fill = { .kind = kind,
+                         .qty = qty,
+                         .price = decimal_div(notional, qty, PRICE_DIGITS, ROUND_HALF_EVEN),
+                         .notional = notional,
+                         .fee = DECIMAL_ZERO,
+                         .transact_ns = transact_ns };
+    snprintf(fill.exec_id, sizeof(fill.exec_id), "%s-%s-%u", fill_kind_name(kind),
+             next->client_order_id, ++next->revision);
+    return fill;
+}
 
+/* The last inferred fill explains what is left of inferred_qty; its name is not kept. */
+static int take_back_inferred(struct order *next, decimal qty, int64_t transact_ns,
+                              struct order_outcome *out)
+{
+    bool whole = decimal_cmp(qty, next->inferred_qty) == 0;
+    decimal notional = whole ? next->inferred_notional
+                             : decimal_div(decimal_mul(next->inferred_notional, qty),
+                                           next->inferred_qty, PRICE_DIGITS, ROUND_HALF_EVEN);
+    struct fill fill = make_fill(next, FILL_REVERSAL, qty, notional, transact_ns);
+    text_copy(fill.replaces, sizeof(fill.replaces), "inferred");
+    next->inferred_qty = decimal_sub(next->inferred_qty, qty);
+    next->inferred_notional = decimal_sub(next->inferred_notional, notional);
+    return book(next, &fill, out) ? 0 : ERROR_RANGE;
+}
+
+/* Books a trade. What of it a cumulative report had told before is taken back first, so that it
+ * counts once; the rest is news. */
+static int book_trade(struct order *next, const struct fill *fill, struct order_outcome *out)
+{
+    decimal known = decimal_min(next->inferred_qty, fill->qty);
+    int code = 0;
+    if (is_positive(known))
+        code = take_back_inferred(next, known, fill->transact_ns, out);
+    if (code == 0 && !book(next, fill, out))
+        code = ERROR_RANGE;
+    out->news = decimal_sub(fill->qty, known);
+    return code;
+}
+
+/* Books what a cumulative report tells beyond the fills we have. Its notional is what is missing to
+ * the average that the venue says. */
+static int book_inferred(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    decimal qty = decimal_sub(report->cum_qty, next->filled_qty);
+    decimal notional = decimal_sub(decimal_mul(report->cum_qty, report->avg_price), next->notional);
+    if (!decimal_valid(qty) || !decimal_valid(notional))
+        return ERROR_RANGE;
+    struct fill fill = make_fill(next, FILL_INFERRED, qty, notional, report->transact_ns);
+    next->inferred_qty = decimal_add(next->inferred_qty, qty);
+    next->inferred_notional = decimal_add(next->inferred_notional, notional);
+    out->news = qty;
+    return book(next, &fill, out) ? 0 : ERROR_RANGE;
+}
+
+/* ---- what the fills mean for the status ---- */
+
+static int judge_open(struct order *next, struct order_outcome *out)
+{
     if (next->known == ORDER_PENDING_NEW && next->pending == PENDING_NONE) /* invariant 4 */
         next->doubt = false;
     int against_qty = filled_against_qty(next);
@@ -140,27 +216,69 @@ static int fill_open(struct order *next, const struct report *report)
         finish(next, ORDER_FILLED, "");
     else
         next->known = ORDER_PARTIALLY_FILLED;
-    return ORDER_CHANGED | ORDER_BOOKED | (against_qty > 0 ? ORDER_ALERT | ORDER_SUSPECT : 0);
+    return ORDER_CHANGED | ORDER_BOOKED |
+           (against_qty > 0 ? alert(out, "overfill") | ORDER_SUSPECT : 0);
 }
 
-/* A fill after the end that a cancel or a clock made: the two raced, and the money moved. */
-static int fill_late(struct order *next, const struct report *report)
+/* After the end that a cancel or a clock made: the two raced, and the money moved. */
+static int judge_late(struct order *next, struct order_outcome *out)
 {
-    if (!book(next, &report->fill))
-        return ERROR_RANGE;
-
     int against_qty = filled_against_qty(next);
     if (against_qty >= 0)
         finish(next, ORDER_FILLED, "");
+    alert(out, against_qty > 0 ? "overfill" : "late_fill");
     return ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT | (against_qty > 0 ? ORDER_SUSPECT : 0);
 }
 
-/* A fill that cannot be: beyond the quantity, or of a rejected order. It moved money as well. */
-static int fill_suspect(struct order *next, const struct report *report)
+/* Beyond the quantity, or of a rejected order: it cannot be. It moved money as well. */
+static int judge_suspect(struct order *next, struct order_outcome *out)
 {
-    if (!book(next, &report->fill))
-        return ERROR_RANGE;
+    alert(out, next->known == ORDER_REJECTED ? "late_fill" : "overfill");
     return ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT | ORDER_SUSPECT;
+}
+
+/* Of a filled order: a real trade in place of an inferred one is no news; anything more is. */
+static int judge_filled(struct order *next, struct order_outcome *out)
+{
+    if (filled_against_qty(next) <= 0 || !is_positive(out->news))
+        return ORDER_CHANGED | ORDER_BOOKED;
+    return judge_suspect(next, out);
+}
+
+static int judge(struct order *next, struct order_outcome *out)
+{
+    switch (next->known) {
+    case ORDER_FILLED:
+        return judge_filled(next, out);
+    case ORDER_CANCELED:
+    case ORDER_EXPIRED:
+        return is_positive(out->news) ? judge_late(next, out) : ORDER_CHANGED | ORDER_BOOKED;
+    case ORDER_REJECTED:
+        return judge_suspect(next, out);
+    default:
+        return judge_open(next, out);
+    }
+}
+
+/* A trade, whatever the status: the truth about holdings beats tidiness. */
+static int fill(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    if (report->booked_state != BOOKED_NOT)
+        return ORDER_UNCHANGED;
+    struct fill trade = report->fill;
+    trade.kind = FILL_TRADE;
+    int code = book_trade(next, &trade, out);
+    return code < 0 ? code : judge(next, out);
+}
+
+/* The answer is on its way or lost, or the order is. */
+static int begin_doubt(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    (void)report, (void)out;
+    if (next->doubt)
+        return ORDER_UNCHANGED; /* being asked already: invariant 6 */
+    next->doubt = true;
+    return ORDER_CHANGED | ORDER_ASK;
 }
 
 /* Whether this end follows from what was sent: a cancel, a tif that ends by itself, a market order,
@@ -175,45 +293,47 @@ static bool is_end_asked(const struct order *order, enum report_kind kind)
 }
 
 /* Canceled or expired before it was acknowledged: what venues do with an IOC that finds nothing. */
-static int end_new(struct order *next, const struct report *report)
+static int end_new(struct order *next, const struct report *report, struct order_outcome *out)
 {
+    (void)out;
     finish(next, report->kind == REPORT_EXPIRED ? ORDER_EXPIRED : ORDER_CANCELED, report->reason);
     return ORDER_CHANGED;
 }
 
-static int end_live(struct order *next, const struct report *report)
+/* A venue that renames replaced orders ends the old one to make the new one: only the new one's
+ * word says how it went. */
+static bool is_half_of_a_replace(const struct order *order)
 {
-    int alert = is_end_asked(next, report->kind) ? 0 : ORDER_ALERT;
-    return end_new(next, report) | alert;
+    return order->pending == PENDING_REPLACE && order->pending_client_order_id[0] != '\0';
 }
 
-static int reject_new(struct order *next, const struct report *report)
+static int end_live(struct order *next, const struct report *report, struct order_outcome *out)
 {
+    if (is_half_of_a_replace(next))
+        return begin_doubt(next, report, out);
+    int said = is_end_asked(next, report->kind) ? 0 : alert(out, "unsolicited_cancel");
+    return end_new(next, report, out) | said;
+}
+
+static int reject_new(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    (void)out;
     finish(next, ORDER_REJECTED, report->reason);
     return ORDER_CHANGED;
 }
 
 /* Rejected after it was accepted. What has filled cannot be rejected: then only the rest ended. */
-static int reject_live(struct order *next, const struct report *report)
+static int reject_live(struct order *next, const struct report *report, struct order_outcome *out)
 {
     finish(next, is_positive(next->filled_qty) ? ORDER_CANCELED : ORDER_REJECTED, report->reason);
-    return ORDER_CHANGED | ORDER_ALERT;
-}
-
-/* The answer is on its way or lost, or the order is. */
-static int begin_doubt(struct order *next, const struct report *report)
-{
-    (void)report;
-    if (next->doubt)
-        return ORDER_UNCHANGED; /* being asked already: invariant 5 */
-    next->doubt = true;
-    return ORDER_CHANGED | ORDER_ASK;
+    return ORDER_CHANGED | alert(out, "unsolicited_cancel");
 }
 
 /* A time-out concerns a resting order only while it has something under way. */
-static int doubt_in_flight(struct order *next, const struct report *report)
+static int doubt_in_flight(struct order *next, const struct report *report,
+                           struct order_outcome *out)
 {
-    return next->pending == PENDING_NONE ? ORDER_UNCHANGED : begin_doubt(next, report);
+    return next->pending == PENDING_NONE ? ORDER_UNCHANGED : begin_doubt(next, report, out);
 }
 
 /* Whether a cancel was refused because the order is gone, and the message that says how is late or
@@ -229,8 +349,9 @@ static bool is_gone(const char *reason)
     return false;
 }
 
-static int reject_cancel(struct order *next, const struct report *report)
+static int reject_cancel(struct order *next, const struct report *report, struct order_outcome *out)
 {
+    (void)out;
     if (!(next->pending & PENDING_CANCEL))
         return ORDER_UNCHANGED; /* told twice */
     settle(next, PENDING_CANCEL);
@@ -253,10 +374,13 @@ static void take_terms(struct order *next, const struct report *report)
         next->price = report->price;
     else if (asked && is_price(next->pending_price))
         next->price = next->pending_price;
+    if (next->pending_client_order_id[0])
+        memcpy(next->current_client_order_id, next->pending_client_order_id,
+               sizeof(next->current_client_order_id));
     settle(next, PENDING_REPLACE);
 }
 
-static int replace_terms(struct order *next, const struct report *report)
+static int replace_terms(struct order *next, const struct report *report, struct order_outcome *out)
 {
     bool asked = next->pending & PENDING_REPLACE;
     decimal qty = next->qty;
@@ -267,12 +391,12 @@ static int replace_terms(struct order *next, const struct report *report)
         return ORDER_UNCHANGED; /* told twice, on two channels */
     if (filled_against_qty(next) >= 0)
         finish(next, ORDER_FILLED, "");
-    return ORDER_CHANGED | (asked ? 0 : ORDER_ALERT);
+    return ORDER_CHANGED | (asked ? 0 : alert(out, "unsolicited_replace"));
 }
 
 /* The order filled while its replace was under way, and the venue had raised the quantity. Unasked
  * it would bring a finished order back to life: refused. */
-static int reopen(struct order *next, const struct report *report)
+static int reopen(struct order *next, const struct report *report, struct order_outcome *out)
 {
     bool asked = next->pending & PENDING_REPLACE;
 
@@ -280,14 +404,15 @@ static int reopen(struct order *next, const struct report *report)
     if (filled_against_qty(next) >= 0)
         return ORDER_COUNTED;
     if (!asked)
-        return ORDER_COUNTED | ORDER_ALERT;
+        return ORDER_COUNTED | alert(out, "unsolicited_replace");
     next->known = ORDER_PARTIALLY_FILLED;
     return ORDER_CHANGED;
 }
 
-static int reject_replace(struct order *next, const struct report *report)
+static int reject_replace(struct order *next, const struct report *report,
+                          struct order_outcome *out)
 {
-    (void)report;
+    (void)report, (void)out;
     if (!(next->pending & PENDING_REPLACE))
         return ORDER_UNCHANGED; /* told twice */
     settle(next, PENDING_REPLACE);
@@ -295,20 +420,144 @@ static int reject_replace(struct order *next, const struct report *report)
 }
 
 /* The venue changed the quantity of its own accord. */
-static int restate(struct order *next, const struct report *report)
+static int restate(struct order *next, const struct report *report, struct order_outcome *out)
 {
     if (is_same(next->qty, report->qty))
         return ORDER_UNCHANGED; /* brokers restate what rests each morning (FIX 378=1) */
     next->qty = report->qty;
     if (filled_against_qty(next) >= 0)
         finish(next, ORDER_FILLED, "");
-    return ORDER_CHANGED | ORDER_ALERT;
+    return ORDER_CHANGED | alert(out, "restated");
 }
 
-static int restate_filled(struct order *next, const struct report *report)
+static int restate_filled(struct order *next, const struct report *report,
+                          struct order_outcome *out)
 {
     (void)next, (void)report;
-    return ORDER_ALERT | ORDER_ASK;
+    return alert(out, "restated") | ORDER_ASK;
+}
+
+/* ---- how it stands: the answer to a query, or a stream that tells sums instead of trades ---- */
+
+/* What of the status is about a live order: acknowledged, and what was under way. */
+static int status_live(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    int change = ORDER_UNCHANGED;
+    if (next->known == ORDER_PENDING_NEW && report->status != ORDER_PENDING_NEW)
+        change |= acknowledge(next, report, out);
+    /* The venue works it under the new id, or with the terms asked for: the replace was done. */
+    bool renamed = next->pending_client_order_id[0] != '\0' &&
+                   strcmp(report->client_order_id, next->pending_client_order_id) == 0;
+    bool terms =
+        decimal_valid(report->qty) && is_same(report->qty, next->pending_qty) &&
+        (!decimal_valid(next->pending_price) || is_same(report->price, next->pending_price));
+    if (next->pending & PENDING_REPLACE && (renamed || terms))
+        return change | replace_terms(next, report, out);
+    return change | confirm(next, report, out);
+}
+
+static int status_of_open(struct order *next, const struct report *report,
+                          struct order_outcome *out)
+{
+    switch (report->status) {
+    case ORDER_CANCELED:
+    case ORDER_EXPIRED: {
+        struct report end = *report;
+        end.kind = report->status == ORDER_EXPIRED ? REPORT_EXPIRED : REPORT_CANCELED;
+        return next->known == ORDER_PENDING_NEW ? end_new(next, &end, out)
+                                                : end_live(next, &end, out);
+    }
+    case ORDER_REJECTED:
+        return next->known == ORDER_PENDING_NEW ? reject_new(next, report, out)
+                                                : reject_live(next, report, out);
+    case ORDER_FILLED: /* and yet less than its quantity: only asking again can tell */
+        return begin_doubt(next, report, out) | alert(out, "bad_venue_data");
+    default:
+        return status_live(next, report, out);
+    }
+}
+
+static int status(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    int change = ORDER_UNCHANGED;
+    if (decimal_valid(report->cum_qty)) {
+        int news = decimal_cmp(report->cum_qty, next->filled_qty);
+        if (news < 0) /* invariant 5 */
+            return ORDER_UNCHANGED;
+        if (news > 0 && !decimal_valid(report->avg_price))
+            return begin_doubt(next, report, out) | alert(out, "bad_venue_data");
+        if (news > 0) {
+            change = book_inferred(next, report, out);
+            if (change < 0)
+                return change;
+            change = judge(next, out);
+        }
+    }
+    return order_is_open(next) ? change | status_of_open(next, report, out) : change;
+}
+
+/* ---- trades that were not, or not so ---- */
+
+/* After its sum fell: a filled order lives again, and only the venue knows whether it really does.
+ */
+static int judge_less(struct order *next)
+{
+    bool some = is_positive(next->filled_qty);
+    if (next->known == ORDER_FILLED && filled_against_qty(next) < 0) {
+        next->known = some ? ORDER_PARTIALLY_FILLED : ORDER_NEW;
+        next->doubt = true;
+        return ORDER_CHANGED | ORDER_BOOKED | ORDER_ASK;
+    }
+    if (next->known == ORDER_PARTIALLY_FILLED && !some)
+        next->known = ORDER_NEW;
+    return ORDER_CHANGED | ORDER_BOOKED;
+}
+
+static int reverse(struct order *next, const struct fill *booked, int64_t transact_ns,
+                   struct order_outcome *out)
+{
+    struct fill fill =
+        make_fill(next, FILL_REVERSAL, booked->qty, fill_notional(booked), transact_ns);
+    fill.price = booked->price;
+    fill.fee = booked->fee;
+    memcpy(fill.replaces, booked->exec_id, sizeof(fill.replaces));
+    return book(next, &fill, out) ? 0 : ERROR_RANGE;
+}
+
+static int bust(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    if (report->booked_state == BOOKED_REVERSED)
+        return ORDER_UNCHANGED; /* told twice */
+    if (report->booked_state == BOOKED_NOT)
+        return ORDER_COUNTED | alert(out, "trade_bust");
+    int code = reverse(next, &report->booked, report->transact_ns, out);
+    return code < 0 ? code : judge_less(next) | alert(out, "trade_bust");
+}
+
+static int correct(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    if (report->booked_state != BOOKED_YES)
+        return ORDER_COUNTED | alert(out, "trade_correct");
+    if (is_same(report->fill.qty, report->booked.qty) &&
+        is_same(report->fill.price, report->booked.price))
+        return ORDER_UNCHANGED; /* told twice */
+    int code = reverse(next, &report->booked, report->transact_ns, out);
+    struct fill truth = report->fill;
+    truth.kind = FILL_TRADE;
+    /* Its own id is taken by the row that was wrong. */
+    snprintf(truth.exec_id, sizeof(truth.exec_id), "%s-%u", next->client_order_id,
+             ++next->revision);
+    if (code == 0 && !book(next, &truth, out))
+        code = ERROR_RANGE;
+    if (code < 0)
+        return code;
+    alert(out, "trade_correct");
+    if (filled_against_qty(next) < 0)
+        return judge_less(next) | ORDER_ALERT;
+    if (order_is_open(next))
+        finish(next, ORDER_FILLED, "");
+    return ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT |
+           (filled_against_qty(next) > 0 ? ORDER_SUSPECT : 0);
 }
 
 /* ---- the table ---- */
@@ -319,19 +568,22 @@ static int restate_filled(struct order *next, const struct report *report)
 
 /* The columns are the known statuses in their order. */
 /* clang-format off */
-static int (*const STEPS[KINDS][STATUSES])(struct order *next, const struct report *report) = {
-    /*                          PENDING_NEW  NEW              PARTIALLY_FILLED FILLED          CANCELED   REJECTED      EXPIRED */
-    [REPORT_ACK]            = { acknowledge, confirm,         confirm,         ignore,         ignore,    revive,       ignore },
-    [REPORT_FILL]           = { fill_open,   fill_open,       fill_open,       fill_suspect,   fill_late, fill_suspect, fill_late },
-    [REPORT_CANCELED]       = { end_new,     end_live,        end_live,        ignore,         ignore,    none,         ignore },
-    [REPORT_EXPIRED]        = { end_new,     end_live,        end_live,        ignore,         ignore,    none,         ignore },
-    [REPORT_REJECTED]       = { reject_new,  reject_live,     reject_live,     none,           none,      ignore,       none },
-    [REPORT_CANCEL_REJECT]  = { none,        reject_cancel,   reject_cancel,   ignore,         ignore,    ignore,       ignore },
-    [REPORT_REPLACED]       = { none,        replace_terms,   replace_terms,   reopen,         none,      none,         none },
-    [REPORT_REPLACE_REJECT] = { none,        reject_replace,  reject_replace,  ignore,         ignore,    ignore,       ignore },
-    [REPORT_RESTATED]       = { restate,     restate,         restate,         restate_filled, none,      none,         none },
-    [REPORT_NOT_FOUND]      = { begin_doubt, begin_doubt,     begin_doubt,     ignore,         ignore,    ignore,       ignore },
-    [REPORT_DOUBT]          = { begin_doubt, doubt_in_flight, doubt_in_flight, ignore,         ignore,    ignore,       ignore },
+static int (*const STEPS[KINDS][STATUSES])(struct order *next, const struct report *report, struct order_outcome *out) = {
+    /*                          PENDING_NEW  NEW              PARTIALLY_FILLED FILLED          CANCELED   REJECTED EXPIRED */
+    [REPORT_ACK]            = { acknowledge, confirm,         confirm,         ignore,         ignore,    revive,  ignore },
+    [REPORT_FILL]           = { fill,        fill,            fill,            fill,           fill,      fill,    fill },
+    [REPORT_CANCELED]       = { end_new,     end_live,        end_live,        ignore,         ignore,    none,    ignore },
+    [REPORT_EXPIRED]        = { end_new,     end_live,        end_live,        ignore,         ignore,    none,    ignore },
+    [REPORT_REJECTED]       = { reject_new,  reject_live,     reject_live,     none,           none,      ignore,  none },
+    [REPORT_CANCEL_REJECT]  = { none,        reject_cancel,   reject_cancel,   ignore,         ignore,    ignore,  ignore },
+    [REPORT_REPLACED]       = { none,        replace_terms,   replace_terms,   reopen,         none,      none,    none },
+    [REPORT_REPLACE_REJECT] = { none,        reject_replace,  reject_replace,  ignore,         ignore,    ignore,  ignore },
+    [REPORT_RESTATED]       = { restate,     restate,         restate,         restate_filled, none,      none,    none },
+    [REPORT_STATUS]         = { status,      status,          status,          status,         status,    status,  status },
+    [REPORT_BUST]           = { none,        bust,            bust,            bust,           bust,      bust,    bust },
+    [REPORT_CORRECT]        = { none,        correct,         correct,         correct,        correct,   correct, correct },
+    [REPORT_NOT_FOUND]      = { begin_doubt, begin_doubt,     begin_doubt,     ignore,         ignore,    ignore,  ignore },
+    [REPORT_DOUBT]          = { begin_doubt, doubt_in_flight, doubt_in_flight, ignore,         ignore,    ignore,  ignore },
 };
 /* clang-format on */
 #undef none
@@ -341,7 +593,11 @@ static bool is_sound(const struct report *report)
 {
     switch (report->kind) {
     case REPORT_FILL:
-        return is_positive(report->fill.qty);
+    case REPORT_CORRECT:
+        return is_positive(report->fill.qty) && decimal_valid(report->fill.price);
+    case REPORT_STATUS: /* a sum below zero, or a status that no venue can know */
+        return (!decimal_valid(report->cum_qty) || decimal_sign(report->cum_qty) >= 0) &&
+               report->status <= ORDER_EXPIRED;
     case REPORT_REPLACED: /* a venue may be silent about what did not change */
         return !decimal_valid(report->qty) || is_positive(report->qty);
     case REPORT_RESTATED:
@@ -363,22 +619,25 @@ static bool learn_venue_order_id(struct order *next, const struct report *report
     return true;
 }
 
-int order_apply(struct order *order, const struct report *report, int64_t now_ns, struct error *err)
+int order_apply(struct order *order, const struct report *report, int64_t now_ns,
+                struct order_outcome *outcome, struct error *err)
 {
     ASSERT((unsigned)report->kind < KINDS && (unsigned)order->known < STATUSES);
+    *outcome = (struct order_outcome){ .news = DECIMAL_ZERO };
 
     if (!STEPS[report->kind][order->known])
         return ORDER_COUNTED;
     if (!is_sound(report))
-        return ORDER_COUNTED | ORDER_ALERT;
-    if (report->kind == REPORT_FILL && report->fill_is_repeat)
-        return ORDER_UNCHANGED;
+        return ORDER_COUNTED | alert(outcome, "bad_venue_data");
 
     struct order next = *order;
-    int change = STEPS[report->kind][order->known](&next, report);
-    if (change < 0)
-        return error_set(err, change, "order %s: fill %s is too large to add to what is filled",
-                         order->client_order_id, report->fill.exec_id);
+    int change = STEPS[report->kind][order->known](&next, report, outcome);
+    if (change < 0) {
+        outcome->fill_count = 0;
+        return error_set(err, change, "order %s: %s %s is too large to add to what is filled",
+                         order->client_order_id, report_kind_name(report->kind),
+                         report->fill.exec_id);
+    }
     if (change & ORDER_COUNTED)
         return change;
     if (learn_venue_order_id(&next, report))
@@ -392,6 +651,18 @@ int order_apply(struct order *order, const struct report *report, int64_t now_ns
     return change;
 }
 
+decimal fill_notional(const struct fill *fill)
+{
+    return fill->kind == FILL_TRADE ? decimal_mul(fill->qty, fill->price) : fill->notional;
+}
+
+enum order_side fill_side(enum order_side order_side, const struct fill *fill)
+{
+    if (fill->kind != FILL_REVERSAL)
+        return order_side;
+    return order_side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
+}
+
 /* ---- what we do to it, and what it says ---- */
 
 void order_mark_cancel(struct order *order, int64_t now_ns)
@@ -401,13 +672,64 @@ void order_mark_cancel(struct order *order, int64_t now_ns)
     order->updated_ns = now_ns;
 }
 
-void order_mark_replace(struct order *order, decimal qty, decimal price, int64_t now_ns)
+void order_mark_replace(struct order *order, decimal qty, decimal price, const char *new_id,
+                        int64_t now_ns)
 {
     ASSERT(order_is_open(order));
     order->pending |= PENDING_REPLACE;
     order->pending_qty = qty;
     order->pending_price = price;
+    text_copy(order->pending_client_order_id, sizeof(order->pending_client_order_id), new_id);
     order->updated_ns = now_ns;
+}
+
+void order_hold(struct order *order, int64_t now_ns)
+{
+    order->held = true;
+    order->known = ORDER_NEW;
+    order->updated_ns = now_ns;
+}
+
+void order_end_held(struct order *order, enum order_status end, const char *reason, int64_t now_ns)
+{
+    ASSERT(order->held && order_is_open(order));
+    order->held = false;
+    finish(order, end, reason);
+    order->updated_ns = now_ns;
+}
+
+void order_release(struct order *order, int64_t now_ns)
+{
+    ASSERT(order->held && order_is_open(order));
+    order->held = false;
+    order->known = ORDER_PENDING_NEW;
+    order->updated_ns = now_ns;
+}
+
+void order_give_up(struct order *order, const char *reason, int64_t now_ns)
+{
+    ASSERT(order_is_open(order));
+    finish(order, is_positive(order->filled_qty) ? ORDER_CANCELED : ORDER_REJECTED, reason);
+    order->doubt_since_ns = 0;
+    order->updated_ns = now_ns;
+}
+
+void order_forget_replace(struct order *order, int64_t now_ns)
+{
+    settle(order, PENDING_REPLACE);
+    if (!order->doubt)
+        order->doubt_since_ns = 0;
+    order->updated_ns = now_ns;
+}
+
+bool order_mark_doubt(struct order *order, int64_t now_ns)
+{
+    ASSERT(order_is_open(order));
+    if (order->doubt)
+        return false;
+    order->doubt = true;
+    order->doubt_since_ns = order->updated_ns = now_ns;
+    return true;
 }
 
 enum order_status order_status(const struct order *order)
@@ -472,12 +794,26 @@ static const char *const STATUS_NAMES[] = {
 };
 
 static const char *const KIND_NAMES[] = {
-    [REPORT_ACK] = "ack",           [REPORT_FILL] = "fill",
-    [REPORT_CANCELED] = "canceled", [REPORT_EXPIRED] = "expired",
-    [REPORT_REJECTED] = "rejected", [REPORT_CANCEL_REJECT] = "cancel_reject",
-    [REPORT_REPLACED] = "replaced", [REPORT_REPLACE_REJECT] = "replace_reject",
-    [REPORT_RESTATED] = "restated", [REPORT_NOT_FOUND] = "not_found",
+    [REPORT_ACK] = "ack",
+    [REPORT_FILL] = "fill",
+    [REPORT_CANCELED] = "canceled",
+    [REPORT_EXPIRED] = "expired",
+    [REPORT_REJECTED] = "rejected",
+    [REPORT_CANCEL_REJECT] = "cancel_reject",
+    [REPORT_REPLACED] = "replaced",
+    [REPORT_REPLACE_REJECT] = "replace_reject",
+    [REPORT_RESTATED] = "restated",
+    [REPORT_STATUS] = "status",
+    [REPORT_BUST] = "bust",
+    [REPORT_CORRECT] = "correct",
+    [REPORT_NOT_FOUND] = "not_found",
     [REPORT_DOUBT] = "doubt",
+};
+
+static const char *const FILL_KINDS[] = {
+    [FILL_TRADE] = "trade",
+    [FILL_INFERRED] = "inferred",
+    [FILL_REVERSAL] = "reversal",
 };
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
@@ -543,4 +879,9 @@ bool order_tif_parse(const char *text, enum order_tif *tif)
         return false;
     *tif = (enum order_tif)value;
     return true;
+}
+
+const char *fill_kind_name(enum fill_kind kind)
+{
+    return name_of(FILL_KINDS, ARRAY_SIZE(FILL_KINDS), kind);
 }

@@ -40,9 +40,12 @@ enum order_status {
 enum order_pending { PENDING_NONE, PENDING_CANCEL = 1, PENDING_REPLACE = 2 }; /* bits */
 
 struct order {
-    uint64_t order_id; /* ours, unique in the ledger, ascending */
-    char client_order_id[CLIENT_ORDER_ID_MAX];
-    char venue_order_id[VENUE_ORDER_ID_MAX]; /* empty until the venue says it */
+    uint64_t order_id;                         /* ours, unique in the ledger, ascending */
+    char client_order_id[CLIENT_ORDER_ID_MAX]; /* of the intent: the first one, for ever */
+    /* What the venue calls it now: differs where a replaced order gets a new id (FIX style). */
+    char current_client_order_id[CLIENT_ORDER_ID_MAX];
+    char pending_client_order_id[CLIENT_ORDER_ID_MAX]; /* of a replace under way, or empty */
+    char venue_order_id[VENUE_ORDER_ID_MAX];           /* empty until the venue says it */
     uint32_t instance_id;
     uint32_t instrument;
     enum order_side side;
@@ -52,6 +55,9 @@ struct order {
     decimal qty;           /* base units, > 0 */
     decimal price;         /* limit price; DECIMAL_NONE when the type has none */
     decimal trigger_price; /* DECIMAL_NONE when the type has none */
+    decimal trail;         /* of a trailing stop: the distance; DECIMAL_NONE otherwise */
+    bool trail_is_share;   /* the distance is a share of the price (0.015 = 1.5 %) */
+    bool held;             /* rests in the engine until its trigger: the venue cannot hold it */
     decimal stop, take;    /* exits of a protected entry, DECIMAL_NONE without */
     bool reduce_only, post_only;
     enum order_role role;
@@ -64,9 +70,13 @@ struct order {
     int64_t doubt_since_ns;
     decimal pending_qty, pending_price; /* terms asked for by a replace under way */
 
-    decimal filled_qty; /* sum of booked fills */
-    decimal notional;   /* sum of qty * price of booked fills, exact */
+    decimal filled_qty; /* sum of booked fills, reversals taken off */
+    decimal notional;   /* sum of their notionals, exact */
     decimal fees;       /* sum, fee currency of the instrument */
+    /* The part of filled_qty and notional that only a cumulative report told: real trades replace
+     * it and never add to it. */
+    decimal inferred_qty, inferred_notional;
+    uint32_t revision; /* inferred fills and reversals made: makes their exec ids unique */
     int64_t created_ns, updated_ns;
     int64_t expires_ns; /* for gtd, else TIME_NEVER */
     char tag[TAG_MAX];
@@ -75,12 +85,21 @@ struct order {
 
 enum liquidity { LIQUIDITY_TAKER, LIQUIDITY_MAKER };
 
+enum fill_kind {
+    FILL_TRADE,    /* a trade as the venue told it */
+    FILL_INFERRED, /* made from a cumulative report; no fee is known */
+    FILL_REVERSAL, /* takes back `replaces`: a bust, a correction, or an inferred fill come true */
+};
+
 struct fill {
-    char exec_id[EXEC_ID_MAX]; /* ExecID (FIX 17) as the venue sent it; unique per venue and symbol
-                                */
-    decimal qty;               /* base units, > 0 */
-    decimal price;             /* quote units per base unit */
-    decimal fee;               /* paid positive, rebate negative */
+    /* ExecID (FIX 17) as the venue sent it, unique per venue and symbol; ours for other kinds. */
+    char exec_id[EXEC_ID_MAX];
+    enum fill_kind kind;
+    char replaces[EXEC_ID_MAX]; /* REVERSAL: the exec_id of the fill taken back */
+    decimal qty;                /* base units, > 0, of a reversal too */
+    decimal price;              /* quote units per base unit */
+    decimal notional;           /* of INFERRED and REVERSAL: exact, price is rounded from it */
+    decimal fee;                /* paid positive, rebate negative */
     enum liquidity liquidity;
     int64_t transact_ns; /* the venue's own time */
 };
@@ -95,6 +114,9 @@ enum report_kind {
     REPORT_REPLACED, /* `qty`, `price`: the new terms */
     REPORT_REPLACE_REJECT,
     REPORT_RESTATED,  /* `qty` */
+    REPORT_STATUS,    /* how it stands: `status`, `cum_qty`, `avg_price`, may be `qty`, `price` */
+    REPORT_BUST,      /* the trade `fill.exec_id` never was */
+    REPORT_CORRECT,   /* the trade `fill.exec_id` was `fill.qty` at `fill.price`, fee `fill.fee` */
     REPORT_NOT_FOUND, /* a well-formed "no such order" */
     REPORT_DOUBT,     /* time-out, 5xx, garbage, disconnect while in flight */
 };
@@ -102,11 +124,19 @@ enum report_kind {
 /* What a venue says about one order. */
 struct report {
     enum report_kind kind;
-    char client_order_id[CLIENT_ORDER_ID_MAX];
-    char venue_order_id[VENUE_ORDER_ID_MAX]; /* empty when not said */
+    char client_order_id[CLIENT_ORDER_ID_MAX]; /* any of the ids the order has had */
+    char venue_order_id[VENUE_ORDER_ID_MAX];   /* empty when not said */
+    uint64_t ticket;                           /* of the query that it answers; 0: pushed */
+    enum order_side side;                      /* 0 when not said; of orders we do not know */
     struct fill fill;
-    bool fill_is_repeat; /* set by who knows all exec_ids: booked already */
     decimal qty, price;
+    enum order_status status; /* STATUS: NEW, PARTIALLY_FILLED, FILLED, CANCELED, REJECTED, EXPIRED
+                                 or PENDING_NEW */
+    decimal cum_qty;          /* STATUS: filled so far; DECIMAL_NONE when not said */
+    decimal avg_price;        /* STATUS: of it; DECIMAL_NONE when nothing is filled */
+    /* FILL, BUST, CORRECT: what is booked under that exec_id; set by who knows all fills. */
+    enum { BOOKED_NOT, BOOKED_YES, BOOKED_REVERSED } booked_state;
+    struct fill booked;
     int64_t transact_ns;
     char reason[REASON_MAX];
 };
@@ -115,11 +145,21 @@ struct report {
 enum order_change {
     ORDER_UNCHANGED = 0,
     ORDER_CHANGED = 1,  /* the order is not what it was: record and tell */
-    ORDER_BOOKED = 2,   /* report.fill was added: move position and cash */
-    ORDER_ALERT = 4,    /* late, unasked or unexpected: tell a person */
+    ORDER_BOOKED = 2,   /* outcome.fills were added: move position and cash */
+    ORDER_ALERT = 4,    /* late, unasked or unexpected: tell a person (outcome.alert says what) */
     ORDER_SUSPECT = 8,  /* after REJECTED or beyond qty: halt the instrument until reconciled */
     ORDER_ASK = 16,     /* only the venue knows: query it; said once, go on while order.doubt */
     ORDER_COUNTED = 32, /* refused by the table: counted and logged, nothing changed */
+};
+
+#define ORDER_FILLS_MAX 2 /* of one report: a reversal, then what stands instead */
+
+/* What a report made. */
+struct order_outcome {
+    struct fill fills[ORDER_FILLS_MAX]; /* to be booked in this order */
+    size_t fill_count;
+    decimal news;      /* quantity of the last fill that is new to the strategy; 0: a correction */
+    const char *alert; /* with ORDER_ALERT: a stable name ("late_fill", "overfill", ...) */
 };
 
 /* Applies one report: the table in order.c says which are legal in which status.
@@ -127,11 +167,33 @@ enum order_change {
  * Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a decimal: halt the
  * instrument), then *order is as it was. */
 int order_apply(struct order *order, const struct report *report, int64_t now_ns,
-                struct error *err);
+                struct order_outcome *outcome, struct error *err);
 
-/* Ours: a cancel or replace was sent. ASSERTs that the order is open. */
+/* qty * price of a trade; what an inferred fill or a reversal says of itself. Always > 0 where the
+ * price is: a reversal is told by its kind. */
+decimal fill_notional(const struct fill *fill);
+/* The side that a fill moves a position to: of a reversal the opposite of its order's. */
+enum order_side fill_side(enum order_side order_side, const struct fill *fill);
+
+/* Ours: a cancel or replace was sent. ASSERTs that the order is open. new_id: the client order id
+ * the replaced order will have, "" where it keeps its own. */
 void order_mark_cancel(struct order *order, int64_t now_ns);
-void order_mark_replace(struct order *order, decimal qty, decimal price, int64_t now_ns);
+void order_mark_replace(struct order *order, decimal qty, decimal price, const char *new_id,
+                        int64_t now_ns);
+/* Ours: an order that rests in the engine (`held`) begins to rest, is changed, ends, or leaves for
+ * the venue as `type` (MARKET, LIMIT): it is PENDING_NEW then, like any order that was just sent.
+ */
+void order_hold(struct order *order, int64_t now_ns);
+void order_end_held(struct order *order, enum order_status status, const char *reason,
+                    int64_t now_ns);
+void order_release(struct order *order, int64_t now_ns);
+/* Ours: the venue was asked as decided by rule and does not have it. REJECTED if nothing filled,
+ * else CANCELED; ends all doubt. */
+void order_give_up(struct order *order, const char *reason, int64_t now_ns);
+/* Ours: the venue works it with its old terms after all: the replace under way never arrived. */
+void order_forget_replace(struct order *order, int64_t now_ns);
+/* Ours: nobody knows what became of what was sent (restart, silence, disconnect). */
+bool order_mark_doubt(struct order *order, int64_t now_ns); /* false: it was in doubt already */
 
 enum order_status order_status(const struct order *order); /* the public one */
 bool order_is_open(const struct order *order);             /* known status is not terminal */
@@ -145,6 +207,7 @@ const char *order_tif_name(enum order_tif tif);
 const char *order_status_name(enum order_status status);
 const char *order_role_name(enum order_role role);
 const char *report_kind_name(enum report_kind kind);
+const char *fill_kind_name(enum fill_kind kind);
 bool order_type_parse(const char *text, enum order_type *type);
 bool order_tif_parse(const char *text, enum order_tif *tif);
 

@@ -43,6 +43,15 @@ static decimal signed_qty(enum order_side side, const struct fill *fill)
     return side == SIDE_BUY ? fill->qty : decimal_neg(fill->qty);
 }
 
+/* What `part` of a fill is worth: the whole is its notional, exactly, whatever its price rounds to.
+ */
+static decimal fill_value(const struct fill *fill, decimal part, decimal multiplier)
+{
+    if (decimal_cmp(part, fill->qty) == 0)
+        return decimal_mul(fill_notional(fill), multiplier);
+    return value_of(part, fill->price, multiplier);
+}
+
 /* How much of a fill closes what is held: between 0 and its quantity. */
 static decimal closing_qty(decimal held, enum order_side side, const struct fill *fill)
 {
@@ -82,9 +91,13 @@ int position_apply(struct position *position, enum order_side side, const struct
     decimal closing = closing_qty(position->qty, side, fill);
     decimal opening = decimal_sub(fill->qty, closing);
     decimal released = released_cost(position, closing);
-    decimal opened =
-        value_of(side == SIDE_BUY ? opening : decimal_neg(opening), fill->price, multiplier);
-    decimal paid = value_of(signed_fill, fill->price, multiplier);
+    decimal opened = fill_value(fill, opening, multiplier);
+    decimal paid = fill_value(fill, fill->qty, multiplier);
+    decimal fee = fill->kind == FILL_REVERSAL ? decimal_neg(fill->fee) : fill->fee;
+    if (side == SIDE_SELL) {
+        opened = decimal_neg(opened);
+        paid = decimal_neg(paid);
+    }
     /* What the closing part brought in, less what it had cost. */
     decimal earned = decimal_sub(decimal_sub(opened, paid), released);
 
@@ -92,7 +105,7 @@ int position_apply(struct position *position, enum order_side side, const struct
     next.qty = decimal_add(next.qty, signed_fill);
     next.cost = decimal_add(decimal_sub(next.cost, released), opened);
     next.realized_pnl = decimal_add(next.realized_pnl, earned);
-    next.fees = decimal_add(next.fees, fill->fee);
+    next.fees = decimal_add(next.fees, fee);
     if (!decimal_valid(next.qty) || !decimal_valid(next.cost) ||
         !decimal_valid(next.realized_pnl) || !decimal_valid(next.fees)) /* overflow is sticky */
         return error_set(err, ERROR_RANGE, "fill %s is too large to add to the position",
@@ -181,7 +194,7 @@ bool trip_apply(struct trip *trip, decimal qty_before, enum order_side side,
     bool ended = false;
 
     if (!decimal_is_zero(closing) && trip->open) {
-        trip_exit(trip, closing, value_of(closing, fill->price, multiplier), exit_fee);
+        trip_exit(trip, closing, fill_value(fill, closing, multiplier), exit_fee);
         ended = decimal_cmp(closing, decimal_abs(qty_before)) == 0;
         if (ended)
             trip_end(trip, now_ns, bars_now, done);
@@ -193,6 +206,17 @@ bool trip_apply(struct trip *trip, decimal qty_before, enum order_side side,
     if (is_flip || decimal_is_zero(qty_before))
         trip_begin(trip, side, tag, now_ns, bars_now);
     if (trip->open) /* not when a position was taken over: its entry was never seen */
-        trip_enter(trip, opening, value_of(opening, fill->price, multiplier), entry_fee);
+        trip_enter(trip, opening, fill_value(fill, opening, multiplier), entry_fee);
     return ended;
+}
+
+void trip_correct(struct trip *trip, enum order_side side, const struct fill *was,
+                  const struct fill *is, decimal qty, decimal multiplier)
+{
+    if (!trip->open)
+        return;
+    decimal more = decimal_sub(fill_value(is, qty, multiplier), fill_value(was, qty, multiplier));
+    decimal *notional = side == trip->side ? &trip->entry_notional : &trip->exit_notional;
+    *notional = decimal_add(*notional, more);
+    trip->fees = decimal_add(trip->fees, decimal_sub(is->fee, was->fee));
 }

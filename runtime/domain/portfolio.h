@@ -20,8 +20,9 @@ struct position {
 
 void position_init(struct position *position);
 
-/* Books one fill: a flip closes and opens. *realized (may be NULL) is what this fill earned, gross.
- * ERROR_RANGE when a sum would not fit; *position is then as it was. */
+/* Books one fill on `side` (fill_side of it): a flip closes and opens. *realized (may be NULL) is
+ * what this fill earned, gross. ERROR_RANGE when a sum would not fit; *position is then as it was.
+ */
 MUST_CHECK int position_apply(struct position *position, enum order_side side,
                               const struct fill *fill, decimal multiplier, decimal *realized,
                               struct error *err);
@@ -52,5 +53,9 @@ void trip_init(struct trip *trip);
 bool trip_apply(struct trip *trip, decimal qty_before, enum order_side side,
                 const struct fill *fill, decimal multiplier, const char *tag, int64_t now_ns,
                 uint64_t bars_now, struct trip *done);
+/* `qty` that was booked as *was really was *is: the open trip is worth what the truth says. One
+ * that has ended stays as it was told. */
+void trip_correct(struct trip *trip, enum order_side side, const struct fill *was,
+                  const struct fill *is, decimal qty, decimal multiplier);
 
 #endif

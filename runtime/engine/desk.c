@@ -213,9 +213,19 @@ static uint32_t positions_open(struct engine *engine, struct holding *except)
     return count;
 }
 
+uint64_t desk_query(struct engine *engine, const struct venue_query *query)
+{
+    struct command command = { .kind = COMMAND_QUERY, .query = *query };
+    command.query.ticket = ++engine->tickets;
+    engine->counts.asked++;
+    turn_command(engine, &command);
+    return command.query.ticket;
+}
+
 static struct risk_view view_of(struct engine *engine, int index, const struct order *order)
 {
     const struct instance *instance = &engine->instances[index];
+    const char *code, *why = halts_why(engine, order->instrument, &code);
     struct holding *holding = instance_holding(engine, index, order->instrument);
     struct working working = working_of(engine, instance, order->instrument);
     bool counts_positions =
@@ -234,8 +244,8 @@ static struct risk_view view_of(struct engine *engine, int index, const struct o
         .open_positions = counts_positions ? positions_open(engine, holding) : 0,
         .day_trades = engine->day_trades,
         .orders_last_second = totals_orders_last_second(engine),
-        .halted = engine->halted,
-        .halt_reason = engine->halt_reason,
+        .halted = engine->halted || why,
+        .halt_reason = engine->halted ? engine->halt_reason : why,
     };
 }
 
@@ -261,26 +271,14 @@ static void record_blocked(struct engine *engine, int index, const struct order 
     engine->counts.blocked++;
 }
 
-void desk_halt(struct engine *engine, int index, const char *reason, bool for_day)
-{
-    if (engine->halted && (for_day || !engine->halted_for_day))
-        return; /* already, and no shorter */
-    engine->halted = true;
-    engine->halted_for_day = for_day;
-    text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
-    turn_say(engine, RECORD_HALT, index, "session", reason);
-    for (int i = 0; i < engine->instance_count; i++)
-        desk_stop_orders(engine, i, POLICY_CANCEL);
-}
-
 static bool blocked(struct engine *engine, int index, const struct order *order,
                     const struct risk_verdict *verdict, struct refusal *refusal)
 {
     record_blocked(engine, index, order, verdict->code);
     if (verdict->verdict == VERDICT_HALT && !engine->halted) {
-        turn_alert(engine, index, verdict->reason);
+        turn_alert(engine, index, "daily_loss_limit", verdict->reason);
         /* a breach of the day's loss, until the day ends */
-        desk_halt(engine, index, verdict->reason, true);
+        halts_session(engine, index, "daily_loss_limit", verdict->reason, true);
     }
     return refuse(refusal, verdict->code, "%s", verdict->reason);
 }
@@ -315,6 +313,9 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     order->created_ns = order->updated_ns = engine->now_ns;
     order->order_id =
         engine->options.ledger.next_order_id(engine->options.ledger.self, order->client_order_id);
+    memcpy(order->current_client_order_id, order->client_order_id,
+           sizeof(order->current_client_order_id));
+    order->inferred_qty = order->inferred_notional = DECIMAL_ZERO;
     if (!blotter_add(engine->blotter, order))
         return 0;
     totals_order(engine);
@@ -403,7 +404,7 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
                                             .qty = new_qty,
                                             .price = new_price,
                                             .before = *order });
-    order_mark_replace(order, new_qty, new_price, engine->now_ns);
+    order_mark_replace(order, new_qty, new_price, "", engine->now_ns);
     turn_record_order(engine, order);
     return true;
 }
@@ -520,7 +521,7 @@ bool engine_amend(struct engine *engine, int index, uint64_t order_id, decimal q
         return refuse(refusal, "pending", "order %" PRIu64 " waits for an answer already (%s)",
                       order_id, order_status_name(order_status(order)));
     const struct venue_port *venue = &engine->options.venue;
-    if (!venue->abilities(venue->self, order->instrument)->amend)
+    if (venue->abilities(venue->self, order->instrument)->amend == AMEND_NONE)
         return refuse(refusal, "not_supported", "this venue changes no order; cancel it instead");
     if (decimal_valid(price) && !decimal_valid(order->price))
         return refuse(refusal, "no_price", "a %s order has no price to amend",

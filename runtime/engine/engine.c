@@ -20,6 +20,9 @@ struct engine *engine_open(const struct engine_options *options)
     engine->market = options->market;
     engine->blotter = blotter_open(ORDERS_OPEN_MAX, ORDERS_DONE_KEPT);
     engine->started_ns = TIME_NEVER;
+    engine->is_connected = true;
+    engine->external = -1;
+    engine->inquiries_due_ns = TIME_NEVER;
     engine->timers_due_ns = TIME_NEVER;
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
@@ -247,7 +250,7 @@ void instance_fail(struct engine *engine, int index, int code, const char *why)
     char text[sizeof(instance->why) + 128];
     snprintf(text, sizeof(text), "%s on %s stopped: %s", instance->strategy,
              engine->instruments->list[instance->instruments[0]].symbol, why);
-    turn_alert(engine, index, text);
+    turn_alert(engine, index, "strategy_stopped", text);
     desk_stop_orders(engine, index, instance->on_error);
 }
 
@@ -433,6 +436,18 @@ static void step_bar(struct engine *engine, const struct event *event)
     call_bars(engine, closed, count);
 }
 
+static void step_connection(struct engine *engine, const struct connection_event *connection)
+{
+    engine->is_connected = connection->up;
+    if (connection->up) {
+        reconcile_begin(engine, true);
+        return;
+    }
+    reconcile_stop(engine);
+    doubt_all_in_flight(engine);
+    turn_alert(engine, -1, "disconnected", connection->reason);
+}
+
 int engine_step(struct engine *engine, const struct event *event, struct error *err)
 {
     bool history = event->kind == EVENT_BAR && event->bar.is_history;
@@ -458,10 +473,21 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
         step_bar(engine, event);
         break;
     case EVENT_REPORT:
-        report_apply(engine, event->report);
+        report_apply(engine, event->instrument, event->report);
         break;
-    case EVENT_ANSWER:
-        break; /* warm-up answers concern the driver */
+    case EVENT_ANSWER: /* of a warm-up's bars: the driver's own, nobody here waits for it */
+        doubt_answer(engine, &event->answer);
+        reconcile_answer(engine, &event->answer);
+        break;
+    case EVENT_POSITION:
+        reconcile_position(engine, event->instrument, &event->position);
+        break;
+    case EVENT_CASH:
+        reconcile_cash(engine, &event->cash);
+        break;
+    case EVENT_CONNECTION:
+        step_connection(engine, &event->connection);
+        break;
     }
     return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
 }
@@ -526,7 +552,7 @@ void engine_request_stop(struct engine *engine, int index, const char *why)
 
 void engine_alert(struct engine *engine, int index, const char *text)
 {
-    turn_alert(engine, index, text);
+    turn_alert(engine, index, "strategy", text);
 }
 
 /* ---- looking

@@ -26,6 +26,26 @@ enum stop_policy { POLICY_LEAVE, POLICY_CANCEL /* entries; exits stay */, POLICY
 
 struct engine; /* opaque */
 
+/* How doubt about an order is resolved (orders: in the configuration). */
+struct doubt_options {
+    int64_t resolve_grace_ns; /* "never arrived" needs a not-found this long after the sending */
+    int64_t resend_within_ns; /* an order that adds risk is sent again only while younger */
+};
+
+enum reconcile_mode {
+    RECONCILE_OFF, /* a market that is replayed: its venue is a function of the same events */
+    RECONCILE_STRICT,
+    RECONCILE_WARN,
+    RECONCILE_AUTO_SYNC
+};
+struct reconcile_options {
+    enum reconcile_mode mode;
+    decimal qty_tolerance;  /* share of our own quantity; none when we think we are flat */
+    decimal cash_tolerance; /* account currency */
+    uint32_t every_reports; /* order reports between two, never nearer than 5 s, nor 60 s apart */
+    int64_t interval_ns;    /* instead of that; 0: not set */
+};
+
 struct engine_options {
     const struct instruments *instruments; /* borrowed for the engine's life */
     struct market *market;                 /* borrowed */
@@ -33,6 +53,8 @@ struct engine_options {
     struct ledger_port ledger;
     struct log *log;
     struct risk_limits account; /* of the whole account */
+    struct doubt_options doubt;
+    struct reconcile_options reconcile;
 };
 
 struct engine *engine_open(const struct engine_options *options);
@@ -76,10 +98,23 @@ struct bar_subscription {
 void engine_subscribe_bars(struct engine *engine, int instance, const struct bar_subscription *list,
                            size_t count);
 
+/* Makes the instance that holds what is nobody's: orders of this ledger that it does not know any
+ * more, positions that reconciliation found. It has no guest and all instruments; after the others.
+ */
+void engine_set_external(struct engine *engine, uint32_t instance_id);
+
 /* Before the first event: what the ledger knew. */
 int engine_restore_position(struct engine *engine, int instance, uint32_t instrument,
                             const struct position *position, struct error *err);
 int engine_restore_order(struct engine *engine, const struct order *order, struct error *err);
+/* A halt that nobody lifted: scope "session" or a symbol. */
+void engine_restore_halt(struct engine *engine, const char *scope, const char *code,
+                         const char *reason);
+/* Cash as last agreed with the venue. */
+void engine_restore_cash(struct engine *engine, const struct cash_record *cash);
+/* After all of these, at a venue that outlived us: what was under way is in doubt, and is asked for
+ * before anything else. Nothing new leaves until the books were compared (EVENT_CONNECTION up). */
+MUST_CHECK int engine_resume(struct engine *engine, int64_t now_ns, struct error *err);
 
 /* ---- events ---- */
 
@@ -188,6 +223,7 @@ struct engine_counts {
     uint64_t submitted, filled, canceled, rejected, blocked, reduced, expired;
     uint64_t fills, trips, trips_won;
     uint64_t illegal_reports, alerts, failed_instances;
+    uint64_t asked, resent, lost, reconciled, differences, adjustments;
 };
 const struct engine_counts *engine_counts(const struct engine *engine);
 
@@ -205,6 +241,13 @@ void engine_totals(const struct engine *engine, struct engine_totals *totals);
  * that this session saw of them. */
 decimal engine_equity_start(const struct engine *engine);
 size_t engine_open_orders(const struct engine *engine);
+/* Orders in doubt, or with something under way. */
+size_t engine_orders_in_flight(const struct engine *engine);
+/* True while new risk is refused because the books are being compared with the venue. */
+bool engine_is_reconciling(const struct engine *engine);
+/* The session's halt; *reason may be NULL. */
+bool engine_is_halted(const struct engine *engine, const char **reason);
+bool engine_is_instrument_halted(const struct engine *engine, uint32_t instrument);
 /* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
 size_t engine_daily_equity(const struct engine *engine, const double **values);
 /* failure: the enum error_code of what stopped it, 0 when it asked to stop. Both may be NULL. */

@@ -77,7 +77,7 @@ static void follow_leg(struct engine *engine, int instance, struct exit_leg *leg
         char text[REASON_MAX];
         snprintf(text, sizeof(text), "order %s: the venue does not change this exit",
                  order->client_order_id);
-        turn_alert(engine, instance, text);
+        turn_alert(engine, instance, "exit_refused", text);
     }
     if (!order->pending)
         leg->canceling = false;
@@ -145,7 +145,7 @@ static void change_exit(struct engine *engine, struct exit_leg *leg, struct orde
                         decimal want)
 {
     const struct venue_port *venue = &engine->options.venue;
-    bool amends = venue->abilities(venue->self, order->instrument)->amend;
+    bool amends = venue->abilities(venue->self, order->instrument)->amend != AMEND_NONE;
     if (decimal_cmp(order_remaining(order), want) == 0 ||
         (decimal_valid(leg->refused) && decimal_cmp(leg->refused, want) == 0))
         return;

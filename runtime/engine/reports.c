@@ -15,20 +15,22 @@ static void tell_order(struct engine *engine, enum guest_call call, int instance
 }
 
 static void alert_order(struct engine *engine, int instance, const struct order *order,
-                        const char *what)
+                        const char *kind, const char *what)
 {
     char text[REASON_MAX];
     snprintf(text, sizeof(text), "order %s: %s", order->client_order_id, what);
-    turn_alert(engine, instance, text);
+    turn_alert(engine, instance, kind, text);
 }
 
-static void halt_for(struct engine *engine, const struct order *order, const char *why)
+/* Something about this order cannot be: no new risk in its instrument until a clean reconciliation.
+ */
+static void halt_for(struct engine *engine, const struct order *order, const char *code,
+                     const char *why)
 {
-    const char *symbol = engine->instruments->list[order->instrument].symbol;
-    char text[REASON_MAX + SYMBOL_MAX + 64];
-    snprintf(text, sizeof(text), "%s: order %s: %s", symbol, order->client_order_id, why);
-    turn_alert(engine, instance_of_order(engine, order), text);
-    desk_halt(engine, instance_of_order(engine, order), text, false);
+    char text[REASON_MAX];
+    snprintf(text, sizeof(text), "order %s: %.120s", order->client_order_id, why);
+    halts_instrument(engine, order->instrument, code, text);
+    reconcile_soon(engine);
 }
 
 /* reduce_only means our own book and is enforced by us. Where the venue does not, two exits may
@@ -40,37 +42,65 @@ static void check_reduce_only(struct engine *engine, int instance, const struct 
         decimal_max(order->side == SIDE_BUY ? decimal_neg(qty_before) : qty_before, DECIMAL_ZERO);
     if (!order->reduce_only || decimal_cmp(qty, reducible) <= 0)
         return;
-    alert_order(engine, instance, order, "a reduce-only order opened a position; it is closed");
+    alert_order(engine, instance, order,
+                order->group_id ? "oco_both_filled" : "reduce_only_overfill",
+                "a reduce-only order opened a position; it is closed");
     desk_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
 }
 
-/* Position, trip and figures of one booked fill. A sum that does not fit halts trading: the order
- * has it, the position cannot. */
-static void book_fill(struct engine *engine, int instance, const struct order *order,
-                      const struct fill *fill, bool first_of_order)
+/* The trip of what is new: of a correction the part that was known changes its worth only. */
+static void book_trip(struct engine *engine, int instance, const struct order *order,
+                      const struct order_outcome *outcome, decimal qty_before)
 {
-    struct record *record = turn_record(engine, RECORD_FILL, instance, order->instrument);
-    record->order = *order;
-    record->fill = *fill;
-
     struct holding *holding = instance_holding(engine, instance, order->instrument);
     decimal multiplier = engine->instruments->list[order->instrument].multiplier;
-    decimal qty_before = holding->position.qty;
-    struct error err = { 0 };
-    if (position_apply(&holding->position, order->side, fill, multiplier, NULL, &err) < 0) {
-        halt_for(engine, order, err.message);
-        return;
+    const struct fill *last = &outcome->fills[outcome->fill_count - 1];
+    struct fill rest = *last;
+    if (outcome->fill_count == ORDER_FILLS_MAX) {
+        const struct fill *was = &outcome->fills[0];
+        decimal known = decimal_min(was->qty, last->qty);
+        trip_correct(&holding->trip, order->side, was, last, known, multiplier);
+        bool more = decimal_cmp(last->qty, was->qty) > 0;
+        rest = more ? *last : *was;
+        rest.qty = decimal_sub(rest.qty, known);
+        rest.notional = decimal_mul(rest.qty, rest.price);
+        rest.fee = DECIMAL_ZERO; /* told with the correction */
     }
-    turn_record(engine, RECORD_POSITION, instance, order->instrument)->position = holding->position;
-
+    if (decimal_is_zero(rest.qty))
+        return;
     struct trip done;
-    if (trip_apply(&holding->trip, qty_before, order->side, fill, multiplier, order->tag,
-                   engine->now_ns, engine->instances[instance].bars_seen, &done)) {
+    if (trip_apply(&holding->trip, qty_before, fill_side(order->side, &rest), &rest, multiplier,
+                   order->tag, engine->now_ns, engine->instances[instance].bars_seen, &done)) {
         turn_record(engine, RECORD_TRIP, instance, order->instrument)->trip = done;
         totals_trip(engine, &done);
     }
-    totals_fill(engine, order, fill, first_of_order);
-    check_reduce_only(engine, instance, order, qty_before, fill->qty);
+}
+
+/* Position, trip and figures of what was booked. A sum that does not fit halts the instrument: the
+ * order has it, the position cannot. */
+static void book_fills(struct engine *engine, int instance, const struct order *order,
+                       const struct order_outcome *outcome, bool first_of_order)
+{
+    struct holding *holding = instance_holding(engine, instance, order->instrument);
+    decimal multiplier = engine->instruments->list[order->instrument].multiplier;
+    decimal qty_before = holding->position.qty;
+    for (size_t i = 0; i < outcome->fill_count; i++) {
+        const struct fill *fill = &outcome->fills[i];
+        struct record *record = turn_record(engine, RECORD_FILL, instance, order->instrument);
+        record->order = *order;
+        record->fill = *fill;
+        struct error err = { 0 };
+        if (position_apply(&holding->position, fill_side(order->side, fill), fill, multiplier, NULL,
+                           &err) < 0) {
+            halt_for(engine, order, "range", err.message);
+            return;
+        }
+        totals_fill(engine, order, fill, first_of_order);
+    }
+    turn_record(engine, RECORD_POSITION, instance, order->instrument)->position = holding->position;
+    book_trip(engine, instance, order, outcome, qty_before);
+    if (decimal_sign(outcome->news) > 0)
+        check_reduce_only(engine, instance, order, qty_before, outcome->news);
 }
 
 static void count_end(struct engine *engine, const struct order *order)
@@ -113,32 +143,29 @@ static void log_fill(struct engine *engine, const struct order *order, const str
         F_STR("client_order_id", order->client_order_id));
 }
 
-static void report_unknown(struct engine *engine, const struct report *report)
-{
-    char text[REASON_MAX];
-    engine->counts.illegal_reports++;
-    snprintf(text, sizeof(text), "the venue reports %s for an order we do not know: %s",
-             report_kind_name(report->kind), report->client_order_id);
-    turn_alert(engine, -1, text);
-}
-
 /* What changed is recorded and told; the order of callbacks is on_order, on_fill, on_position,
- * on_reject. */
+ * on_reject. A correction is no fill: the strategy sees it in its position. */
 static void record_change(struct engine *engine, int instance, struct order *order,
-                          const struct report *report, int change, bool first_fill)
+                          const struct report *report, const struct order_outcome *outcome,
+                          bool first_fill)
 {
     turn_record_order(engine, order);
     tell_order(engine, GUEST_ORDER, instance, order, NULL);
-    if (change & ORDER_BOOKED) {
-        log_fill(engine, order, &report->fill);
-        book_fill(engine, instance, order, &report->fill, first_fill);
-        tell_order(engine, GUEST_FILL, instance, order, &report->fill);
+    if (outcome->fill_count > 0) {
+        struct fill news = outcome->fills[outcome->fill_count - 1];
+        log_fill(engine, order, &news);
+        book_fills(engine, instance, order, outcome, first_fill);
+        if (decimal_sign(outcome->news) > 0) {
+            news.qty = outcome->news;
+            tell_order(engine, GUEST_FILL, instance, order, &news);
+        }
         tell_order(engine, GUEST_POSITION, instance, order, NULL);
     }
-    if (report->kind == REPORT_REJECTED && order->known == ORDER_REJECTED)
-        tell_order(engine, GUEST_REJECT, instance, order, NULL);
-    if (report->kind == REPORT_REJECTED && order->role != ROLE_PLAIN)
-        alert_order(engine, instance, order,
+    if (order->known != ORDER_REJECTED || report->kind == REPORT_FILL)
+        return;
+    tell_order(engine, GUEST_REJECT, instance, order, NULL);
+    if (order->role != ROLE_PLAIN)
+        alert_order(engine, instance, order, "exit_rejected",
                     "an exit was rejected; the position is less protected");
 }
 
@@ -149,54 +176,72 @@ static bool is_expected(const struct order *order, const struct report *report)
 }
 
 static void act_on(struct engine *engine, int instance, const struct order *order,
-                   const struct report *report, int change)
+                   const struct report *report, const struct order_outcome *outcome, int change)
 {
     if (change & ORDER_COUNTED) {
         engine->counts.illegal_reports++;
         log_report(engine, order, report, LOG_WARN, "report refused");
     }
     if (change & ORDER_ALERT && !is_expected(order, report)) {
-        char text[64];
-        snprintf(text, sizeof(text), "unexpected %s", report_kind_name(report->kind));
-        alert_order(engine, instance, order, text);
+        char text[96];
+        snprintf(text, sizeof(text), "%s in status %s", report_kind_name(report->kind),
+                 order_status_name(order_status(order)));
+        alert_order(engine, instance, order, outcome->alert, text);
     }
     if (change & ORDER_ALERT && report->kind == REPORT_ACK) /* it was rejected, and works */
         turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
                                                 .order_id = order->order_id,
                                                 .before = *order });
     if (change & ORDER_SUSPECT)
-        halt_for(engine, order, "a fill after rejection or beyond its quantity");
+        halt_for(engine, order, outcome->alert, "a fill after rejection or beyond its quantity");
 }
 
-void report_apply(struct engine *engine, const struct report *given)
+/* What was booked before under the exec id that a report names. */
+static void look_up_fill(struct engine *engine, const struct order *order, struct report *report)
 {
-    struct order *order = blotter_find_client(engine->blotter, given->client_order_id);
-    if (!order) {
-        report_unknown(engine, given);
+    const struct ledger_port *ledger = &engine->options.ledger;
+    if (report->kind != REPORT_FILL && report->kind != REPORT_BUST &&
+        report->kind != REPORT_CORRECT)
         return;
-    }
-    struct report report = *given;
-    if (report.kind == REPORT_FILL)
-        report.fill_is_repeat = engine->options.ledger.knows_fill(
-            engine->options.ledger.self, order->instrument, report.fill.exec_id);
+    report->booked_state = ledger->find_fill(ledger->self, order->instrument, report->fill.exec_id,
+                                             &report->booked, NULL);
+}
 
+void report_apply_to(struct engine *engine, struct order *order, const struct report *given)
+{
+    struct report report = *given;
+    look_up_fill(engine, order, &report);
     int instance = instance_of_order(engine, order);
     const struct order before = *order;
+    struct order_outcome outcome;
     struct error err = { 0 };
-    int change = order_apply(order, &report, engine->now_ns, &err);
+    int change = order_apply(order, &report, engine->now_ns, &outcome, &err);
     if (change < 0) {
-        halt_for(engine, order, err.message);
+        halt_for(engine, order, "range", err.message);
         return;
     }
-    act_on(engine, instance, order, &report, change);
+    act_on(engine, instance, order, &report, &outcome, change);
     if (change & (ORDER_CHANGED | ORDER_BOOKED)) {
         log_report(engine, order, &report, LOG_DEBUG, "report applied");
-        record_change(engine, instance, order, &report, change, decimal_is_zero(before.filled_qty));
+        record_change(engine, instance, order, &report, &outcome,
+                      decimal_is_zero(before.filled_qty));
         if (order_is_open(&before) && !order_is_open(order))
             count_end(engine, order);
         blotter_update(engine->blotter, order);
     }
-    exits_follow(engine, &before, order, change & ORDER_BOOKED ? report.fill.qty : DECIMAL_ZERO);
+    doubt_follow(engine, order, &report, change);
+    exits_follow(engine, &before, order, outcome.news);
     exits_sync(engine, instance, order->instrument);
     engine->filled_group = 0;
+}
+
+void report_apply(struct engine *engine, uint32_t instrument, const struct report *report)
+{
+    engine->reports++;
+    struct order *order = blotter_find_client(engine->blotter, report->client_order_id);
+    if (order)
+        report_apply_to(engine, order, report);
+    else
+        strangers_report(engine, instrument, report);
+    reconcile_follow(engine, report);
 }

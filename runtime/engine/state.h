@@ -3,6 +3,11 @@
  *   engine.c   events in: dispatch, the clock, instances
  *   turn.c     what a turn gathers: records, commands, deliveries; commit and send
  *   reports.c  a venue's word on an order: order, position, cash, trips
+ *   doubt.c    orders whose answer is missing: asked for until the venue says how they stand
+ *   strangers.c orders at the venue that we do not know: kept, told, ours are canceled
+ *   reconcile.c our books against the venue's: orders, fills, positions, cash
+ *   halts.c    where no new risk may go: the session, or one instrument
+ *   held.c     orders that rest here because the venue cannot hold them: triggers, expiry
  *   exits.c    the stop and take of protected entries
  *   desk.c     what a guest asks: submit, cancel, amend, target, close, size
  *   totals.c   equity, drawdown, exposure, the day's figures */
@@ -63,12 +68,20 @@ struct instance {
     size_t deliveries; /* queued for it in this turn */
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_CANCEL, COMMAND_AMEND };
+enum command_kind {
+    COMMAND_SUBMIT,
+    COMMAND_RESEND, /* the same order again, after the venue was asked */
+    COMMAND_CANCEL,
+    COMMAND_AMEND,
+    COMMAND_QUERY,
+    COMMAND_HOLD, /* nothing leaves: an order that rests here (held.c), taken back like a submit */
+};
 struct command {
     enum command_kind kind;
     uint64_t order_id;
-    decimal qty, price;  /* AMEND: the whole new terms */
-    struct order before; /* CANCEL, AMEND: to take it back when the callback fails */
+    decimal qty, price;       /* AMEND: the whole new terms */
+    struct order before;      /* CANCEL, AMEND: to take it back when the callback fails */
+    struct venue_query query; /* QUERY; its ids point into the order, or to "" */
 };
 
 struct delivery {
@@ -88,6 +101,55 @@ struct exit_leg {
     decimal asked;     /* what was last asked to be left of it: 0 a cancel */
     decimal refused;   /* what the venue would not change it to: not asked for again */
     bool canceling;    /* by ourselves, not by the guest: it may be placed again */
+};
+
+/* An order in doubt, and how far asking for it has come. */
+struct inquiry {
+    uint64_t order_id;
+    uint64_t ticket; /* of the question under way, 0: none */
+    int64_t asked_ns;
+    int64_t next_ns;  /* when to ask (again) */
+    int64_t sent_ns;  /* when what is in doubt was sent */
+    unsigned tries;   /* questions so far: the pause doubles */
+    unsigned missing; /* well-formed not-founds in a row */
+    bool was_resent;
+};
+
+struct halt {
+    bool set;
+    char code[32], reason[REASON_MAX];
+};
+
+enum reconcile_step {
+    RECONCILE_IDLE,
+    RECONCILE_ORDERS, /* the list of open orders was asked for */
+    RECONCILE_ASKING, /* those it lacks are asked for one by one */
+    RECONCILE_FILLS,  /* trades since the last one we know */
+    RECONCILE_POSITIONS,
+    RECONCILE_CASH,
+};
+
+/* What a reconciliation has gathered so far. */
+struct reconciliation {
+    enum reconcile_step step;
+    uint64_t ticket;     /* of the question under way */
+    int64_t asked_ns;    /* when: silence is a failed step */
+    int64_t next_ns;     /* when the next one begins; TIME_NEVER: not planned */
+    int64_t last_ns;     /* when the last clean one ended; TIME_NEVER: none yet */
+    uint64_t reports_at; /* engine->reports when the last one ended */
+    uint64_t fence;      /* booked fills when this one began */
+    unsigned failures;   /* failed or repeated in a row: the pause doubles */
+    bool at_start;       /* the first after a start or a reconnect: new risk waits for it */
+    bool is_second_read; /* a difference was seen, this is the look that confirms it */
+    bool told_failure;
+    uint64_t *listed; /* order ids that the list of open orders held */
+    size_t listed_count, listed_capacity;
+    decimal venue_qty[INSTRUMENTS_MAX], venue_price[INSTRUMENTS_MAX];
+    decimal seen_own[INSTRUMENTS_MAX], seen_venue[INSTRUMENTS_MAX]; /* at the first read */
+    bool differed[INSTRUMENTS_MAX];
+    bool cash_said, cash_differed;
+    struct cash_record cash;   /* what the venue says now; own: what our books say now */
+    struct cash_record agreed; /* last agreed; amount DECIMAL_NONE: never */
 };
 
 /* The exits of one protected entry. */
@@ -128,6 +190,18 @@ struct engine {
     size_t text_count, text_capacity;
     int broken; /* the code of a commit that failed: nothing may leave any more; 0 */
 
+    /* the venue's truth and ours */
+    bool is_connected;
+    uint64_t tickets;  /* questions asked: each has its own number */
+    uint64_t reports;  /* order reports seen */
+    uint64_t bookings; /* fills booked */
+    struct inquiry *inquiries;
+    size_t inquiry_count, inquiry_capacity;
+    int64_t inquiries_due_ns;
+    struct reconciliation reconciliation;
+    int external; /* the instance that holds what is nobody's, -1: none */
+    struct halt instrument_halts[INSTRUMENTS_MAX];
+
     struct protection *protections;
     size_t protection_count, protection_capacity;
     uint64_t filled_group; /* a group whose siblings the venue reduces by itself in this turn */
@@ -163,7 +237,8 @@ struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int i
                               uint32_t instrument);
 void turn_say(struct engine *engine, enum record_kind kind, int instance, const char *name,
               const char *text);
-void turn_alert(struct engine *engine, int instance, const char *text);
+void turn_alert(struct engine *engine, int instance, const char *kind /* a literal */,
+                const char *text);
 /* Calls one guest function as a transaction: when it fails, what it asked for is taken back and the
  * instance is stopped by its policy. False when it failed. */
 bool turn_call(struct engine *engine, int instance, enum guest_call call,
@@ -172,7 +247,7 @@ bool turn_call(struct engine *engine, int instance, enum guest_call call,
 MUST_CHECK int turn_finish(struct engine *engine, struct error *err);
 static inline bool turn_is_idle(const struct engine *engine)
 {
-    return engine->delivery_count == 0 && engine->record_count == 0;
+    return engine->delivery_count == 0 && engine->record_count == 0 && engine->command_count == 0;
 }
 
 /* ---- engine.c ---- */
@@ -183,7 +258,48 @@ size_t holding_index(const struct instance *instance,
 struct holding *instance_holding(struct engine *engine, int instance, uint32_t instrument);
 
 /* ---- reports.c ---- */
-void report_apply(struct engine *engine, const struct report *report);
+void report_apply(struct engine *engine, uint32_t instrument, const struct report *report);
+void report_apply_to(struct engine *engine, struct order *order, const struct report *report);
+
+/* ---- doubt.c ---- */
+/* After any report on an order: doubt that began or ended, and answers to what was asked. */
+void doubt_follow(struct engine *engine, struct order *order, const struct report *report,
+                  int change);
+/* Asks for an order from now on until the doubt is over. */
+void doubt_begin(struct engine *engine, struct order *order);
+/* Everything that is under way is in doubt: a restart, a lost line. */
+void doubt_all_in_flight(struct engine *engine);
+void doubt_answer(struct engine *engine, const struct answer_event *answer);
+/* An order, cancel or amend has left: its answer is waited for. */
+void doubt_sent(struct engine *engine, const struct order *order);
+int64_t doubt_due_ns(const struct engine *engine);
+void doubt_advance(struct engine *engine);
+
+/* ---- strangers.c ---- */
+void strangers_report(struct engine *engine, uint32_t instrument, const struct report *report);
+
+/* ---- reconcile.c ---- */
+void reconcile_begin(struct engine *engine, bool at_start); /* now; ends one under way */
+void reconcile_soon(struct engine *engine);                 /* something is odd: within 5 s */
+void reconcile_stop(struct engine *engine);                 /* the line is down */
+void reconcile_follow(struct engine *engine, const struct report *report);
+void reconcile_position(struct engine *engine, uint32_t instrument,
+                        const struct position_event *position);
+void reconcile_cash(struct engine *engine, const struct cash_event *cash);
+void reconcile_answer(struct engine *engine, const struct answer_event *answer);
+int64_t reconcile_due_ns(const struct engine *engine);
+void reconcile_advance(struct engine *engine);
+
+/* ---- halts.c ---- */
+/* Nothing new in this instrument; its entries are canceled, exits stay. */
+void halts_instrument(struct engine *engine, uint32_t instrument, const char *code,
+                      const char *reason);
+void halts_lift_instrument(struct engine *engine, uint32_t instrument, const char *by);
+/* Nothing new at all. `code` a stable name, `text` for a person. */
+void halts_session(struct engine *engine, int instance, const char *code, const char *text,
+                   bool for_day);
+/* Why a new order that adds risk may not leave now; NULL: it may. */
+const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code);
 
 /* ---- exits.c ---- */
 /* After any report on an order; booked_qty is what the report filled, or zero. */
@@ -200,8 +316,8 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
 /* Ends `qty` of the instance's position by a market order; what is held bounds it. */
 void desk_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
-/* Stops new risk: entries of all instances are canceled, exits stay. */
-void desk_halt(struct engine *engine, int instance, const char *reason, bool for_day);
+/* Asks the venue; sent at the end of the turn. Returns the ticket. */
+uint64_t desk_query(struct engine *engine, const struct venue_query *query);
 
 /* ---- totals.c ---- */
 void totals_begin(struct engine *engine, int64_t now_ns);

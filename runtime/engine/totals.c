@@ -175,8 +175,11 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
                  bool first_of_order)
 {
     const struct instrument *instrument = &engine->instruments->list[order->instrument];
-    decimal worth = decimal_mul(decimal_mul(fill->qty, fill->price), instrument->multiplier);
-    engine->counts.fills++;
+    decimal worth = decimal_mul(fill_notional(fill), instrument->multiplier);
+    if (fill->kind == FILL_REVERSAL)
+        worth = decimal_neg(worth);
+    engine->bookings++;
+    engine->counts.fills += fill->kind != FILL_REVERSAL;
     engine->traded_notional = decimal_add(engine->traded_notional, worth);
     engine->day_volume = decimal_add(engine->day_volume, worth);
     if (first_of_order && order->role == ROLE_PLAIN)

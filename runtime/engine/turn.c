@@ -64,11 +64,11 @@ void turn_say(struct engine *engine, enum record_kind kind, int instance, const 
     record->body_length = strlen(copy);
 }
 
-void turn_alert(struct engine *engine, int instance, const char *text)
+void turn_alert(struct engine *engine, int instance, const char *kind, const char *text)
 {
     engine->counts.alerts++;
-    turn_say(engine, RECORD_ALERT, instance, "alert", text);
-    LOG(engine->options.log, LOG_WARN, "alert", text,
+    turn_say(engine, RECORD_ALERT, instance, kind, text);
+    LOG(engine->options.log, LOG_WARN, "alert", text, F_STR("kind", kind),
         F_STR("strategy", instance >= 0 ? engine->instances[instance].strategy : "-"));
 }
 
@@ -95,7 +95,9 @@ static void take_back(struct engine *engine, const struct mark *mark)
 {
     while (engine->command_count > mark->commands) {
         const struct command *command = &engine->commands[--engine->command_count];
-        if (command->kind == COMMAND_SUBMIT) {
+        if (command->kind == COMMAND_QUERY)
+            continue;
+        if (command->kind == COMMAND_SUBMIT || command->kind == COMMAND_HOLD) {
             blotter_drop(engine->blotter, command->order_id);
         } else {
             struct order *order = blotter_find(engine->blotter, command->order_id);
@@ -221,6 +223,7 @@ static void refuse_command(struct engine *engine, const struct command *command,
 {
     const struct order *order = blotter_find(engine->blotter, command->order_id);
     static const enum report_kind kinds[] = { [COMMAND_SUBMIT] = REPORT_REJECTED,
+                                              [COMMAND_RESEND] = REPORT_DOUBT,
                                               [COMMAND_CANCEL] = REPORT_CANCEL_REJECT,
                                               [COMMAND_AMEND] = REPORT_REPLACE_REJECT };
     struct report report = { .kind = kinds[command->kind],
@@ -229,23 +232,54 @@ static void refuse_command(struct engine *engine, const struct command *command,
                              .transact_ns = engine->now_ns };
     memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
     text_copy(report.reason, sizeof(report.reason), why->message);
-    report_apply(engine, &report);
+    report_apply_to(engine, blotter_find(engine->blotter, command->order_id), &report);
+}
+
+/* A question that the port cannot take is answered "failed" by ourselves. */
+static void refuse_query(struct engine *engine, const struct venue_query *query,
+                         const struct error *why)
+{
+    struct answer_event answer = { .ticket = query->ticket, .complete = false };
+    text_copy(answer.reason, sizeof(answer.reason), why->message);
+    doubt_answer(engine, &answer);
+    reconcile_answer(engine, &answer);
 }
 
 static int send_command(struct engine *engine, const struct command *command, struct error *err)
 {
     const struct venue_port *venue = &engine->options.venue;
+    if (command->kind == COMMAND_QUERY)
+        return venue->query(venue->self, &command->query, engine->now_ns, err);
     const struct order *order = blotter_find(engine->blotter, command->order_id);
     ASSERT(order);
     switch (command->kind) {
     case COMMAND_SUBMIT:
+    case COMMAND_RESEND:
         return venue->submit(venue->self, order, engine->now_ns, err);
     case COMMAND_CANCEL:
         return venue->cancel(venue->self, order, engine->now_ns, err);
     case COMMAND_AMEND:
         return venue->amend(venue->self, order, command->qty, command->price, engine->now_ns, err);
+    default:
+        return 0;
     }
-    return 0;
+}
+
+static void refuse(struct engine *engine, const struct command *command, const struct error *why)
+{
+    if (command->kind == COMMAND_QUERY)
+        refuse_query(engine, &command->query, why);
+    else
+        refuse_command(engine, command, why);
+}
+
+static void send_one(struct engine *engine, const struct command *command)
+{
+    struct error err = { 0 };
+    if (send_command(engine, command, &err) < 0)
+        refuse(engine, command, &err);
+    else if (command->kind != COMMAND_QUERY && command->kind != COMMAND_HOLD)
+        doubt_sent(engine, blotter_find(engine->blotter, command->order_id));
 }
 
 /* What a refusal causes (an exit to be changed) is added behind, and stays: it is not committed. */
@@ -254,9 +288,7 @@ static void send_commands(struct engine *engine)
     size_t count = engine->command_count;
     for (size_t i = 0; i < count; i++) {
         struct command command = engine->commands[i];
-        struct error err = { 0 };
-        if (send_command(engine, &command, &err) < 0)
-            refuse_command(engine, &command, &err);
+        send_one(engine, &command);
     }
     engine->command_count -= count;
     memmove(engine->commands, engine->commands + count,
@@ -269,12 +301,12 @@ int turn_finish(struct engine *engine, struct error *err)
         return refuse_turn(engine, err);
     do {
         deliver_until_quiet(engine);
-        if (engine->record_count == 0)
-            break;
-        gather_states(engine, true);
-        int code = commit(engine, err);
-        if (code < 0)
-            return code;
+        if (engine->record_count > 0) {
+            gather_states(engine, true);
+            int code = commit(engine, err);
+            if (code < 0)
+                return code;
+        }
         if (engine->command_count > 0)
             send_commands(engine);
     } while (!turn_is_idle(engine)); /* what a refusal caused is the next round's */

@@ -273,6 +273,8 @@ static int write_record(struct ledger *ledger, const struct turn *turn, const st
         return write_halt(ledger, turn, record, err);
     case RECORD_JOURNAL:
         return write_journal(ledger, turn, record, err);
+    case RECORD_ADJUSTMENT:
+    case RECORD_CASH:
     case RECORD_BLOCKED:
     case RECORD_TRIP:
     case RECORD_ALERT:
@@ -367,8 +369,10 @@ int commit_turn(void *self, const struct turn *turn, struct error *err)
 
 /* When the table cannot be read the answer is no; booking the fill then meets the same trouble, or
  * the table's own uniqueness, and fails with a message. */
-bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id)
+int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
+                     uint64_t *order_id)
 {
+    (void)fill, (void)order_id;
     struct ledger *ledger = self;
     struct binder find = bind_begin(ledger, KNOWS_FILL);
     bind_text(&find, instrument_of(ledger, instrument)->venue);
@@ -377,5 +381,5 @@ bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id)
     bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
     bool known = ledger_step(ledger, find.statement, NULL) == 1;
     sqlite3_reset(find.statement);
-    return known;
+    return known ? BOOKED_YES : BOOKED_NOT;
 }

@@ -390,10 +390,25 @@ static uint64_t next_order_id(void *self, char client_order_id[CLIENT_ORDER_ID_M
     return id;
 }
 
+static void next_client_order_id(void *self, char client_order_id[CLIENT_ORDER_ID_MAX])
+{
+    next_order_id(self, client_order_id);
+}
+
+static bool is_ours(void *self, const char *client_order_id)
+{
+    const struct ledger *ledger = self;
+    return client_order_id[0] == 'r' && strlen(client_order_id) == 17 &&
+           strncmp(client_order_id + 1, ledger->ledger_id, LEDGER_ID_MAX - 1) == 0;
+}
+
 struct ledger_port ledger_port(struct ledger *ledger)
 {
     return (struct ledger_port){ .self = ledger,
                                  .commit = commit_turn,
                                  .next_order_id = next_order_id,
-                                 .knows_fill = commit_knows_fill };
+                                 .next_client_order_id = next_client_order_id,
+                                 .is_ours = is_ours,
+                                 .find_order = load_find_order,
+                                 .find_fill = commit_find_fill };
 }

@@ -19,6 +19,7 @@ struct ledger; /* opaque */
 
 struct ledger_options {
     const char *path;                      /* STATE/ledger-paper.sqlite */
+    const char *anchor_path;               /* STATE/audit-paper.head; NULL: no anchor */
     const struct instruments *instruments; /* borrowed: names for rows */
     bool power_safe; /* persistence.durability: power (synchronous=FULL), else process (NORMAL) */
 };
@@ -110,6 +111,19 @@ MUST_CHECK int ledger_each_position(struct ledger *ledger, uint32_t instance_id,
 /* malloc'd ctx.state JSON, NULL when none. */
 MUST_CHECK int ledger_state(struct ledger *ledger, uint32_t instance_id, char **json,
                             size_t *length, struct error *err);
+
+struct halt_record {
+    char scope[SYMBOL_MAX]; /* "session", or a symbol */
+    char code[32], reason[REASON_MAX];
+};
+/* Halts that nobody lifted. */
+MUST_CHECK int ledger_each_halt(struct ledger *ledger,
+                                void (*visit)(void *self, const struct halt_record *halt),
+                                void *self, struct error *err);
+/* Cash as last agreed with the venue. */
+MUST_CHECK int ledger_each_cash(struct ledger *ledger, const char *venue,
+                                void (*visit)(void *self, const struct cash_record *cash),
+                                void *self, struct error *err);
 
 /* SHA-256 over the session's ordered orders and fills (CONTRACT section 1, result_hash). */
 MUST_CHECK int ledger_result_hash(struct ledger *ledger, char hex[SHA256_TEXT_MAX],

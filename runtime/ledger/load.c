@@ -312,3 +312,25 @@ int ledger_each_position(struct ledger *ledger, uint32_t instance_id,
     sqlite3_reset(rows.statement);
     return code < 0 ? code : 0;
 }
+
+bool load_find_order(void *self, const char *client_order_id, struct order *order)
+{
+    (void)self, (void)client_order_id, (void)order;
+    return false;
+}
+
+int ledger_each_halt(struct ledger *ledger,
+                     void (*visit)(void *self, const struct halt_record *halt), void *self,
+                     struct error *err)
+{
+    (void)ledger, (void)visit, (void)self, (void)err;
+    return 0;
+}
+
+int ledger_each_cash(struct ledger *ledger, const char *venue,
+                     void (*visit)(void *self, const struct cash_record *cash), void *self,
+                     struct error *err)
+{
+    (void)ledger, (void)venue, (void)visit, (void)self, (void)err;
+    return 0;
+}

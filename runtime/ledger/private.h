@@ -193,11 +193,16 @@ const char *ledger_trigger_name(enum order_trigger trigger);
 
 int commit_turn(void *self, const struct turn *turn, struct error *err);
 int commit_group(struct ledger *ledger, struct error *err); /* the turns gathered so far */
-bool commit_knows_fill(void *self, uint32_t instrument, const char *exec_id);
+int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
+                     uint64_t *order_id);
 /* The public status the order had in its record before, or -1 for its first. */
 int commit_status_before(struct ledger *ledger, uint64_t order_id);
 void commit_set_status(struct ledger *ledger, const struct order *order);
 bool commit_is_open(const struct ledger *ledger, uint64_t order_id); /* from base_order_id on */
+
+/* ---- load.c ---- */
+
+bool load_find_order(void *self, const char *client_order_id, struct order *order);
 
 /* ---- sessions.c ---- */
 

@@ -176,8 +176,7 @@ static void put_row(struct file *file, const struct instrument *instrument,
         put_number(file, event->bar.close, price, ',');
         put_number(file, event->bar.volume, qty, ',');
         break;
-    case EVENT_REPORT:
-    case EVENT_ANSWER:
+    default: /* not of the market */
         break;
     }
     put_text(file, "\n");
@@ -193,8 +192,7 @@ static int file_kind(const struct event *event)
         return FILE_QUOTES;
     case EVENT_BAR:
         return event->bar.is_history ? -1 : FILE_BARS;
-    case EVENT_REPORT:
-    case EVENT_ANSWER:
+    default: /* not of the market */
         break;
     }
     return -1;

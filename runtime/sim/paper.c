@@ -766,7 +766,8 @@ static const struct venue_abilities *paper_abilities(void *self, uint32_t instru
         .tifs = 1u << TIF_GTC | 1u << TIF_DAY | 1u << TIF_IOC | 1u << TIF_FOK | 1u << TIF_GTD,
         .oco = true,
         .reduce_only = true,
-        .amend = true,
+        .amend = AMEND_IN_PLACE,
+        .answer_within_ns = TIME_NEVER,
         .post_only = true,
     };
     (void)self;

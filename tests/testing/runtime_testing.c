@@ -88,7 +88,7 @@ static int run_pauses(lua_State *L, struct run *run, lua_Integer pauses)
 
 static int drive(lua_State *L, struct run *run, lua_Integer pauses)
 {
-    int code = session_open(&run->options, run->log, &run->session, &run->err);
+    int code = session_open(&run->options, NULL, run->log, &run->session, &run->err);
     if (code == 0)
         code = run_pauses(L, run, pauses);
     if (code >= 0)

@@ -61,7 +61,8 @@ static inline const struct venue_abilities *fixture_abilities(void *self, uint32
                                                 .tifs = ~0u,
                                                 .oco = true,
                                                 .reduce_only = true,
-                                                .amend = true,
+                                                .amend = AMEND_IN_PLACE,
+                                                .answer_within_ns = TIME_NEVER,
                                                 .post_only = true };
     (void)self;
     (void)instrument;
@@ -126,12 +127,14 @@ static inline uint64_t fixture_next_order_id(void *self, char client_order_id[CL
     return ++fixture->next_id;
 }
 
-static inline bool fixture_knows_fill(void *self, uint32_t instrument, const char *exec_id)
+static inline int fixture_find_fill(void *self, uint32_t instrument, const char *exec_id,
+                                    struct fill *fill, uint64_t *order_id)
 {
+    (void)fill, (void)order_id;
     (void)self;
     (void)instrument;
     (void)exec_id;
-    return false;
+    return BOOKED_NOT;
 }
 
 static inline void fixture_plot(void *self, int instance, const char *name, double value,
@@ -194,7 +197,7 @@ static inline struct fixture *fixture_new(const char *text)
         .ledger = { .self = fixture,
                     .commit = fixture_commit,
                     .next_order_id = fixture_next_order_id,
-                    .knows_fill = fixture_knows_fill },
+                    .find_fill = fixture_find_fill },
     };
     risk_limits_init(&options.account);
     fixture->engine = engine_open(&options);

@@ -194,11 +194,12 @@ static inline uint64_t fake_next_id(void *self, char client_order_id[CLIENT_ORDE
     return s->next_id;
 }
 
-static inline bool fake_knows_fill(void *self, uint32_t instrument, const char *exec_id)
+static inline int fake_find_fill(void *self, uint32_t instrument, const char *exec_id,
+                                 struct fill *fill, uint64_t *order_id)
 {
     uint64_t value;
-    (void)instrument;
-    return map_get(((struct stage *)self)->exec_ids, exec_id, &value);
+    (void)instrument, (void)fill, (void)order_id;
+    return map_get(((struct stage *)self)->exec_ids, exec_id, &value) ? BOOKED_YES : BOOKED_NOT;
 }
 
 /* The newest record of a kind, of those kept; NULL when there is none. Its texts are gone. */
@@ -335,7 +336,8 @@ static inline struct stage *stage_new(const struct risk_limits *account)
                                              .tifs = ~0u,
                                              .oco = true,
                                              .reduce_only = true,
-                                             .amend = true,
+                                             .amend = AMEND_IN_PLACE,
+                                             .answer_within_ns = TIME_NEVER,
                                              .post_only = true };
     s->market = market_open(&s->instruments);
     struct engine_options options = {
@@ -349,7 +351,7 @@ static inline struct stage *stage_new(const struct risk_limits *account)
         .ledger = { .self = s,
                     .commit = fake_commit,
                     .next_order_id = fake_next_id,
-                    .knows_fill = fake_knows_fill },
+                    .find_fill = fake_find_fill },
     };
     if (account)
         options.account = *account;

@@ -699,11 +699,11 @@ static void a_fill_is_booked_once(void **state)
     struct fixture *f = *state;
     begin(f, "sim");
     struct order order = new_order(f);
-    assert_false(f->port.knows_fill(f->port.self, BTC, "e-1"));
+    assert_false(BOOKED_NOT != f->port.find_fill(f->port.self, BTC, "e-1", NULL, NULL));
     commit_one(f, 1, fill_record(&order, "e-1", "0.5", "100"));
-    assert_true(f->port.knows_fill(f->port.self, BTC, "e-1"));
-    assert_false(f->port.knows_fill(f->port.self, ETH, "e-1"));
-    assert_false(f->port.knows_fill(f->port.self, BTC, "e-2"));
+    assert_true(BOOKED_YES == f->port.find_fill(f->port.self, BTC, "e-1", NULL, NULL));
+    assert_false(BOOKED_NOT != f->port.find_fill(f->port.self, ETH, "e-1", NULL, NULL));
+    assert_false(BOOKED_NOT != f->port.find_fill(f->port.self, BTC, "e-2", NULL, NULL));
 
     struct record records[] = { order_record(&order), fill_record(&order, "e-1", "0.5", "100") };
     char *before = query(f, "SELECT * FROM trading_events, orders");
@@ -715,7 +715,7 @@ static void a_fill_is_booked_once(void **state)
     close_ledger(f);
     open_ledger(f);
     resume(f, "sim", false);
-    assert_true(f->port.knows_fill(f->port.self, BTC, "e-1"));
+    assert_true(BOOKED_YES == f->port.find_fill(f->port.self, BTC, "e-1", NULL, NULL));
 }
 
 static void an_invalid_number_is_refused_whole(void **state)
@@ -1078,7 +1078,7 @@ static void run_turn(struct fixture *f, struct run *run, uint64_t event, int pha
         commit_one(f, number, order_record(order));
         return;
     }
-    assert_false(f->port.knows_fill(f->port.self, BTC, exec_id));
+    assert_false(BOOKED_NOT != f->port.find_fill(f->port.self, BTC, exec_id, NULL, NULL));
     struct record records[] = { fill_record(order, exec_id, "1.5", "100"),
                                 order_record(order),
                                 { .kind = RECORD_POSITION,
@@ -1088,7 +1088,7 @@ static void run_turn(struct fixture *f, struct run *run, uint64_t event, int pha
                                                 D("0") } } };
     if (commit_at(f, START_NS + (int64_t)number, number, records, 3) < 0)
         fail_msg("%s", f->err.message);
-    assert_true(f->port.knows_fill(f->port.self, BTC, exec_id));
+    assert_true(BOOKED_YES == f->port.find_fill(f->port.self, BTC, exec_id, NULL, NULL));
     assert_int_equal(
         ledger_progress(f->ledger, START_NS + (int64_t)number + 3, number + 3, &f->err), 0);
 }
@@ -1308,9 +1308,9 @@ static void a_replay_knows_only_the_fills_of_its_past(void **state)
     begin(f, "feed");
     run_part(f, 1, 2);
     resume(f, "feed", true);
-    assert_true(f->port.knows_fill(f->port.self, BTC, "old"));
+    assert_true(BOOKED_YES == f->port.find_fill(f->port.self, BTC, "old", NULL, NULL));
     run_part(f, 1, 1); /* asks about its own fills before and after */
-    assert_false(f->port.knows_fill(f->port.self, BTC, "e-2"));
+    assert_false(BOOKED_NOT != f->port.find_fill(f->port.self, BTC, "e-2", NULL, NULL));
     run_part(f, 2, 2);
 }
 

@@ -81,8 +81,9 @@ static struct report report_with(enum report_kind kind, const char *reason)
 
 static int apply(struct order *order, struct report report)
 {
+    struct order_outcome outcome;
     struct error err = { 0 };
-    return order_apply(order, &report, NOW, &err);
+    return order_apply(order, &report, NOW, &outcome, &err);
 }
 
 static void assert_decimal(decimal found, const char *expected)
@@ -314,7 +315,7 @@ static void a_repeated_fill_changes_nothing(void **state)
         struct order before;
         memcpy(&before, &order, sizeof(order));
         struct report report = fill_of("1", "100");
-        report.fill_is_repeat = true;
+        report.booked_state = BOOKED_YES;
         text_copy(report.venue_order_id, sizeof(report.venue_order_id), "X1");
         assert_int_equal(apply(&order, report), ORDER_UNCHANGED);
         assert_memory_equal(&order, &before, sizeof(order));
@@ -368,7 +369,8 @@ static void a_fill_too_large_to_add_leaves_the_order_as_it_was(void **state)
             struct report report = fill_of(huge[i][0], huge[i][1]);
             report.fill.fee = decimal_text(huge[i][2]);
             struct error err = { 0 };
-            assert_int_equal(order_apply(&order, &report, NOW, &err), ERROR_RANGE);
+            struct order_outcome outcome;
+            assert_int_equal(order_apply(&order, &report, NOW, &outcome, &err), ERROR_RANGE);
             assert_memory_equal(&order, &before, sizeof(order));
             assert_string_equal(err.message,
                                 "order r0001: fill e-1 is too large to add to what is filled");
@@ -544,7 +546,7 @@ static void a_replace_takes_effect_when_the_venue_says_so(void **state)
 {
     (void)state;
     struct order order = order_in(ORDER_PARTIALLY_FILLED);
-    order_mark_replace(&order, decimal_int(8), decimal_int(102), NOW);
+    order_mark_replace(&order, decimal_int(8), decimal_int(102), "", NOW);
     assert_int_equal(order_status(&order), ORDER_PENDING_REPLACE);
     assert_decimal(order.qty, "10");
 
@@ -561,12 +563,12 @@ static void a_replace_confirmed_without_terms_takes_those_asked_for(void **state
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(8), decimal_int(102), NOW);
+    order_mark_replace(&order, decimal_int(8), decimal_int(102), "", NOW);
     assert_int_equal(apply(&order, report_of(REPORT_REPLACED)), ORDER_CHANGED);
     assert_decimal(order.qty, "8");
     assert_decimal(order.price, "102");
 
-    order_mark_replace(&order, DECIMAL_NONE, DECIMAL_NONE, NOW);
+    order_mark_replace(&order, DECIMAL_NONE, DECIMAL_NONE, "", NOW);
     assert_int_equal(apply(&order, report_of(REPORT_REPLACED)), ORDER_CHANGED);
     assert_decimal(order.qty, "8");
     assert_decimal(order.price, "102");
@@ -590,7 +592,7 @@ static void a_replace_told_twice_changes_nothing_the_second_time(void **state)
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(8), decimal_int(102), NOW);
+    order_mark_replace(&order, decimal_int(8), decimal_int(102), "", NOW);
     assert_int_equal(apply(&order, terms_of(REPORT_REPLACED, 8, 102)), ORDER_CHANGED);
     assert_int_equal(apply(&order, terms_of(REPORT_REPLACED, 8, 102)), ORDER_UNCHANGED);
 }
@@ -601,7 +603,7 @@ static void a_replace_to_what_is_filled_or_less_fills_the_order(void **state)
     (void)state;
     for (int qty = 3; qty <= 4; qty++) {
         struct order order = order_in(ORDER_NEW);
-        order_mark_replace(&order, decimal_int(qty), DECIMAL_NONE, NOW);
+        order_mark_replace(&order, decimal_int(qty), DECIMAL_NONE, "", NOW);
         assert_int_equal(apply(&order, fill_of("4", "100")), FILLED);
         assert_int_equal(order_status(&order), ORDER_PENDING_REPLACE);
         assert_int_equal(apply(&order, terms_of(REPORT_REPLACED, qty, 100)), ORDER_CHANGED);
@@ -616,7 +618,7 @@ static void a_replace_refused_because_a_fill_came_first_leaves_the_old_terms(voi
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(10), decimal_int(101), NOW);
+    order_mark_replace(&order, decimal_int(10), decimal_int(101), "", NOW);
     assert_int_equal(apply(&order, fill_of("10", "100")), FILLED);
     assert_int_equal(apply(&order, report_with(REPORT_REPLACE_REJECT, "too_late")),
                      ORDER_UNCHANGED);
@@ -628,7 +630,7 @@ static void a_refused_replace_leaves_a_working_order_with_the_old_terms(void **s
 {
     (void)state;
     struct order order = order_in(ORDER_PARTIALLY_FILLED);
-    order_mark_replace(&order, decimal_int(20), decimal_int(101), NOW);
+    order_mark_replace(&order, decimal_int(20), decimal_int(101), "", NOW);
     assert_int_equal(apply(&order, report_of(REPORT_REPLACE_REJECT)), ORDER_CHANGED);
     assert_int_equal(order_status(&order), ORDER_PARTIALLY_FILLED);
     assert_decimal(order.qty, "10");
@@ -640,7 +642,7 @@ static void an_order_filled_while_its_raise_was_under_way_reopens(void **state)
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(15), decimal_int(100), NOW);
+    order_mark_replace(&order, decimal_int(15), decimal_int(100), "", NOW);
     assert_int_equal(apply(&order, fill_of("10", "100")), FILLED);
     assert_int_equal(order_status(&order), ORDER_FILLED);
     assert_int_equal(apply(&order, terms_of(REPORT_REPLACED, 15, 100)), ORDER_CHANGED);
@@ -653,7 +655,7 @@ static void a_filled_order_does_not_reopen_for_terms_it_already_met(void **state
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(10), decimal_int(101), NOW);
+    order_mark_replace(&order, decimal_int(10), decimal_int(101), "", NOW);
     assert_int_equal(apply(&order, fill_of("10", "100")), FILLED);
     assert_int_equal(apply(&order, terms_of(REPORT_REPLACED, 10, 101)), ORDER_COUNTED);
     assert_int_equal(order_status(&order), ORDER_FILLED);
@@ -778,7 +780,7 @@ static void doubt_stays_until_the_last_of_two_requests_is_answered(void **state)
 {
     (void)state;
     struct order order = order_in(ORDER_NEW);
-    order_mark_replace(&order, decimal_int(8), DECIMAL_NONE, NOW);
+    order_mark_replace(&order, decimal_int(8), DECIMAL_NONE, "", NOW);
     order_mark_cancel(&order, NOW);
     assert_int_equal(order_status(&order), ORDER_PENDING_CANCEL);
     apply(&order, report_of(REPORT_DOUBT));
@@ -809,7 +811,7 @@ static void cancel_it(struct order *order)
 
 static void replace_it(struct order *order)
 {
-    order_mark_replace(order, decimal_int(1), DECIMAL_NONE, NOW);
+    order_mark_replace(order, decimal_int(1), DECIMAL_NONE, "", NOW);
 }
 
 static void name_it(struct order *order)
@@ -947,7 +949,7 @@ static struct report any_report(struct random *random)
     report.fill.qty = decimal_int((int64_t)random_below(random, 6) - 1);
     report.fill.price = decimal_int(100);
     report.fill.fee = DECIMAL_ZERO;
-    report.fill_is_repeat = random_below(random, 5) == 0;
+    report.booked_state = random_below(random, 5) == 0 ? BOOKED_YES : BOOKED_NOT;
     report.qty = decimal_int((int64_t)random_below(random, 20));
     report.price = random_below(random, 2) ? decimal_int(101) : DECIMAL_NONE;
     return report;
@@ -994,7 +996,7 @@ static void no_conversation_breaks_an_invariant(void **state)
                 order_mark_cancel(&order, NOW);
             if (order_is_open(&order) && random_below(&random, 4) == 0)
                 order_mark_replace(&order, decimal_int(1 + (int64_t)random_below(&random, 20)),
-                                   DECIMAL_NONE, NOW);
+                                   DECIMAL_NONE, "", NOW);
             struct order before;
             memcpy(&before, &order, sizeof(order));
             struct report report = any_report(&random);

@@ -71,7 +71,7 @@ static int open_fixture(struct fixture *fixture)
                      "config/runtime.yaml" };
     struct error err = { 0 };
     assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
-    int code = session_open(&fixture->options, NULL, &fixture->session, &err);
+    int code = session_open(&fixture->options, NULL, NULL, &fixture->session, &err);
     if (code < 0)
         fail_msg("%s %s", err.where, err.message);
     return code;

@@ -1,0 +1,130 @@
+/* halts.c - where no new risk may go, and why: the session, one instrument, or for now nothing at
+ * all because the books are being compared. Getting out is always possible. */
+#include "runtime/engine/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/json.h"
+
+/* A halt is an object in the ledger: {"code","reason"}, or {"lifted_by"}. */
+static void record_halt(struct engine *engine, int instance, const char *scope, const char *key,
+                        const char *value, const char *reason)
+{
+    struct text body;
+    text_init(&body, 4096);
+    struct json_writer *writer = json_writer_open(&body, false);
+    json_object_begin(writer);
+    json_key(writer, key);
+    json_string(writer, value);
+    if (reason) {
+        json_key(writer, "reason");
+        json_string(writer, reason);
+    }
+    json_object_end(writer);
+    json_writer_close(writer);
+    turn_say(engine, RECORD_HALT, instance, scope, body.data);
+    text_release(&body);
+}
+
+static const char *symbol_of(const struct engine *engine, uint32_t instrument)
+{
+    return engine->instruments->list[instrument].symbol;
+}
+
+static void set_halt(struct halt *halt, const char *code, const char *reason)
+{
+    halt->set = true;
+    text_copy(halt->code, sizeof(halt->code), code);
+    text_copy(halt->reason, sizeof(halt->reason), reason);
+}
+
+static void cancel_entries(struct engine *engine, uint32_t instrument)
+{
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->instrument == instrument && !order->reduce_only)
+            desk_cancel(engine, order);
+    }
+}
+
+void halts_instrument(struct engine *engine, uint32_t instrument, const char *code,
+                      const char *reason)
+{
+    struct halt *halt = &engine->instrument_halts[instrument];
+    char text[REASON_MAX + SYMBOL_MAX + 4];
+    if (halt->set)
+        return;
+    set_halt(halt, code, reason);
+    snprintf(text, sizeof(text), "%s: no new risk: %s", symbol_of(engine, instrument), reason);
+    turn_alert(engine, -1, code, text);
+    record_halt(engine, -1, symbol_of(engine, instrument), "code", code, reason);
+    cancel_entries(engine, instrument);
+}
+
+void halts_lift_instrument(struct engine *engine, uint32_t instrument, const char *by)
+{
+    struct halt *halt = &engine->instrument_halts[instrument];
+    if (!halt->set)
+        return;
+    halt->set = false;
+    record_halt(engine, -1, symbol_of(engine, instrument), "lifted_by", by, NULL);
+    LOG(engine->options.log, LOG_WARN, "risk", "the instrument trades again",
+        F_STR("symbol", symbol_of(engine, instrument)), F_STR("by", by));
+}
+
+void halts_session(struct engine *engine, int instance, const char *code, const char *text,
+                   bool for_day)
+{
+    if (engine->halted && (for_day || !engine->halted_for_day))
+        return; /* already, and no shorter */
+    engine->halted = true;
+    engine->halted_for_day = for_day;
+    text_copy(engine->halt_reason, sizeof(engine->halt_reason), text);
+    record_halt(engine, instance, "session", "code", code, text);
+    for (int i = 0; i < engine->instance_count; i++)
+        desk_stop_orders(engine, i, POLICY_CANCEL);
+}
+
+const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code)
+{
+    const struct halt *halt = &engine->instrument_halts[instrument];
+    if (halt->set) {
+        *code = halt->code;
+        return halt->reason;
+    }
+    if (!engine->is_connected) {
+        *code = "disconnected";
+        return "the line to the venue is down";
+    }
+    if (engine->reconciliation.at_start) {
+        *code = "reconciling";
+        return "the books are being compared with the venue's";
+    }
+    return NULL;
+}
+
+void engine_restore_halt(struct engine *engine, const char *scope, const char *code,
+                         const char *reason)
+{
+    if (strcmp(scope, "session") == 0) {
+        engine->halted = true;
+        text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
+        return;
+    }
+    uint32_t instrument = instruments_find(engine->instruments, scope, NULL);
+    if (instrument != INSTRUMENT_NONE)
+        set_halt(&engine->instrument_halts[instrument], code, reason);
+}
+
+bool engine_is_halted(const struct engine *engine, const char **reason)
+{
+    if (reason)
+        *reason = engine->halt_reason;
+    return engine->halted;
+}
+
+bool engine_is_instrument_halted(const struct engine *engine, uint32_t instrument)
+{
+    return engine->instrument_halts[instrument].set;
+}
