@@ -42,6 +42,7 @@ LIBS = $(LUA_STATIC) $(PKG_LIBS) -lm -ldl -pthread
 SOURCES := $(wildcard runtime/*/*.c bindings/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
+SIMULATION := $(filter-out tests/simulation/simulate.c,$(wildcard tests/simulation/*.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*_bench.c))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 
@@ -69,10 +70,15 @@ $(B)/obj/%.o: %.c Makefile
 	@echo "  CC   $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libruntime.a
+# What the simulator is made of, but for its main: unit tests use parts of it.
+$(B)/libsimulation.a: $(SIMULATION:%.c=$(B)/obj/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsimulation.a $(B)/libruntime.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libsimulation.a $(B)/libruntime.a $(LIBS) -lcmocka
 
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libruntime.a
 	@mkdir -p $(@D)
@@ -92,7 +98,7 @@ $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $^ $(PKG_LIBS) -lm -pthread
 
 -include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d $(B)/obj/tests/testing/runtime_testing.d
--include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c))
+-include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c tests/simulation/*.c))
 
 unit: $(UNIT)
 tools: $(TOOLS)
