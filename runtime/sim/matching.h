@@ -1,7 +1,8 @@
 /* matching.h - the inside of the paper venue: its orders, its books, and what may fill them.
  *
  * paper.c carries requests and reports and keeps the accounts; matching.c looks at market data and
- * decides who is filled, how much and at which price. Only these two include this file.
+ * decides who is filled, how much and at which price; recall.c answers queries. Only these three
+ * include this file.
  *
  * Prices are compared as mantissas at the instrument's scale; decimals appear where an order is
  * really filled. */
@@ -41,6 +42,7 @@ struct paper_order {
     bool price_exact;  /* price_m is the price; else it is the next worse mantissa */
     bool ahead_known;
     decimal qty, filled;
+    decimal notional; /* of what is filled: sum of price x quantity */
     decimal price, trigger;
     int64_t price_m, trigger_m;
     decimal ahead; /* quantity of others in front of it at its price */
@@ -91,7 +93,29 @@ struct request {
     char venue_order_id[VENUE_ORDER_ID_MAX];
     decimal qty, price;
     uint64_t ticket, limit;
-    int64_t to_ns, tf_ns;
+    int64_t from_ns, to_ns, tf_ns;
+};
+
+/* A fill as it was told. */
+struct told_fill {
+    uint32_t instrument;
+    enum order_side side;
+    char client_order_id[CLIENT_ORDER_ID_MAX];
+    char venue_order_id[VENUE_ORDER_ID_MAX];
+    struct fill fill;
+};
+
+/* How an order stood at its end. */
+struct ended_order {
+    struct paper_order order;
+    enum order_status status;
+};
+
+/* The newest `most` of something, the others forgotten. */
+struct ring {
+    void *list;
+    size_t size, most; /* of one, in bytes; how many are kept */
+    size_t count, capacity, next;
 };
 
 struct map;
@@ -111,6 +135,7 @@ struct paper {
     struct map *by_id;        /* client order id -> slot */
     struct request *requests; /* a heap by (arrival, sequence) */
     size_t request_count, request_capacity;
+    struct ring fills, ended; /* struct told_fill, struct ended_order */
 };
 
 /* ---- paper.c: what happens to an order ---- */
@@ -125,6 +150,17 @@ decimal paper_fill(struct paper *paper, struct paper_order *order, decimal price
 void paper_end(struct paper *paper, struct paper_order *order, enum report_kind kind,
                const char *reason, int64_t ns);
 struct account *paper_account(struct paper *paper, struct book *book, uint32_t instance_id);
+struct paper_order *paper_find(struct paper *paper, const char *client_order_id); /* NULL: none */
+void paper_put_report(struct paper *paper, uint32_t instrument, struct report *report, int64_t ns);
+void paper_put_event(struct paper *paper, struct event *event, int64_t ns);
+
+/* ---- recall.c: what it remembers, and answers when it is asked ---- */
+
+void recall_open(struct paper *paper);
+void recall_fill(struct paper *paper, const struct paper_order *order, const struct fill *fill);
+void recall_end(struct paper *paper, const struct paper_order *order, enum order_status status);
+void recall_answer(struct paper *paper, const struct request *request);
+void recall_close(struct paper *paper);
 
 /* ---- matching.c: what the market does to orders ---- */
 

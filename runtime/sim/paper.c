@@ -23,15 +23,19 @@
 
 /* ---- telling ---- */
 
-static void put_report(struct paper *paper, uint32_t instrument, struct report *report, int64_t ns)
+void paper_put_event(struct paper *paper, struct event *event, int64_t ns)
 {
-    report->transact_ns = ns;
     if (ns > paper->told_ns)
         paper->told_ns = ns;
-    struct event event = {
-        .kind = EVENT_REPORT, .instrument = instrument, .time_ns = paper->told_ns, .report = report
-    };
-    paper->options.sink.put(paper->options.sink.self, &event);
+    event->time_ns = paper->told_ns;
+    paper->options.sink.put(paper->options.sink.self, event);
+}
+
+void paper_put_report(struct paper *paper, uint32_t instrument, struct report *report, int64_t ns)
+{
+    report->transact_ns = ns;
+    struct event event = { .kind = EVENT_REPORT, .instrument = instrument, .report = report };
+    paper_put_event(paper, &event, ns);
 }
 
 static struct report report_of(const struct paper_order *order, enum report_kind kind,
@@ -48,7 +52,7 @@ static void tell(struct paper *paper, const struct paper_order *order, enum repo
                  const char *reason, int64_t ns)
 {
     struct report report = report_of(order, kind, reason);
-    put_report(paper, order->instrument, &report, ns);
+    paper_put_report(paper, order->instrument, &report, ns);
 }
 
 static void tell_qty(struct paper *paper, const struct paper_order *order, enum report_kind kind,
@@ -57,7 +61,7 @@ static void tell_qty(struct paper *paper, const struct paper_order *order, enum 
     struct report report = report_of(order, kind, reason);
     report.qty = order->qty;
     report.price = order->price;
-    put_report(paper, order->instrument, &report, ns);
+    paper_put_report(paper, order->instrument, &report, ns);
 }
 
 static void tell_fill(struct paper *paper, const struct paper_order *order, decimal price,
@@ -73,7 +77,8 @@ static void tell_fill(struct paper *paper, const struct paper_order *order, deci
                           qty, liquidity);
     snprintf(fill->exec_id, sizeof(fill->exec_id), "%s%" PRIu64, paper->exec_prefix,
              paper->next_exec++);
-    put_report(paper, order->instrument, &report, ns);
+    recall_fill(paper, order, fill);
+    paper_put_report(paper, order->instrument, &report, ns);
 }
 
 /* ---- slots and lists ---- */
@@ -137,7 +142,7 @@ static void order_forget(struct paper *paper, struct paper_order *order)
     paper->free_slots[paper->free_count++] = slot_of(paper, order);
 }
 
-static struct paper_order *order_find(struct paper *paper, const char *client_order_id)
+struct paper_order *paper_find(struct paper *paper, const char *client_order_id)
 {
     uint64_t slot;
     return map_get(paper->by_id, client_order_id, &slot) ? &paper->orders[slot] : NULL;
@@ -179,6 +184,16 @@ void paper_end(struct paper *paper, struct paper_order *order, enum report_kind 
                const char *reason, int64_t ns)
 {
     tell(paper, order, kind, reason, ns);
+    recall_end(paper, order,
+               kind == REPORT_CANCELED  ? ORDER_CANCELED
+               : kind == REPORT_EXPIRED ? ORDER_EXPIRED
+                                        : ORDER_REJECTED);
+    order_forget(paper, order);
+}
+
+static void order_complete(struct paper *paper, struct paper_order *order)
+{
+    recall_end(paper, order, ORDER_FILLED);
     order_forget(paper, order);
 }
 
@@ -249,6 +264,7 @@ decimal paper_fill(struct paper *paper, struct paper_order *order, decimal price
     struct account *account = paper_account(paper, book, order->instance_id);
     uint32_t instance_id = order->instance_id;
     order->filled = decimal_add(order->filled, qty);
+    order->notional = decimal_add(order->notional, decimal_mul(price, qty));
     account->position = order->side == SIDE_BUY ? decimal_add(account->position, qty)
                                                 : decimal_sub(account->position, qty);
     if (order->role == ROLE_PLAIN) {
@@ -260,7 +276,7 @@ decimal paper_fill(struct paper *paper, struct paper_order *order, decimal price
     decimal left = decimal_sub(order->qty, order->filled);
     group_follow(paper, order, left, ns);
     if (decimal_sign(left) <= 0)
-        order_forget(paper, order);
+        order_complete(paper, order);
     reduce_only_follow(paper, book, instance_id, ns);
     return qty;
 }
@@ -360,6 +376,7 @@ static struct paper_order *order_take_in(struct paper *paper, const struct order
     order->post_only = terms->post_only;
     order->qty = terms->qty;
     order->filled = terms->filled_qty;
+    order->notional = terms->notional;
     order->price = terms->price;
     order->trigger = terms->trigger_price;
     order->ahead = DECIMAL_ZERO;
@@ -400,7 +417,7 @@ static int paper_submit(void *self, const struct order *terms, int64_t now_ns, s
     struct paper *paper = self;
     ASSERT(terms->instrument < paper->options.instruments->count);
     hear(paper, now_ns);
-    if (order_find(paper, terms->client_order_id))
+    if (paper_find(paper, terms->client_order_id))
         return error_set(err, ERROR_REFUSED, "order %s is here already", terms->client_order_id);
     struct paper_order *order = order_take_in(paper, terms);
     if (!order)
@@ -449,15 +466,16 @@ static int paper_query(void *self, const struct venue_query *query, int64_t now_
     struct request request = { .kind = REQUEST_QUERY,
                                .query = query->kind,
                                .instrument = query->instrument,
-                               .arrival_ns = now_ns, /* history is no race with the market */
+                               .arrival_ns = now_ns, /* a look is no race with the market */
                                .ticket = query->ticket,
                                .limit = query->limit,
+                               .from_ns = query->from_ns,
                                .to_ns = query->to_ns,
                                .tf_ns = query->tf_ns };
-    if (query->kind != QUERY_BARS)
-        request.arrival_ns += paper->options.latency_ns;
     if (query->client_order_id)
         text_copy(request.client_order_id, sizeof(request.client_order_id), query->client_order_id);
+    if (query->venue_order_id)
+        text_copy(request.venue_order_id, sizeof(request.venue_order_id), query->venue_order_id);
     return request_push(paper, &request, err);
 }
 
@@ -521,12 +539,12 @@ static void refuse_change(struct paper *paper, const struct request *request, co
     memcpy(report.client_order_id, request->client_order_id, sizeof(report.client_order_id));
     memcpy(report.venue_order_id, request->venue_order_id, sizeof(report.venue_order_id));
     text_copy(report.reason, sizeof(report.reason), why);
-    put_report(paper, request->instrument, &report, request->arrival_ns);
+    paper_put_report(paper, request->instrument, &report, request->arrival_ns);
 }
 
 static void arrive_cancel(struct paper *paper, const struct request *request)
 {
-    struct paper_order *order = order_find(paper, request->client_order_id);
+    struct paper_order *order = paper_find(paper, request->client_order_id);
     if (order)
         paper_end(paper, order, REPORT_CANCELED, "", request->arrival_ns);
     else
@@ -551,7 +569,7 @@ static const char *amend_refused(const struct book *book, const struct paper_ord
 
 static void arrive_amend(struct paper *paper, const struct request *request)
 {
-    struct paper_order *order = order_find(paper, request->client_order_id);
+    struct paper_order *order = paper_find(paper, request->client_order_id);
     if (!order || order->stage == STAGE_TRAVELLING) {
         refuse_change(paper, request, order ? "not here yet" : "too late");
         return;
@@ -575,7 +593,7 @@ static void arrive_amend(struct paper *paper, const struct request *request)
     tell_qty(paper, order, REPORT_REPLACED, "", request->arrival_ns);
     if (decimal_cmp(order->qty, order->filled) <= 0) {
         group_follow(paper, order, DECIMAL_ZERO, request->arrival_ns);
-        order_forget(paper, order);
+        order_complete(paper, order);
         return;
     }
     if (order->stage != STAGE_RESTING || (!moved && !grew))
@@ -587,44 +605,6 @@ static void arrive_amend(struct paper *paper, const struct request *request)
         order->arrival_ns = request->arrival_ns;
     }
     match_arrival(paper, book, order, request->arrival_ns);
-}
-
-static void put_answer(struct paper *paper, const struct request *request, const char *why)
-{
-    hear(paper, request->arrival_ns);
-    struct event event = { .kind = EVENT_ANSWER,
-                           .instrument = request->instrument,
-                           .time_ns = paper->told_ns,
-                           .answer = { .ticket = request->ticket, .complete = !why } };
-    text_copy(event.answer.reason, sizeof(event.answer.reason), why ? why : "");
-    paper->options.sink.put(paper->options.sink.self, &event);
-}
-
-/* What rests here is confirmed by an acknowledgement; what is done was told when it was done. */
-static void confirm_orders(struct paper *paper, const struct request *request)
-{
-    for (size_t i = 0; i < paper->order_count; i++) {
-        const struct paper_order *order = &paper->orders[i];
-        if (order->stage == STAGE_FREE || order->stage == STAGE_TRAVELLING)
-            continue;
-        if (request->query == QUERY_OPEN_ORDERS ||
-            strcmp(order->client_order_id, request->client_order_id) == 0)
-            tell(paper, order, REPORT_ACK, "", request->arrival_ns);
-    }
-}
-
-static void arrive_query(struct paper *paper, const struct request *request)
-{
-    const struct paper_options *options = &paper->options;
-    if (request->query != QUERY_BARS) {
-        confirm_orders(paper, request);
-        put_answer(paper, request, NULL);
-        return;
-    }
-    if (options->history)
-        options->history(options->history_self, request->instrument, request->tf_ns, request->to_ns,
-                         request->limit, options->sink.put, options->sink.self);
-    put_answer(paper, request, options->history ? NULL : "no history is known here");
 }
 
 static void arrive(struct paper *paper, const struct request *request)
@@ -640,7 +620,7 @@ static void arrive(struct paper *paper, const struct request *request)
         arrive_cancel(paper, request);
         break;
     case REQUEST_QUERY:
-        arrive_query(paper, request);
+        recall_answer(paper, request);
         break;
     }
 }
@@ -802,6 +782,7 @@ int paper_open(const struct paper_options *options, struct paper **out, struct e
     paper->told_ns = INT64_MIN;
     paper->expiry_ns = TIME_NEVER;
     paper->by_id = map_open();
+    recall_open(paper);
     for (uint32_t i = 0; i < options->instruments->count; i++)
         book_init(&paper->books[i], &options->instruments->list[i]);
     *out = paper;
@@ -814,6 +795,7 @@ static void paper_close(void *self)
     for (size_t i = 0; i < ARRAY_SIZE(paper->books); i++)
         free(paper->books[i].accounts);
     map_close(paper->by_id);
+    recall_close(paper);
     free(paper->requests);
     free(paper->orders);
     free(paper->free_slots);
