@@ -155,6 +155,7 @@ struct session {
 
     uint64_t next_ticket;
     int64_t started_ns, now_ns, end_ns; /* market time; end_ns by --duration */
+    int64_t known_until_ns;             /* what an earlier session had reached */
 };
 
 /* Opens everything; on failure nothing is left open. Every error code of the contract. */

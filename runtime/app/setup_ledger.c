@@ -353,6 +353,7 @@ static int begin_session(struct session *session, const char *config, struct err
     if (session->resumed && last.market_ns > session->now_ns)
         session->now_ns = last.market_ns;
     record->started_ns = record->market_ns = session->now_ns;
+    session->known_until_ns = session->resumed ? last.market_ns : session->now_ns;
     session_record_release(&last);
     if (session->resumed) {
         char time[TIME_TEXT_MAX];
@@ -568,17 +569,15 @@ int setup_restore(struct session *session, struct error *err)
         return 0;
     if (session->source == SOURCE_VENUE && (code = open_external(session, &external, err)) < 0)
         return code;
-    if (!session->resumed)
-        return 0;
-    for (int i = 0; code == 0 && i < session->instance_count; i++)
+    for (int i = 0; session->resumed && code == 0 && i < session->instance_count; i++)
         code = restore_instance(session, i, session->instances[i].record.instance_id, err);
-    if (code == 0 && external)
+    if (code == 0 && session->resumed && external)
         code = restore_instance(session, session->instance_count, external, err);
     if (code == 0)
         code = ledger_each_halt(session->ledger, restore_halt, session, err);
     if (code == 0 && external)
         code = ledger_each_cash(session->ledger, session->world->venue, restore_cash, session, err);
     if (code == 0 && session->source == SOURCE_VENUE)
-        code = engine_resume(session->engine, session->now_ns, err);
+        code = engine_resume(session->engine, session->now_ns, session->known_until_ns, err);
     return code;
 }

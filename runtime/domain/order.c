@@ -709,7 +709,8 @@ void order_release(struct order *order, int64_t now_ns)
 void order_give_up(struct order *order, const char *reason, int64_t now_ns)
 {
     ASSERT(order_is_open(order));
-    finish(order, is_positive(order->filled_qty) ? ORDER_CANCELED : ORDER_REJECTED, reason);
+    bool arrived = order->known != ORDER_PENDING_NEW || is_positive(order->filled_qty);
+    finish(order, arrived ? ORDER_CANCELED : ORDER_REJECTED, reason);
     order->doubt_since_ns = 0;
     order->updated_ns = now_ns;
 }

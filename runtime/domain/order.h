@@ -187,7 +187,7 @@ void order_hold(struct order *order, int64_t now_ns);
 void order_end_held(struct order *order, enum order_status status, const char *reason,
                     int64_t now_ns);
 void order_release(struct order *order, int64_t now_ns);
-/* Ours: the venue was asked as decided by rule and does not have it. REJECTED if nothing filled,
+/* Ours: the venue was asked as decided by rule and does not have it. REJECTED if it never arrived,
  * else CANCELED; ends all doubt. */
 void order_give_up(struct order *order, const char *reason, int64_t now_ns);
 /* Ours: the venue works it with its old terms after all: the replace under way never arrived. */

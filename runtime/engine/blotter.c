@@ -5,6 +5,16 @@
 #include <string.h>
 
 #include "runtime/base/map.h"
+#include "runtime/base/text.h"
+
+#define ALIASES_MAX                                                                                \
+    64 /* of one order: it can be replaced so often and still be found by old names */
+
+struct entry {
+    struct order order; /* first: a pointer to it is one to the entry */
+    char (*aliases)[CLIENT_ORDER_ID_MAX];
+    size_t alias_count, alias_capacity;
+};
 
 struct list {
     struct order **items;
@@ -17,6 +27,21 @@ struct blotter {
     struct map *by_client;
     size_t open_max, done_kept;
 };
+
+static struct entry *entry_of(struct order *order)
+{
+    return (struct entry *)order;
+}
+
+static void release(struct blotter *blotter, struct order *order)
+{
+    struct entry *entry = entry_of(order);
+    map_remove(blotter->by_client, order->client_order_id);
+    for (size_t i = 0; i < entry->alias_count; i++)
+        map_remove(blotter->by_client, entry->aliases[i]);
+    free(entry->aliases);
+    free(entry);
+}
 
 static void list_append(struct list *list, struct order *order)
 {
@@ -74,7 +99,7 @@ void blotter_close(struct blotter *blotter)
     if (!blotter)
         return;
     for (size_t i = 0; i < blotter->all.count; i++)
-        free(blotter->all.items[i]);
+        release(blotter, blotter->all.items[i]);
     free(blotter->all.items);
     free(blotter->open.items);
     map_close(blotter->by_client);
@@ -88,13 +113,28 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order)
     /* New orders come last; at a restart the ledger tells them instance by instance. */
     size_t index, open_index;
     ASSERT(!list_holds(&blotter->all, order->order_id, &index));
-    struct order *copy = memory_new(sizeof(*copy));
+    struct order *copy = &((struct entry *)memory_new(sizeof(struct entry)))->order;
     *copy = *order;
     list_insert(&blotter->all, index, copy);
     if (order_is_open(copy) && !list_holds(&blotter->open, copy->order_id, &open_index))
         list_insert(&blotter->open, open_index, copy);
     map_put(blotter->by_client, copy->client_order_id, copy->order_id);
+    blotter_alias(blotter, copy, copy->current_client_order_id);
+    blotter_alias(blotter, copy, copy->pending_client_order_id);
     return copy;
+}
+
+void blotter_alias(struct blotter *blotter, struct order *order, const char *client_order_id)
+{
+    struct entry *entry = entry_of(order);
+    uint64_t known;
+    if (client_order_id[0] == '\0' || entry->alias_count >= ALIASES_MAX ||
+        map_get(blotter->by_client, client_order_id, &known))
+        return;
+    entry->aliases = memory_grow(entry->aliases, &entry->alias_capacity, entry->alias_count + 1,
+                                 sizeof(*entry->aliases));
+    text_copy(entry->aliases[entry->alias_count++], CLIENT_ORDER_ID_MAX, client_order_id);
+    map_put(blotter->by_client, client_order_id, order->order_id);
 }
 
 static void forget(struct blotter *blotter, size_t index)
@@ -103,9 +143,8 @@ static void forget(struct blotter *blotter, size_t index)
     size_t open_index;
     if (list_holds(&blotter->open, order->order_id, &open_index))
         list_remove(&blotter->open, open_index);
-    map_remove(blotter->by_client, order->client_order_id);
     list_remove(&blotter->all, index);
-    free(order);
+    release(blotter, order);
 }
 
 void blotter_drop(struct blotter *blotter, uint64_t order_id)
@@ -150,8 +189,7 @@ void blotter_prune(struct blotter *blotter)
     for (size_t i = 0; i < blotter->all.count; i++) {
         struct order *order = blotter->all.items[i];
         if (surplus > 0 && !order_is_open(order)) {
-            map_remove(blotter->by_client, order->client_order_id);
-            free(order);
+            release(blotter, order);
             surplus--;
         } else {
             blotter->all.items[kept++] = order;

@@ -17,7 +17,11 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order);
 /* Forgets the newest order: a callback that asked for it has failed. */
 void blotter_drop(struct blotter *blotter, uint64_t order_id);
 struct order *blotter_find(const struct blotter *blotter, uint64_t order_id);
+/* By any client order id it has had. */
 struct order *blotter_find_client(const struct blotter *blotter, const char *client_order_id);
+
+/* Another name of the same order: a replaced one, at a venue that renames them. */
+void blotter_alias(struct blotter *blotter, struct order *order, const char *client_order_id);
 
 /* Call after an order may have become final (or live again): keeps the list of open ones true. */
 void blotter_update(struct blotter *blotter, struct order *order);

@@ -404,7 +404,12 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
                                             .qty = new_qty,
                                             .price = new_price,
                                             .before = *order });
-    order_mark_replace(order, new_qty, new_price, "", engine->now_ns);
+    char new_id[CLIENT_ORDER_ID_MAX] = "";
+    const struct venue_port *venue = &engine->options.venue;
+    if (venue->abilities(venue->self, order->instrument)->amend == AMEND_NEW_ID)
+        engine->options.ledger.next_client_order_id(engine->options.ledger.self, new_id);
+    order_mark_replace(order, new_qty, new_price, new_id, engine->now_ns);
+    blotter_alias(engine->blotter, order, new_id);
     turn_record_order(engine, order);
     return true;
 }
@@ -485,6 +490,17 @@ static bool gate_amend(struct engine *engine, int index, const struct order *ord
     text_copy(asked.reason, sizeof(asked.reason), verdict.reason);
     tell_verdict(engine, index, &asked, &verdict);
     return blocked(engine, index, &asked, &verdict, refusal);
+}
+
+bool desk_passes_again(struct engine *engine, const struct order *order)
+{
+    int index = instance_of_order(engine, order);
+    struct risk_view view = view_of(engine, index, order);
+    decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
+    *own_side = decimal_sub(*own_side, order_remaining(order));
+    struct risk_verdict verdict;
+    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
+    return verdict.verdict == VERDICT_APPROVE;
 }
 
 /* Rounds new terms as a new order's are. A reduce-only order grows no further than what is held. */

@@ -1,33 +1,333 @@
-/* doubt.c - orders whose answer is missing. */
+/* doubt.c - orders whose answer is missing: asked for until the venue says how they stand.
+ *
+ * What leaves is watched by an inquiry until it is answered. Silence beyond what the venue may
+ * take, a time-out, an unreadable answer, a lost line and a restart lead into doubt; only the
+ * venue's own word leads out. It is asked at once, then after 1, 2, 4 ... 60 s, for ever.
+ *
+ * Invariants:
+ *   1. An error is never a "not found". "It never arrived" takes two well-formed not-founds, the
+ *      last one at least resolve_grace after the sending ended.
+ *   2. Only then the order is sent again, once, with the same client order id, and only if it may
+ *      still leave. So there is never a second submit for one intent before the first was asked
+ * for.
+ *   3. Cancels may be sent again freely: two cancels end one order. */
 #include "runtime/engine/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAUSE_MAX_S 60
+#define ANSWER_BOUND_NS (30 * NS_PER_SECOND) /* a question without any answer has failed */
+#define TELL_AFTER_TRIES 5                   /* about 15 s: a person should know */
+
+/* ---- the list ---- */
+
+static struct inquiry *find_inquiry(struct engine *engine, uint64_t order_id)
+{
+    for (size_t i = 0; i < engine->inquiry_count; i++)
+        if (engine->inquiries[i].order_id == order_id)
+            return &engine->inquiries[i];
+    return NULL;
+}
+
+static void find_due(struct engine *engine)
+{
+    engine->inquiries_due_ns = TIME_NEVER;
+    for (size_t i = 0; i < engine->inquiry_count; i++)
+        if (engine->inquiries[i].next_ns < engine->inquiries_due_ns)
+            engine->inquiries_due_ns = engine->inquiries[i].next_ns;
+}
+
+static struct inquiry *add_inquiry(struct engine *engine, const struct order *order)
+{
+    struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+    if (inquiry)
+        return inquiry;
+    engine->inquiries = memory_grow(engine->inquiries, &engine->inquiry_capacity,
+                                    engine->inquiry_count + 1, sizeof(struct inquiry));
+    inquiry = &engine->inquiries[engine->inquiry_count++];
+    *inquiry = (struct inquiry){ .order_id = order->order_id,
+                                 .next_ns = TIME_NEVER,
+                                 .sent_ns = engine->now_ns };
+    return inquiry;
+}
+
+static void drop_inquiry(struct engine *engine, const struct inquiry *inquiry)
+{
+    size_t at = (size_t)(inquiry - engine->inquiries);
+    engine->inquiry_count--;
+    memmove(&engine->inquiries[at], &engine->inquiries[at + 1],
+            (engine->inquiry_count - at) * sizeof(struct inquiry));
+    find_due(engine);
+}
+
+static void plan(struct engine *engine, struct inquiry *inquiry, int64_t next_ns)
+{
+    inquiry->next_ns = next_ns;
+    find_due(engine);
+}
+
+/* ---- what is under way ---- */
+
+static bool is_in_flight(const struct order *order)
+{
+    return order_is_open(order) && !order->held &&
+           (order->known == ORDER_PENDING_NEW || order->pending);
+}
+
+size_t engine_orders_in_flight(const struct engine *engine)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        const struct order *order = blotter_open_at(engine->blotter, i);
+        count += order->doubt || is_in_flight(order);
+    }
+    return count;
+}
+
+void doubt_sent(struct engine *engine, const struct order *order)
+{
+    const struct venue_port *venue = &engine->options.venue;
+    int64_t within_ns = venue->abilities(venue->self, order->instrument)->answer_within_ns;
+    struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+    if (within_ns == TIME_NEVER || !is_in_flight(order) || (inquiry && order->doubt))
+        return; /* in doubt it is asked for anyway */
+    inquiry = add_inquiry(engine, order);
+    inquiry->sent_ns = engine->now_ns;
+    plan(engine, inquiry, engine->now_ns + within_ns);
+}
+
+/* ---- asking ---- */
+
+/* A replaced order that gets a new id is looked for under the new one first, then the old. */
+static const char *id_to_ask(const struct inquiry *inquiry, const struct order *order)
+{
+    bool renamed = order->pending_client_order_id[0] != '\0';
+    return renamed && inquiry->tries % 2 == 0 ? order->pending_client_order_id
+                                              : order->current_client_order_id;
+}
+
+static void ask(struct engine *engine, struct inquiry *inquiry, const struct order *order)
+{
+    struct venue_query query = { .kind = QUERY_ORDER,
+                                 .instrument = order->instrument,
+                                 .client_order_id = id_to_ask(inquiry, order),
+                                 .venue_order_id = order->venue_order_id };
+    inquiry->ticket = desk_query(engine, &query);
+    inquiry->asked_ns = engine->now_ns;
+    inquiry->tries++;
+    plan(engine, inquiry, engine->now_ns + ANSWER_BOUND_NS);
+    if (inquiry->tries == TELL_AFTER_TRIES)
+        report_alert(engine, order, "order_unknown", "the venue has not said how it stands");
+}
+
+static void ask_later(struct engine *engine, struct inquiry *inquiry)
+{
+    unsigned doublings = inquiry->tries > 0 ? inquiry->tries - 1 : 0;
+    int64_t pause_s = doublings < 6 ? INT64_C(1) << doublings : PAUSE_MAX_S;
+    inquiry->ticket = 0;
+    plan(engine, inquiry, engine->now_ns + pause_s * NS_PER_SECOND);
+}
+
+void doubt_begin(struct engine *engine, struct order *order)
+{
+    ASSERT(order_is_open(order) && !order->held);
+    if (order_mark_doubt(order, engine->now_ns))
+        report_changed(engine, order);
+    struct inquiry *inquiry = add_inquiry(engine, order);
+    if (inquiry->ticket != 0)
+        return;
+    inquiry->tries = 0;
+    inquiry->missing = 0;
+    if (engine->is_connected)
+        ask(engine, inquiry, order);
+    else
+        plan(engine, inquiry, engine->now_ns);
+}
+
+void doubt_all_in_flight(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->inquiry_count; i++)
+        engine->inquiries[i].ticket = 0; /* what was asked on the old line is lost with it */
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->doubt || is_in_flight(order))
+            doubt_begin(engine, order);
+    }
+}
+
+/* ---- what the answers mean ---- */
+
+static void give_up(struct engine *engine, struct order *order, const char *kind, const char *why)
+{
+    report_alert(engine, order, kind, why);
+    order_give_up(order, why, engine->now_ns);
+    engine->counts.lost++;
+    report_ended(engine, order);
+    reconcile_soon(engine);
+}
+
+static void send_cancel_again(struct engine *engine, const struct order *order)
+{
+    turn_command(
+        engine,
+        &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
+}
+
+static bool may_resend(struct engine *engine, const struct inquiry *inquiry,
+                       const struct order *order)
+{
+    if (inquiry->was_resent || order->pending & PENDING_CANCEL)
+        return false;
+    if (order->reduce_only)
+        return true;
+    return engine->now_ns - order->created_ns < engine->options.doubt.resend_within_ns &&
+           desk_passes_again(engine, order);
+}
+
+/* It never arrived: the venue said so twice, late enough. */
+static void resolve_missing(struct engine *engine, struct inquiry *inquiry, struct order *order)
+{
+    if (order->known != ORDER_PENDING_NEW) {
+        give_up(engine, order, "order_lost", "the venue does not know it any more");
+        return;
+    }
+    if (!may_resend(engine, inquiry, order)) {
+        bool unwanted = order->pending & PENDING_CANCEL;
+        give_up(engine, order, "order_lost",
+                unwanted ? "canceled; it never arrived" : "it never arrived at the venue");
+        return;
+    }
+    inquiry->was_resent = true;
+    inquiry->ticket = 0;
+    inquiry->missing = 0;
+    order->doubt = false;
+    order->doubt_since_ns = 0;
+    report_changed(engine, order);
+    engine->counts.resent++;
+    turn_command(engine, &(struct command){ .kind = COMMAND_RESEND, .order_id = order->order_id });
+}
+
+static bool grace_is_over(const struct engine *engine, const struct inquiry *inquiry)
+{
+    return inquiry->asked_ns - inquiry->sent_ns >= engine->options.doubt.resolve_grace_ns;
+}
+
+static void follow_not_found(struct engine *engine, struct inquiry *inquiry, struct order *order,
+                             const struct report *report)
+{
+    bool half = order->pending_client_order_id[0] != '\0' &&
+                strcmp(report->client_order_id, order->pending_client_order_id) == 0;
+    inquiry->missing++;
+    if (inquiry->missing < 2 || !grace_is_over(engine, inquiry)) {
+        ask_later(engine, inquiry);
+        if (half) /* how the old one stands is the other half of the answer */
+            ask(engine, inquiry, order);
+        return;
+    }
+    inquiry->old_is_gone |= !half;
+    if (order->pending_client_order_id[0] == '\0')
+        resolve_missing(engine, inquiry, order);
+    else if (half && inquiry->old_is_gone)
+        give_up(engine, order, "replace_half_done",
+                "the venue ended it to replace it, and made no new one");
+    else
+        ask_later(engine, inquiry);
+}
+
+/* The venue works it. What else was asked for has not arrived, or not yet. */
+static void follow_working(struct engine *engine, struct inquiry *inquiry, struct order *order)
+{
+    bool had_time = grace_is_over(engine, inquiry);
+    if (order->pending & PENDING_REPLACE && had_time && inquiry->confirmed++ > 0) {
+        order_forget_replace(order, engine->now_ns);
+        report_changed(engine, order);
+    }
+    if (order->pending & PENDING_CANCEL)
+        send_cancel_again(engine, order);
+    if (order->doubt)
+        ask_later(engine, inquiry);
+}
+
+static void ask_for_trades(struct engine *engine, const struct order *order)
+{
+    desk_query(engine, &(struct venue_query){ .kind = QUERY_FILLS,
+                                              .instrument = order->instrument,
+                                              .client_order_id = order->current_client_order_id,
+                                              .venue_order_id = order->venue_order_id,
+                                              .from_ns = order->created_ns });
+}
+
+static void follow_answer(struct engine *engine, struct inquiry *inquiry, struct order *order,
+                          const struct report *report)
+{
+    if (report->kind == REPORT_NOT_FOUND) {
+        follow_not_found(engine, inquiry, order, report);
+        return;
+    }
+    if (report->status == ORDER_CANCELED || report->status == ORDER_EXPIRED) {
+        inquiry->old_is_gone = true; /* open all the same: the new one is looked for */
+        ask_later(engine, inquiry);
+        return;
+    }
+    inquiry->missing = 0;
+    follow_working(engine, inquiry, order);
+}
 
 void doubt_follow(struct engine *engine, struct order *order, const struct report *report,
                   int change)
 {
-    (void)engine, (void)order, (void)report, (void)change;
+    if (report->ticket != 0 && decimal_sign(order->inferred_qty) > 0 && change & ORDER_BOOKED)
+        ask_for_trades(engine, order);
+    struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+    if (!order_is_open(order) || (!order->doubt && !is_in_flight(order))) {
+        if (inquiry)
+            drop_inquiry(engine, inquiry);
+        return;
+    }
+    if (inquiry && report->ticket != 0 && report->ticket == inquiry->ticket)
+        follow_answer(engine, inquiry, order, report);
+    else if (order->doubt && (change & ORDER_ASK || !inquiry))
+        doubt_begin(engine, order);
 }
-void doubt_begin(struct engine *engine, struct order *order)
-{
-    (void)engine, (void)order;
-}
-void doubt_all_in_flight(struct engine *engine)
-{
-    (void)engine;
-}
+
+/* The end of an answer. One that told nothing of the order, or failed, says nothing about it. */
 void doubt_answer(struct engine *engine, const struct answer_event *answer)
 {
-    (void)engine, (void)answer;
+    for (size_t i = 0; i < engine->inquiry_count; i++) {
+        struct inquiry *inquiry = &engine->inquiries[i];
+        if (inquiry->ticket == answer->ticket) {
+            ask_later(engine, inquiry);
+            return;
+        }
+    }
 }
-void doubt_sent(struct engine *engine, const struct order *order)
-{
-    (void)engine, (void)order;
-}
+
+/* ---- time ---- */
+
 int64_t doubt_due_ns(const struct engine *engine)
 {
-    (void)engine;
-    return TIME_NEVER;
+    return engine->is_connected ? engine->inquiries_due_ns : TIME_NEVER;
 }
+
+/* Silence has become doubt, or it is time to ask again. */
+static void act_on_due(struct engine *engine, struct inquiry *inquiry, struct order *order)
+{
+    inquiry->ticket = 0;
+    if (order->doubt)
+        ask(engine, inquiry, order);
+    else
+        doubt_begin(engine, order);
+}
+
 void doubt_advance(struct engine *engine)
 {
-    (void)engine;
+    for (size_t i = 0; i < engine->inquiry_count; i++) {
+        struct inquiry *inquiry = &engine->inquiries[i];
+        if (inquiry->next_ns > engine->now_ns)
+            continue;
+        struct order *order = blotter_find(engine->blotter, inquiry->order_id);
+        ASSERT(order && order_is_open(order)); /* a done order has no inquiry */
+        act_on_due(engine, inquiry, order);
+    }
 }

@@ -23,6 +23,8 @@ struct engine *engine_open(const struct engine_options *options)
     engine->is_connected = true;
     engine->external = -1;
     engine->inquiries_due_ns = TIME_NEVER;
+    engine->reconciliation.next_ns = TIME_NEVER;
+    engine->reconciliation.agreed.amount = DECIMAL_NONE;
     engine->timers_due_ns = TIME_NEVER;
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
@@ -60,6 +62,8 @@ void engine_close(struct engine *engine)
     free(engine->commands);
     free(engine->deliveries);
     free(engine->texts);
+    free(engine->inquiries);
+    free(engine->reconciliation.listed);
     free(engine->protections);
     free(engine->daily);
     free(engine);
@@ -232,6 +236,22 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
     return exits_restore(engine, order, err);
 }
 
+void engine_set_external(struct engine *engine, uint32_t instance_id)
+{
+    uint32_t all[INSTRUMENTS_MAX];
+    for (uint32_t i = 0; i < engine->instruments->count; i++)
+        all[i] = i;
+    struct instance_options options = { .instance_id = instance_id,
+                                        .strategy = "external",
+                                        .capital = DECIMAL_ZERO,
+                                        .instruments = all,
+                                        .instrument_count = engine->instruments->count };
+    risk_limits_init(&options.limits);
+    struct error err = { 0 };
+    int index = engine_add_instance(engine, &options, &err);
+    engine->external = index < 0 ? -1 : index; /* without room for it, nothing is adopted */
+}
+
 /* The guest of a failed instance is kept, silent, until a reload or the end: its code is not run.
  * The lists of callers may be walked at this moment and are left; callers are asked if they live.
  */
@@ -330,8 +350,11 @@ static void call_bars(struct engine *engine, const struct bars *const *closed, s
 
 int64_t engine_due_ns(const struct engine *engine)
 {
-    int64_t bars = market_due_ns(engine->market);
-    return bars < engine->timers_due_ns ? bars : engine->timers_due_ns;
+    int64_t due_ns = market_due_ns(engine->market);
+    due_ns = due_ns < engine->timers_due_ns ? due_ns : engine->timers_due_ns;
+    int64_t doubt_ns = doubt_due_ns(engine), reconcile_ns = reconcile_due_ns(engine);
+    due_ns = due_ns < doubt_ns ? due_ns : doubt_ns;
+    return due_ns < reconcile_ns ? due_ns : reconcile_ns;
 }
 
 static void move_clock(struct engine *engine, int64_t now_ns)
@@ -389,6 +412,8 @@ int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
     call_bars(engine, closed, count);
     if (engine->timers_due_ns <= now_ns)
         fire_timers(engine, now_ns);
+    doubt_advance(engine);
+    reconcile_advance(engine);
     return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
 }
 
@@ -438,14 +463,21 @@ static void step_bar(struct engine *engine, const struct event *event)
 
 static void step_connection(struct engine *engine, const struct connection_event *connection)
 {
+    bool was_up = engine->is_connected;
     engine->is_connected = connection->up;
+    for (int i = 0; i < engine->instance_count; i++)
+        text_copy(
+            turn_deliver(engine, GUEST_CONNECTION, i, engine->instances[i].instruments[0])->code,
+            32, connection->up ? "up" : "down");
     if (connection->up) {
+        doubt_all_in_flight(engine);
         reconcile_begin(engine, true);
         return;
     }
     reconcile_stop(engine);
     doubt_all_in_flight(engine);
-    turn_alert(engine, -1, "disconnected", connection->reason);
+    if (was_up)
+        turn_alert(engine, -1, "disconnected", connection->reason);
 }
 
 int engine_step(struct engine *engine, const struct event *event, struct error *err)

@@ -112,9 +112,12 @@ void engine_restore_halt(struct engine *engine, const char *scope, const char *c
                          const char *reason);
 /* Cash as last agreed with the venue. */
 void engine_restore_cash(struct engine *engine, const struct cash_record *cash);
-/* After all of these, at a venue that outlived us: what was under way is in doubt, and is asked for
- * before anything else. Nothing new leaves until the books were compared (EVENT_CONNECTION up). */
-MUST_CHECK int engine_resume(struct engine *engine, int64_t now_ns, struct error *err);
+/* At a venue that outlives us, after all of these: what was under way is in doubt, and is asked for
+ * before anything else. Nothing new leaves until the line is up (EVENT_CONNECTION) and the books
+ * were compared. known_until_ns: market time that the ledger had reached; trades since then are
+ * asked for. Also for a session that begins. */
+MUST_CHECK int engine_resume(struct engine *engine, int64_t now_ns, int64_t known_until_ns,
+                             struct error *err);
 
 /* ---- events ---- */
 

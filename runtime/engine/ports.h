@@ -171,7 +171,8 @@ struct ledger_port {
     void (*next_client_order_id)(void *self, char client_order_id[CLIENT_ORDER_ID_MAX]);
     /* True when the id was made by this ledger, whether it still knows the order or not. */
     bool (*is_ours)(void *self, const char *client_order_id);
-    /* An order of this ledger by any of its client order ids, finished ones too: true and *order. */
+    /* An order of this ledger by any of its client order ids, finished ones too: true and *order.
+     */
     bool (*find_order)(void *self, const char *client_order_id, struct order *order);
     /* Whether this execution is booked: BOOKED_NOT, BOOKED_YES or BOOKED_REVERSED of struct report.
      * *fill (may be NULL) is what was booked, order_id (may be NULL) on which order. */

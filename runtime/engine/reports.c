@@ -196,6 +196,32 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
         halt_for(engine, order, outcome->alert, "a fill after rejection or beyond its quantity");
 }
 
+void report_alert(struct engine *engine, const struct order *order, const char *kind,
+                  const char *what)
+{
+    alert_order(engine, instance_of_order(engine, order), order, kind, what);
+}
+
+void report_changed(struct engine *engine, struct order *order)
+{
+    turn_record_order(engine, order);
+    tell_order(engine, GUEST_ORDER, instance_of_order(engine, order), order, NULL);
+}
+
+void report_ended(struct engine *engine, struct order *order)
+{
+    const struct order before = *order;
+    int instance = instance_of_order(engine, order);
+    report_changed(engine, order);
+    if (order->known == ORDER_REJECTED)
+        tell_order(engine, GUEST_REJECT, instance, order, NULL);
+    count_end(engine, order);
+    blotter_update(engine->blotter, order);
+    doubt_follow(engine, order, &(struct report){ .kind = REPORT_CANCELED }, ORDER_CHANGED);
+    exits_follow(engine, &before, order, DECIMAL_ZERO);
+    exits_sync(engine, instance, order->instrument);
+}
+
 /* What was booked before under the exec id that a report names. */
 static void look_up_fill(struct engine *engine, const struct order *order, struct report *report)
 {

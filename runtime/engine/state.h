@@ -20,8 +20,9 @@
 #define SUBSCRIPTIONS_MAX 256
 #define REQUESTS_PER_CALL 1000 /* orders, cancels and amends of one callback */
 #define DELIVERIES_PER_TURN                                                                        \
-    10000                /* to one instance; a turn that does not come to rest stops it            \
-                          */
+    10000 /* to one instance; a turn that does not come to rest stops it                           \
+           */
+#define STRANGERS_KEPT 256
 #define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
@@ -89,6 +90,7 @@ struct delivery {
     int instance;
     struct order order;
     struct fill fill;
+    struct difference difference;
     char code[32];
     enum verdict verdict;
     uint32_t instrument;
@@ -108,11 +110,13 @@ struct inquiry {
     uint64_t order_id;
     uint64_t ticket; /* of the question under way, 0: none */
     int64_t asked_ns;
-    int64_t next_ns;  /* when to ask (again) */
-    int64_t sent_ns;  /* when what is in doubt was sent */
-    unsigned tries;   /* questions so far: the pause doubles */
-    unsigned missing; /* well-formed not-founds in a row */
+    int64_t next_ns;    /* when to ask (again) */
+    int64_t sent_ns;    /* when what is in doubt was sent */
+    unsigned tries;     /* questions so far: the pause doubles */
+    unsigned missing;   /* well-formed not-founds in a row */
+    unsigned confirmed; /* times it was said to work with its old terms, after the grace */
     bool was_resent;
+    bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
 };
 
 struct halt {
@@ -199,7 +203,11 @@ struct engine {
     size_t inquiry_count, inquiry_capacity;
     int64_t inquiries_due_ns;
     struct reconciliation reconciliation;
-    int external; /* the instance that holds what is nobody's, -1: none */
+    int external;           /* the instance that holds what is nobody's, -1: none */
+    int64_t fills_known_ns; /* trades before this are booked: the newest one's time */
+    char last_exec_id[INSTRUMENTS_MAX][EXEC_ID_MAX];
+    char strangers[STRANGERS_KEPT][VENUE_ORDER_ID_MAX]; /* told already, a ring */
+    size_t stranger_next;
     struct halt instrument_halts[INSTRUMENTS_MAX];
 
     struct protection *protections;
@@ -260,6 +268,11 @@ struct holding *instance_holding(struct engine *engine, int instance, uint32_t i
 /* ---- reports.c ---- */
 void report_apply(struct engine *engine, uint32_t instrument, const struct report *report);
 void report_apply_to(struct engine *engine, struct order *order, const struct report *report);
+/* What we changed of an order ourselves: recorded and told. */
+void report_changed(struct engine *engine, struct order *order);
+void report_ended(struct engine *engine, struct order *order); /* it was open before */
+void report_alert(struct engine *engine, const struct order *order, const char *kind,
+                  const char *what);
 
 /* ---- doubt.c ---- */
 /* After any report on an order: doubt that began or ended, and answers to what was asked. */
@@ -316,6 +329,8 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
 /* Ends `qty` of the instance's position by a market order; what is held bounds it. */
 void desk_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
+/* Whether an order that never arrived would pass the gate now. */
+bool desk_passes_again(struct engine *engine, const struct order *order);
 /* Asks the venue; sent at the end of the turn. Returns the ticket. */
 uint64_t desk_query(struct engine *engine, const struct venue_query *query);
 

@@ -179,6 +179,9 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
     if (fill->kind == FILL_REVERSAL)
         worth = decimal_neg(worth);
     engine->bookings++;
+    if (fill->transact_ns > engine->fills_known_ns)
+        engine->fills_known_ns = fill->transact_ns;
+    memcpy(engine->last_exec_id[order->instrument], fill->exec_id, EXEC_ID_MAX);
     engine->counts.fills += fill->kind != FILL_REVERSAL;
     engine->traded_notional = decimal_add(engine->traded_notional, worth);
     engine->day_volume = decimal_add(engine->day_volume, worth);

@@ -157,6 +157,10 @@ static void deliver(struct engine *engine, const struct delivery *queued)
     if (delivery.call == GUEST_POSITION)
         event.position =
             &instance_holding(engine, delivery.instance, delivery.instrument)->position;
+    if (delivery.call == GUEST_RECONCILE)
+        event.difference = &delivery.difference;
+    if (delivery.call == GUEST_CONNECTION)
+        event.name = delivery.code;
     if (delivery.call == GUEST_RISK) {
         event.code = delivery.code;
         event.verdict = verdict_name(delivery.verdict);

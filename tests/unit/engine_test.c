@@ -1444,7 +1444,7 @@ static void a_suspect_fill_is_booked_and_halts(void **state)
         fill(s, id, "2", "100");
         assert_decimal(held(s, BTC), "2");
         assert_int_equal(count_records(s, RECORD_HALT), 1);
-        assert_string_equal(last_record(s, RECORD_HALT)->name, "session");
+        assert_string_equal(last_record(s, RECORD_HALT)->name, "BTC/USDT");
         assert_string_equal(status_of(s, resting), "pending_cancel"); /* HALT cancels entries */
         assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
         assert_string_equal(s->refusal.code, "halted");

@@ -26,6 +26,7 @@
 #define GUESTS_MAX 4
 #define SENT_MAX 30000
 #define RECORDS_KEPT 4096
+#define QUERIES_KEPT 512
 enum { BTC, ETH, FUT }; /* the instruments of every stage, see stage_setup */
 
 struct stage;
@@ -63,6 +64,10 @@ struct stage {
     struct venue_abilities abilities;
     struct sent *sent;
     size_t sent_count;
+    struct venue_query queries[QUERIES_KEPT]; /* the newest; their ids are in query_ids */
+    char query_ids[QUERIES_KEPT][CLIENT_ORDER_ID_MAX];
+    size_t query_count;
+    bool refuse_queries;
     bool refuse[3]; /* by enum sent_kind: the port takes none */
 
     int commit_code; /* what commit answers; below 0 it fails */
@@ -150,6 +155,26 @@ static inline int fake_amend(void *self, const struct order *order, decimal qty,
     return fake_send(self, SENT_AMEND, order, qty, price, err);
 }
 
+static inline int fake_query(void *self, const struct venue_query *query, int64_t now_ns,
+                             struct error *err)
+{
+    struct stage *s = self;
+    (void)now_ns;
+    if (s->refuse_queries)
+        return error_set(err, ERROR_UNAVAILABLE, "the port takes no question");
+    size_t at = s->query_count++ % QUERIES_KEPT;
+    s->queries[at] = *query;
+    text_copy(s->query_ids[at], CLIENT_ORDER_ID_MAX,
+              query->client_order_id ? query->client_order_id : "");
+    return 0;
+}
+
+/* The newest question; NULL when there was none. */
+static inline const struct venue_query *last_query(const struct stage *s)
+{
+    return s->query_count ? &s->queries[(s->query_count - 1) % QUERIES_KEPT] : NULL;
+}
+
 /* The newest request of a kind; NULL when there was none. */
 static inline const struct sent *last_sent(const struct stage *s, enum sent_kind kind)
 {
@@ -192,6 +217,17 @@ static inline uint64_t fake_next_id(void *self, char client_order_id[CLIENT_ORDE
     struct stage *s = self;
     snprintf(client_order_id, CLIENT_ORDER_ID_MAX, "c%" PRIu64, ++s->next_id);
     return s->next_id;
+}
+
+static inline void fake_next_client_id(void *self, char client_order_id[CLIENT_ORDER_ID_MAX])
+{
+    fake_next_id(self, client_order_id);
+}
+
+static inline bool fake_is_ours(void *self, const char *client_order_id)
+{
+    (void)self;
+    return client_order_id[0] == 'c';
 }
 
 static inline int fake_find_fill(void *self, uint32_t instrument, const char *exec_id,
@@ -347,10 +383,13 @@ static inline struct stage *stage_new(const struct risk_limits *account)
                    .abilities = fake_abilities,
                    .submit = fake_submit,
                    .amend = fake_amend,
-                   .cancel = fake_cancel },
+                   .cancel = fake_cancel,
+                   .query = fake_query },
         .ledger = { .self = s,
                     .commit = fake_commit,
                     .next_order_id = fake_next_id,
+                    .next_client_order_id = fake_next_client_id,
+                    .is_ours = fake_is_ours,
                     .find_fill = fake_find_fill },
     };
     if (account)
