@@ -59,7 +59,7 @@ int session_drain(struct session *session, struct error *err)
 
 /* What the venue told, and what that caused there in turn: the exits of an entry that a bar filled
  * rest, and may fill, inside that same bar. */
-static int settle(struct session *session, int64_t now_ns, struct error *err)
+int session_settle(struct session *session, int64_t now_ns, struct error *err)
 {
     int code = session_drain(session, err);
     while (code == 0 && session->venue.due_ns(session->venue.self) <= now_ns) {
@@ -80,7 +80,7 @@ static int step_market(struct session *session, struct error *err)
     if (session->recorder && (code = recorder_put(session->recorder, &event, err)) < 0)
         return code;
     session->venue.market(session->venue.self, &event);
-    if (session->queue.count > 0 && (code = settle(session, event.time_ns, err)) < 0)
+    if (session->queue.count > 0 && (code = session_settle(session, event.time_ns, err)) < 0)
         return code;
     if ((code = step(session, &event, err)) < 0)
         return code;

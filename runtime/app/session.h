@@ -192,7 +192,11 @@ MUST_CHECK int session_end(struct session *session, char result_hash[SHA256_TEXT
 enum stop_policy session_stop_policy(const struct session *session); /* trading.stop_policy */
 
 /* ---- shared by the files above ---- */
+/* What an event_sink of the session's queue does: `self` is the struct event_queue. */
+void session_queue_put(void *self, const struct event *event);
 MUST_CHECK int session_drain(struct session *session, struct error *err);
+/* Drains, and lets the venue do what is due by now, until both are at rest. */
+MUST_CHECK int session_settle(struct session *session, int64_t now_ns, struct error *err);
 MUST_CHECK int session_history(struct session *session, const struct guest *guest,
                                struct error *err);
 /* How a guest of this instance is opened from `code`. */

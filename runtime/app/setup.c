@@ -284,13 +284,24 @@ static int open_guest(struct session *session, int index, struct error *err)
     return session_history(session, &guest, err);
 }
 
+/* A venue of this process is always connected; the books are compared once it knows what it had. */
+static void announce_connection(struct session *session)
+{
+    struct event event = { .kind = EVENT_CONNECTION,
+                           .time_ns = session->now_ns,
+                           .connection = { .up = true } };
+    session_queue_put(&session->queue, &event);
+}
+
 static int start_guests(struct session *session, struct error *err)
 {
     int code = journal_sources(session, err);
     for (int i = 0; code == 0 && i < session->instance_count; i++)
         code = is_quarantined(session, i) ? stop_at_once(session, i, err)
                                           : open_guest(session, i, err);
-    return code == 0 ? session_drain(session, err) : code;
+    if (code == 0 && session->source == SOURCE_SIM)
+        announce_connection(session);
+    return code == 0 ? session_settle(session, session->now_ns, err) : code;
 }
 
 /* Warm-up: each kind of bars that has none yet asks the venue for what its series need. */

@@ -236,7 +236,7 @@ static int read_costs(struct session *session, struct error *err)
     return 0;
 }
 
-static void queue_put(void *self, const struct event *event)
+void session_queue_put(void *self, const struct event *event)
 {
     struct event_queue *queue = self;
     if (queue->count == queue->capacity) {
@@ -300,7 +300,7 @@ static int open_paper(struct session *session, struct error *err)
         .costs = session->costs,
         .latency_ns = session->latency_ns,
         .fill_on = session->fill_on,
-        .sink = { .self = &session->queue, .put = queue_put },
+        .sink = { .self = &session->queue, .put = session_queue_put },
         .first_exec = 1,
         .exec_prefix = prefix,
         .history = session->source == SOURCE_SIM ? history : NULL,
@@ -315,7 +315,7 @@ static int open_paper(struct session *session, struct error *err)
 /* A venue that tells the market itself: what it says comes by its sink, not by a feed. */
 static int open_world(struct session *session, struct error *err)
 {
-    struct event_sink sink = { .self = &session->queue, .put = queue_put };
+    struct event_sink sink = { .self = &session->queue, .put = session_queue_put };
     return session->world->open_venue(session->world->self, sink, &session->venue, err);
 }
 
