@@ -16,6 +16,7 @@ void order_request_init(struct order_request *request)
                                        .notional = DECIMAL_NONE,
                                        .price = DECIMAL_NONE,
                                        .trigger_price = DECIMAL_NONE,
+                                       .trail = DECIMAL_NONE,
                                        .stop = DECIMAL_NONE,
                                        .take = DECIMAL_NONE,
                                        .expires_ns = TIME_NEVER };
@@ -379,6 +380,14 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
         record_blocked(engine, index, &order, refusal->code);
     }
     return order_id;
+}
+
+bool engine_oco(struct engine *engine, int index, const struct order_request requests[2],
+                uint64_t ids[2], struct refusal *refusal)
+{
+    (void)engine, (void)index, (void)requests;
+    ids[0] = ids[1] = 0;
+    return refuse(refusal, "not_supported", "linked orders are not in this version");
 }
 
 bool desk_cancel(struct engine *engine, struct order *order)

@@ -163,9 +163,11 @@ struct order_request {
     decimal qty;      /* as asked: rounded to lots toward zero here, once */
     decimal notional; /* instead of qty, else DECIMAL_NONE */
     decimal price, trigger_price;
-    decimal stop, take; /* DECIMAL_NONE without */
+    decimal trail;       /* of ORDER_TRAILING: the distance, else DECIMAL_NONE */
+    bool trail_is_share; /* the distance is a share of the price (0.015 = 1.5 %) */
+    decimal stop, take;  /* DECIMAL_NONE without */
     bool reduce_only, post_only;
-    int64_t expires_ns; /* TIME_NEVER */
+    int64_t expires_ns; /* of TIF_GTD, else TIME_NEVER */
     char tag[TAG_MAX];
 };
 void order_request_init(struct order_request *request);
@@ -174,6 +176,13 @@ void order_request_init(struct order_request *request);
  * in the safe direction: a buy limit down, a sell limit up. */
 uint64_t engine_submit(struct engine *engine, int instance, const struct order_request *request,
                        struct refusal *refusal);
+/* Two orders of which a fill of one cancels the other (a part of it reduces the other by as much):
+ * at the venue where it links orders, else by the engine, and then both may fill in a race (alert
+ * "oco_both_filled"). Both or none: false and *refusal when one of them is refused. The gate counts
+ * the larger leg where the venue links them, else both. A leg that is canceled, or that the venue
+ * rejects, leaves the other. */
+bool engine_oco(struct engine *engine, int instance, const struct order_request requests[2],
+                uint64_t ids[2], struct refusal *refusal);
 /* True when asked for; false and *refusal when the order is done, not this instance's, or unknown.
  * An exit of a protected entry that is canceled here is not placed again. */
 bool engine_cancel(struct engine *engine, int instance, uint64_t order_id, struct refusal *refusal);
