@@ -101,6 +101,16 @@ static int look_at(struct session *session, size_t index, struct error *err)
     return reload_prepare(session, index, &source, err);
 }
 
+int reload_look(struct session *session, struct error *err)
+{
+    int code = 0;
+    if (!config_bool(session->config, "reload.watch"))
+        return 0;
+    for (size_t i = 0; code == 0 && i < session->strategy_count; i++)
+        code = look_at(session, i, err);
+    return code;
+}
+
 int reload_watch(struct session *session, int64_t wall_ns, struct error *err)
 {
     if (!config_bool(session->config, "reload.watch") || ledger_replaying(session->ledger))
@@ -352,6 +362,7 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
             fresh[i].close(fresh[i].self);
     close_rehearsal(strategy);
     strategy_code_release(old);
+    session_lift_quarantine(session);
     LOG(session->log, LOG_INFO, "reload", "strategy swapped", F_STR("file", strategy->path),
         F_STR("old_version", old_version), F_STR("new_version", strategy->code->info.version),
         F_STR("hash", strategy->code->source.hash));

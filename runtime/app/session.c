@@ -153,6 +153,12 @@ static int stop_quarantined(struct session *session, struct error *err)
 static int between_events(struct session *session, struct error *err)
 {
     int code = 0;
+    if (session->catching_up && !ledger_replaying(session->ledger)) {
+        session->catching_up = false;
+        if ((code = reload_look(session, err)) < 0 ||
+            (session->any_reloading && (code = reload_swap_ready(session, err)) < 0))
+            return code;
+    }
     if (session->quarantine.set && (code = stop_quarantined(session, err)) < 0)
         return code;
     if (session->journal_next < session->journal_count && (code = reload_replay(session, err)) < 0)

@@ -1,6 +1,6 @@
 /* session.h - one run of strategies on a market: what it is made of, and the driver that steps it.
  *
- *   setup.c    from options and configuration to an open session, fresh or resumed
+ *   setup*.c   from options and configuration to an open session, fresh or resumed
  *   session.c  the driver: the order of events, the drain of the venue's answers, the end
  *   reload.c   a changed strategy file: rehearsed, warmed, swapped in between two events
  *   loop.c     wall time, signals, the terminal: calls the driver
@@ -145,6 +145,9 @@ struct session {
     bool resumed;
     struct journal_entry *journal; /* of the session that is replayed */
     size_t journal_count, journal_next;
+    char *recorded_command; /* of the last session of a feed, when it did not end cleanly */
+    bool another_command;   /* than that one: nothing is replayed */
+    bool catching_up;       /* a replay began; the files on disk are looked at when it is over */
     bool any_reloading;
     struct quarantine {
         bool set;
@@ -199,6 +202,8 @@ MUST_CHECK int session_drain(struct session *session, struct error *err);
 MUST_CHECK int session_settle(struct session *session, int64_t now_ns, struct error *err);
 MUST_CHECK int session_history(struct session *session, const struct guest *guest,
                                struct error *err);
+/* Ends the quarantine when no strategy runs the content that it is about. */
+void session_lift_quarantine(struct session *session);
 /* How a guest of this instance is opened from `code`. */
 struct guest_options session_guest_options(struct session *session, int instance,
                                            const struct strategy_code *code);
@@ -227,6 +232,8 @@ MUST_CHECK int reload_prepare(struct session *session, size_t strategy, struct s
 MUST_CHECK int reload_swap_ready(struct session *session, struct error *err);
 /* Applies journal entries of a replay that are due before the next event. */
 MUST_CHECK int reload_replay(struct session *session, struct error *err);
+/* Looks at the files at once: they may have changed while the process was down. */
+MUST_CHECK int reload_look(struct session *session, struct error *err);
 void reload_abandon(struct session *session, size_t strategy);
 
 #endif

@@ -144,6 +144,7 @@ static void read_settings(struct session *session)
                          config_source(config, "trading.capital") == FROM_DEFAULT;
     session->capital =
         config_decimal(config, paper_capital ? "trading.paper_capital" : "trading.capital");
+    text_copy(session->state_dir, sizeof(session->state_dir), options->state);
     session->now_ns = session->world ? clock_now(session->wall) : options->clock_start_ns;
     read_limits(session);
 }
@@ -151,11 +152,13 @@ static void read_settings(struct session *session)
 /* ---- time
  * --------------------------------------------------------------------------------------------- */
 
-static void find_start(struct session *session)
+static int find_start(struct session *session, struct error *err)
 {
+    (void)err;
     for (size_t i = 0; i < session->feed_count; i++)
         if (i == 0 || session->feeds[i].info.first_ns < session->now_ns)
             session->now_ns = session->feeds[i].info.first_ns;
+    return 0;
 }
 
 static void find_end(struct session *session)
@@ -341,29 +344,50 @@ static int open_recorder(struct session *session, struct error *err)
 
 typedef int setup_step(struct session *session, struct error *err);
 
+static int take_steps(struct session *session, setup_step *const *steps, size_t count,
+                      struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < count; i++)
+        code = steps[i](session, err);
+    return code;
+}
+
+/* Which files run, on what. A feed session that did not end cleanly is tried first, with the files
+ * as they were when it began: what they are now is seen when it was replayed. When that does not
+ * make the same command, the files on disk are what counts. */
+static int choose(struct session *session, struct error *err)
+{
+    static setup_step *const steps[] = { setup_sources, setup_instruments, find_start,
+                                         setup_symbols, setup_instances };
+    int code = setup_recorded(session, err);
+    if (code < 0)
+        return code;
+    if (session->journal_count > 0) {
+        struct error not_so = { 0 };
+        if (take_steps(session, steps, ARRAY_SIZE(steps), &not_so) == 0 &&
+            setup_is_same_command(session))
+            return 0;
+        setup_forget_recorded(session);
+    }
+    return take_steps(session, steps, ARRAY_SIZE(steps), err);
+}
+
 static int prepare(struct session *session, struct error *err)
 {
-    static setup_step *const steps[] = { load_configuration, check_mode, check_settings };
-    static setup_step *const rest[] = { setup_sources,   setup_instruments, setup_symbols,
-                                        setup_instances, setup_state,       setup_ledger };
+    static setup_step *const first[] = { load_configuration, check_mode, check_settings };
+    static setup_step *const rest[] = { choose, setup_state, setup_ledger };
     static setup_step *const last[] = { setup_venue,   open_watchdog, open_engine,
                                         setup_restore, open_export,   open_recorder };
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(steps); i++)
-        code = steps[i](session, err);
-    if (code == 0)
-        read_settings(session);
-    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(rest); i++) {
-        code = rest[i](session, err);
-        if (i == 1 && code == 0)
-            find_start(session);
-    }
+    int code = take_steps(session, first, ARRAY_SIZE(first), err);
     if (code < 0)
+        return code;
+    read_settings(session);
+    if ((code = take_steps(session, rest, ARRAY_SIZE(rest), err)) < 0)
         return code;
     find_end(session);
     log_hold(session->log, ledger_replaying(session->ledger));
-    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(last); i++)
-        code = last[i](session, err);
+    code = take_steps(session, last, ARRAY_SIZE(last), err);
     return code < 0 ? code : start_guests(session, err);
 }
 
@@ -414,6 +438,7 @@ void session_close(struct session *session)
     if (session->lock_fd >= 0)
         close(session->lock_fd);
     free(session->queue.items);
+    free(session->recorded_command);
     free(session->strategies);
     free(session->instances);
     free(session);

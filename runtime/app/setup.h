@@ -18,9 +18,30 @@ MUST_CHECK int setup_guests(struct session *session, struct error *err);
 size_t setup_all_symbols(struct session *session, const char **symbols);
 void setup_limits(const struct config *config, const char *prefix, struct risk_limits *limits);
 
+/* setup_replay.c: the last session of a feed, when it did not end cleanly. Afterwards
+ * session->journal holds what it recorded, its strategy files included; empty when there is none.
+ */
+MUST_CHECK int setup_recorded(struct session *session, struct error *err);
+/* The content that a file had when that session began. ERROR_NO_INPUT: it did not run then. */
+MUST_CHECK int setup_recorded_source(struct session *session, const char *path,
+                                     struct source *source, struct error *err);
+/* True when what was set up since is the command of that session. */
+bool setup_is_same_command(struct session *session);
+/* It is not: takes the set-up of strategies and instruments back, and forgets that session. */
+void setup_forget_recorded(struct session *session);
+#define SETUP_ANOTHER_COMMAND                                                                      \
+    "the last run did not end cleanly, but this is another command: a new session"
+
 /* setup_ledger.c: state directory, lock, resume. */
 MUST_CHECK int setup_state(struct session *session, struct error *err);
 MUST_CHECK int setup_ledger(struct session *session, struct error *err);
+/* Parts of the two above that may come earlier; each does nothing the second time. */
+MUST_CHECK int setup_lock(struct session *session, struct error *err);
+MUST_CHECK int setup_open_ledger(struct session *session, struct error *err);
+MUST_CHECK int setup_state_path(const struct session *session, const char *name, char *out,
+                                size_t size, struct error *err);
+/* What decides the outcome of a run, as JSON: equal text is the same command. */
+void setup_write_command(struct session *session, struct text *out);
 MUST_CHECK int setup_restore(struct session *session, struct error *err);
 
 #endif

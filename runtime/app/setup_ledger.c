@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int state_path(const struct session *session, const char *name, char *out, size_t size,
-                      struct error *err)
+int setup_state_path(const struct session *session, const char *name, char *out, size_t size,
+                     struct error *err)
 {
     int length = snprintf(out, size, "%s/%s", session->state_dir, name);
     if (length < 0 || (size_t)length >= size)
@@ -22,11 +22,11 @@ static int state_path(const struct session *session, const char *name, char *out
 /* ---- the directory and its lock
  * ------------------------------------------------------------------- */
 
-static int lock_directory(struct session *session, struct error *err)
+int setup_lock(struct session *session, struct error *err)
 {
     char path[600];
-    int code = state_path(session, "lock", path, sizeof(path), err);
-    if (code < 0)
+    int code = setup_state_path(session, "lock", path, sizeof(path), err);
+    if (code < 0 || session->lock_fd >= 0)
         return code;
     session->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (session->lock_fd < 0)
@@ -70,7 +70,7 @@ static int read_quarantine(struct session *session, struct error *err)
 {
     char path[600], *bytes;
     size_t length;
-    int code = state_path(session, "quarantine", path, sizeof(path), err);
+    int code = setup_state_path(session, "quarantine", path, sizeof(path), err);
     if (code < 0)
         return code;
     session->quarantine_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -102,7 +102,7 @@ static int read_quarantine(struct session *session, struct error *err)
 }
 
 /* A changed file lifts the quarantine: it is about one content. */
-static void lift_quarantine(struct session *session)
+void session_lift_quarantine(struct session *session)
 {
     if (!session->quarantine.set)
         return;
@@ -118,7 +118,7 @@ static int refuse_emergency(struct session *session, struct error *err)
 {
     char path[600];
     struct stat status;
-    int code = state_path(session, "EMERGENCY_STOP", path, sizeof(path), err);
+    int code = setup_state_path(session, "EMERGENCY_STOP", path, sizeof(path), err);
     if (code < 0)
         return code;
     if (config_bool(session->config, "switches.emergency_stop"))
@@ -131,22 +131,21 @@ static int refuse_emergency(struct session *session, struct error *err)
 
 int setup_state(struct session *session, struct error *err)
 {
-    text_copy(session->state_dir, sizeof(session->state_dir), session->options->state);
     if (session->world && session->world->without_files)
         return 0;
     static const char *const folders[] = { "", "logs", "checkpoints", "journal", "backups" };
     int code = 0;
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(folders); i++) {
         char path[600];
-        if ((code = state_path(session, folders[i], path, sizeof(path), err)) == 0)
+        if ((code = setup_state_path(session, folders[i], path, sizeof(path), err)) == 0)
             code = text_make_directories(path, err);
     }
-    if (code < 0 || (code = lock_directory(session, err)) < 0)
+    if (code < 0 || (code = setup_lock(session, err)) < 0)
         return code;
     if (session->options->fresh && (code = move_aside(session, clock_now(session->wall), err)) < 0)
         return code;
     char path[600];
-    if ((code = state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
+    if ((code = setup_state_path(session, "logs/events.jsonl", path, sizeof(path), err)) < 0)
         return code;
     if (session->log && config_bool(session->config, "logging.file") &&
         (code = log_attach_file(session->log, path, err)) < 0)
@@ -190,7 +189,7 @@ static void write_limits(const struct risk_limits *limits, struct json_writer *w
 
 /* What decides the outcome of a run, but for the bytes of the strategy files, which the journal
  * holds: equal text is the same command. */
-static void write_config(struct session *session, struct text *out)
+void setup_write_command(struct session *session, struct text *out)
 {
     struct json_writer *writer = json_writer_open(out, false);
     json_object_begin(writer);
@@ -327,18 +326,18 @@ static int begin_session(struct session *session, const char *config, struct err
     if (code < 0)
         return code;
     bool unclean = found && last.ended_ns == TIME_NEVER;
-    bool replay = session->source == SOURCE_FEED && unclean && strcmp(last.config, config) == 0;
+    bool replay = session->source == SOURCE_FEED && unclean && !session->another_command &&
+                  strcmp(last.config, config) == 0;
     struct session_record *record = &session->record;
     if (replay) {
         *record = last;
-        session->resumed = true;
+        session->resumed = session->catching_up = true;
         LOG(session->log, LOG_WARN, "session", "the last run did not end cleanly: replaying it",
             F_INT("session", record->session_id), F_INT("events", (int64_t)record->events));
         return ledger_session_begin(session->ledger, record, true, true, 0, err);
     }
-    if (session->source == SOURCE_FEED && unclean)
-        log_line(session->log, LOG_WARN, "session",
-                 "the last run did not end cleanly, but this is another command: a new session");
+    if (session->source == SOURCE_FEED && unclean && !session->another_command)
+        log_line(session->log, LOG_WARN, "session", SETUP_ANOTHER_COMMAND);
     text_copy(record->mode, sizeof(record->mode), session->mode);
     text_copy(record->source, sizeof(record->source), source);
     text_copy(record->build, sizeof(record->build), RUNTIME_VERSION);
@@ -363,55 +362,6 @@ static int begin_session(struct session *session, const char *config, struct err
     }
     return ledger_session_begin(session->ledger, record, false, false, clock_now(session->wall),
                                 err);
-}
-
-static int load_recorded_source(struct session *session, size_t strategy_index, const char *hash,
-                                struct error *err)
-{
-    struct strategy_code *code = session->strategies[strategy_index].code;
-    char *json = NULL;
-    size_t length;
-    int failure = ledger_get_source(session->ledger, hash, &json, &length, err);
-    if (failure == 0 && !json)
-        failure = error_set(err, ERROR_IO, "the ledger lacks the source %s of %s", hash,
-                            code->source.path);
-    if (failure == 0) {
-        source_release(&code->source);
-        failure = source_parse(json, length, &code->source, err);
-    }
-    free(json);
-    if (failure == 0)
-        failure = strategy_describe(&code->source, &session->limits, &code->info, err);
-    return failure < 0 ? failure : session_params(session, strategy_index, code, err);
-}
-
-static int replay_source(struct session *session, const struct json *body, struct error *err)
-{
-    const char *file = json_as_string(json_get(body, "file"));
-    const char *hash = json_as_string(json_get(body, "hash"));
-    for (size_t i = 0; file && hash && i < session->strategy_count; i++)
-        if (strcmp(session->strategies[i].path, file) == 0 &&
-            strcmp(session->strategies[i].code->source.hash, hash) != 0)
-            return load_recorded_source(session, i, hash, err);
-    return 0;
-}
-
-/* The files as they were when the session that is replayed began; a file that changed since is
- * reloaded after the replay, as it would have been then. */
-static int replay_sources(struct session *session, struct error *err)
-{
-    int code = ledger_journal(session->ledger, &session->journal, &session->journal_count, err);
-    for (size_t i = 0; code == 0 && i < session->journal_count; i++) {
-        const struct journal_entry *entry = &session->journal[i];
-        if (strcmp(entry->name, "source") != 0)
-            continue;
-        struct json *root;
-        if ((code = json_parse(entry->body, strlen(entry->body), &root, err)) < 0)
-            return error_wrap(err, "read the ledger's journal");
-        code = replay_source(session, root, err);
-        json_release(root);
-    }
-    return code;
 }
 
 static int store_sources(struct session *session, struct error *err)
@@ -452,11 +402,13 @@ static int find_instances(struct session *session, struct error *err)
     return code;
 }
 
-int setup_ledger(struct session *session, struct error *err)
+int setup_open_ledger(struct session *session, struct error *err)
 {
     char path[600], name[40];
+    if (session->ledger)
+        return 0;
     snprintf(name, sizeof(name), "ledger-%s.sqlite", session->mode);
-    int code = state_path(session, name, path, sizeof(path), err);
+    int code = setup_state_path(session, name, path, sizeof(path), err);
     if (code < 0)
         return code;
     const char *durability = config_string(session->config, "persistence.durability");
@@ -464,22 +416,26 @@ int setup_ledger(struct session *session, struct error *err)
                                       .instruments = &session->instruments,
                                       .power_safe =
                                           durability && strcmp(durability, "power") == 0 };
-    if ((code = ledger_open(&options, &session->ledger, err)) < 0)
+    return ledger_open(&options, &session->ledger, err);
+}
+
+int setup_ledger(struct session *session, struct error *err)
+{
+    int code = setup_open_ledger(session, err);
+    if (code < 0)
         return code;
     struct text config;
     text_init(&config, SESSION_CONFIG_MAX);
-    write_config(session, &config);
+    setup_write_command(session, &config);
     code = begin_session(session, config.data, err);
     text_release(&config);
     if (session->source == SOURCE_FEED)
         ledger_group_turns(session->ledger);
-    if (code == 0 && ledger_replaying(session->ledger))
-        code = replay_sources(session, err);
     if (code == 0)
         code = store_sources(session, err);
     if (code == 0)
         code = find_instances(session, err);
-    lift_quarantine(session);
+    session_lift_quarantine(session);
     return code;
 }
 

@@ -45,6 +45,7 @@ static int scan_feed(struct session *session, const char *text, struct error *er
     if (session->feed_count >= FEEDS_MAX)
         return error_set(err, ERROR_USAGE, "more than %d data files", FEEDS_MAX);
     struct session_feed *feed = &session->feeds[session->feed_count];
+    struct session_feed before = *feed; /* scanned for a command that this one is not? */
     const char *path;
     split_feed(text, feed->symbol, &path);
     if (name_feed(session, feed, path, err) < 0)
@@ -59,7 +60,8 @@ static int scan_feed(struct session *session, const char *text, struct error *er
             err, ERROR_USAGE,
             "--timeframe %s: allowed are 1s 5s 15s 30s 1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d",
             options->timeframe);
-    int code = data_scan(&feed->options, &feed->info, NULL, NULL, err);
+    bool is_scanned = before.info.rows > 0 && strcmp(before.symbol, feed->symbol) == 0;
+    int code = is_scanned ? 0 : data_scan(&feed->options, &feed->info, NULL, NULL, err);
     if (code < 0)
         return code;
     session->feed_count++;

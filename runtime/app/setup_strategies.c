@@ -53,7 +53,9 @@ static int add_strategy(struct session *session, const char *path, size_t config
                          sizeof(strategy->path) - 1);
     strategy->code = memory_new(sizeof(*strategy->code));
     session->strategy_count++;
-    int code = source_read(path, &strategy->code->source, err);
+    struct source *source = &strategy->code->source;
+    int code = session->journal_count > 0 ? setup_recorded_source(session, path, source, err)
+                                          : source_read(path, source, err);
     if (code < 0)
         return code;
     if (config_index != SIZE_MAX) {

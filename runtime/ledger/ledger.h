@@ -96,6 +96,10 @@ struct journal_entry {
 /* All entries of the session, in order; malloc'd array. */
 MUST_CHECK int ledger_journal(struct ledger *ledger, struct journal_entry **list, size_t *count,
                               struct error *err);
+/* Those of any session, before one has begun. */
+MUST_CHECK int ledger_session_journal(struct ledger *ledger, int64_t session_id,
+                                      struct journal_entry **list, size_t *count,
+                                      struct error *err);
 void journal_release(struct journal_entry *list, size_t count);
 
 /* ---- what a resumed session begins with ---- */

@@ -71,12 +71,18 @@ void journal_release(struct journal_entry *list, size_t count)
 int ledger_journal(struct ledger *ledger, struct journal_entry **list, size_t *count,
                    struct error *err)
 {
+    return ledger_session_journal(ledger, ledger->session_id, list, count, err);
+}
+
+int ledger_session_journal(struct ledger *ledger, int64_t session_id, struct journal_entry **list,
+                           size_t *count, struct error *err)
+{
     size_t capacity = 0;
     int found;
     *list = NULL;
     *count = 0;
     struct binder rows = bind_begin(ledger, SELECT_JOURNAL);
-    bind_int(&rows, ledger->session_id);
+    bind_int(&rows, session_id);
     while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
         *list = memory_grow(*list, &capacity, *count + 1, sizeof(**list));
         struct journal_entry *entry = &(*list)[(*count)++];

@@ -332,6 +332,97 @@ static void a_replay_repeats_reloads_and_refusals(void **state)
     assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
 }
 
+/* Runs to an instant, ends as a killed process would, and leaves another file on disk. */
+static void crash_and_change_the_file(struct fixture *fixture, int64_t seconds, const char *text)
+{
+    struct error err = { 0 };
+    run_until(fixture->session, seconds);
+    assert_int_equal(session_flush(fixture->session, false, &err), 0);
+    session_close(fixture->session);
+    assert_int_equal(text_write_file(fixture->strategy, text, strlen(text), &err), 0);
+    open_fixture(fixture);
+    assert_true(fixture->session->resumed);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "0");
+}
+
+/* What happened is not undone by a file that was broken later: the old code is replayed and goes
+ * on, as it would have when the file was saved while it ran. */
+static void a_broken_file_does_not_stop_a_replay(void **state)
+{
+    struct fixture *fixture = *state;
+    crash_and_change_the_file(fixture, 650, "return 1 +");
+    run_until(fixture->session, 700);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "0");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+    assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
+}
+
+/* Params are part of a command, and its files' defaults with them; but a changed default is a
+ * change of the file, which is taken after the replay. */
+static void a_file_with_other_params_is_reloaded_after_the_replay(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char changed[] =
+        "local S = { api = 1, name = 'holder', version = '7', params = { size = { 3 } } }\n"
+        "function S.on_order() end\n"
+        "function S.on_fill() end\n"
+        "function S.on_reload(ctx, old) ctx.state.from = old end\n"
+        "return S\n";
+    crash_and_change_the_file(fixture, 650, changed);
+    run_until(fixture->session, 700);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "7");
+    assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
+    struct text body;
+    text_init(&body, 65536);
+    guest_state(engine_guest(fixture->session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"filled\":0.4,\"from\":\"0\"}");
+    text_release(&body);
+
+    /* And once more: the reload itself is replayed. */
+    session_close(fixture->session);
+    open_fixture(fixture);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "0");
+    run_until(fixture->session, 800);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "7");
+}
+
+/* The record is about one content: with another on disk the event that it hung in is reached by the
+ * new code, and the old one is not stopped for it. */
+static void a_file_that_was_mended_is_reloaded_before_the_quarantine(void **state)
+{
+    struct fixture *fixture = *state;
+    crash_in_a_callback(fixture, 700);
+    write_strategy(fixture, 1);
+    open_fixture(fixture);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "0");
+    run_until(fixture->session, 800);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "1");
+    assert_true(engine_instance_alive(fixture->session->engine, 0, NULL, NULL));
+}
+
+/* Other capital, another symbol: nothing of the old session is touched, on the files of today. */
+static void another_command_runs_the_file_on_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    run_until(fixture->session, 650);
+    session_close(fixture->session);
+    write_strategy(fixture, 1);
+    char *argv[] = { fixture->strategy,    "--feed",        fixture->feed,
+                     "--symbols",          "BTC/USDT:USDT", "--state",
+                     fixture->state,       "--speed",       "max",
+                     "--capital",          "2000",          "--config",
+                     "config/runtime.yaml" };
+    struct error err = { 0 };
+    assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
+    assert_int_equal(session_open(&fixture->options, NULL, NULL, &fixture->session, &err), 0);
+    assert_false(fixture->session->resumed);
+    assert_string_equal(fixture->session->strategies[0].code->info.version, "1");
+    assert_int_equal(fixture->session->instance_count, 1);
+    assert_int_equal(fixture->session->record.session_id, 2);
+    run_until(fixture->session, 700);
+    assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +434,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_crashed_feed_session_ends_as_if_it_had_not, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_replay_repeats_reloads_and_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_broken_file_does_not_stop_a_replay, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_with_other_params_is_reloaded_after_the_replay,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_was_mended_is_reloaded_before_the_quarantine,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(another_command_runs_the_file_on_disk, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
