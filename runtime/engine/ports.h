@@ -59,7 +59,8 @@ enum venue_query_kind {
     QUERY_ORDER,       /* instrument, client_order_id (the current one), venue_order_id ("": not
                           known) -> one REPORT_STATUS or REPORT_NOT_FOUND */
     QUERY_OPEN_ORDERS, /* -> a REPORT_STATUS each, all instruments, ours or not */
-    QUERY_FILLS,       /* instrument, from_ns, client_order_id ("": all) -> a REPORT_FILL each */
+    QUERY_FILLS,       /* instrument (INSTRUMENT_NONE: all), from_ns, client_order_id ("": all) ->
+                          a REPORT_FILL each, those that are booked already too */
     QUERY_POSITIONS,   /* -> an EVENT_POSITION each */
     QUERY_BALANCES,    /* -> an EVENT_CASH each */
 };

@@ -138,7 +138,7 @@ static void answer_order(struct paper *paper, const struct request *request)
 static void answer_open_orders(struct paper *paper, const struct request *request)
 {
     for (size_t i = 0; i < paper->order_count; i++)
-        if (paper->orders[i].stage != STAGE_FREE)
+        if (paper->orders[i].stage != STAGE_FREE && paper->orders[i].stage != STAGE_TRAVELLING)
             tell_open(paper, request, &paper->orders[i]);
 }
 
@@ -146,7 +146,9 @@ static void answer_fills(struct paper *paper, const struct request *request)
 {
     for (size_t i = 0; i < paper->fills.count; i++) {
         const struct told_fill *told = ring_at(&paper->fills, i);
-        if (told->instrument != request->instrument || told->fill.transact_ns < request->from_ns ||
+        bool elsewhere =
+            request->instrument != INSTRUMENT_NONE && told->instrument != request->instrument;
+        if (elsewhere || told->fill.transact_ns < request->from_ns ||
             (request->client_order_id[0] != '\0' &&
              strcmp(request->client_order_id, told->client_order_id) != 0))
             continue;
