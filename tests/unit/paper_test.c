@@ -1965,7 +1965,6 @@ static void open_orders_are_told_at_once(void **state)
     ask(desk, 60, (struct venue_query){ .kind = QUERY_OPEN_ORDERS, .ticket = 2 });
     expect_status(desk, part, 60, 2, ORDER_PARTIALLY_FILLED, "10", "4", "100.1");
     expect_status(desk, rests, 60, 2, ORDER_NEW, "1", "0", NULL);
-    expect_status(desk, travels, 60, 2, ORDER_PENDING_NEW, "1", "0", NULL);
     expect_answer(desk, 2);
     run_to(desk, 200);
     expect_ack(desk, travels, 105);
