@@ -11,9 +11,12 @@
 #define PRICE_DIGITS 18 /* of an average, after the point */
 
 static const char *const kinds[] = {
-    [RECORD_ORDER] = "order", [RECORD_FILL] = "fill",   [RECORD_BLOCKED] = "blocked",
-    [RECORD_TRIP] = "trip",   [RECORD_HALT] = "halt",   [RECORD_JOURNAL] = "journal",
-    [RECORD_ALERT] = "alert", [RECORD_POSITION] = NULL, [RECORD_STATE] = NULL,
+    [RECORD_ORDER] = "order",     [RECORD_FILL] = "fill",
+    [RECORD_BLOCKED] = "blocked", [RECORD_TRIP] = "trip",
+    [RECORD_HALT] = "halt",       [RECORD_JOURNAL] = "journal",
+    [RECORD_ALERT] = "alert",     [RECORD_ADJUSTMENT] = "adjustment",
+    [RECORD_CASH] = "cash",       [RECORD_POSITION] = NULL,
+    [RECORD_STATE] = NULL,
 };
 
 const char *ledger_liquidity_name(enum liquidity liquidity)
@@ -34,6 +37,20 @@ const char *ledger_strategy(const struct ledger *ledger, uint32_t instance_id)
         if (ledger->instances[i].instance_id == instance_id)
             return ledger->instances[i].strategy;
     return "";
+}
+
+decimal ledger_fill_sign(const struct fill *fill, decimal value)
+{
+    return fill->kind == FILL_REVERSAL ? decimal_neg(value) : value;
+}
+
+/* Cash may be of no instrument: then it is of the session's venue. */
+const char *ledger_venue(const struct ledger *ledger, const struct record *record)
+{
+    if (record->instrument == INSTRUMENT_NONE)
+        return ledger->source;
+    ASSERT(ledger->instruments && record->instrument < ledger->instruments->count);
+    return ledger->instruments->list[record->instrument].venue;
 }
 
 /* ---- bodies ---- */
@@ -87,6 +104,8 @@ static void put_terms(struct json_writer *writer, const struct order *order)
     put_decimal(writer, "qty", order->qty);
     put_decimal(writer, "price", order->price);
     put_decimal(writer, "trigger_price", order->trigger_price);
+    put_decimal(writer, "trail", order->type == ORDER_TRAILING ? order->trail : DECIMAL_NONE);
+    put_bool(writer, "trail_is_share", order->trail_is_share);
     put_decimal(writer, "stop", order->stop);
     put_decimal(writer, "take", order->take);
     put_bool(writer, "reduce_only", order->reduce_only);
@@ -103,12 +122,15 @@ static void order_body(struct ledger *ledger, const struct turn *turn, const str
     put_time(writer, "time", turn->time_ns);
     put_owner(ledger, record);
     put_string(writer, "client_order_id", order->client_order_id);
+    put_string(writer, "current_client_order_id", order->current_client_order_id);
     put_string(writer, "venue_order_id", order->venue_order_id);
     put_terms(writer, order);
     put_string(writer, "status", order_status_name(order_status(order)));
     put_string(writer, "status_before",
                before < 0 ? NULL : order_status_name((enum order_status)before));
+    put_bool(writer, "held", order->held);
     put_decimal(writer, "filled_qty", order->filled_qty);
+    put_decimal(writer, "notional", order->notional);
     put_decimal(writer, "avg_price", order_avg_price(order));
     put_decimal(writer, "fees", order->fees);
     put_string(writer, "reason", order->reason);
@@ -135,12 +157,40 @@ static void fill_body(struct ledger *ledger, const struct record *record)
     put_owner(ledger, record);
     put_string(writer, "client_order_id", record->order.client_order_id);
     put_string(writer, "exec_id", fill->exec_id);
+    put_string(writer, "kind", fill_kind_name(fill->kind));
+    put_string(writer, "replaces", fill->kind == FILL_REVERSAL ? fill->replaces : NULL);
     put_string(writer, "side", order_side_name(record->order.side));
-    put_decimal(writer, "qty", fill->qty);
+    put_decimal(writer, "qty", ledger_fill_sign(fill, fill->qty));
     put_decimal(writer, "price", fill->price);
-    put_decimal(writer, "fee", fill->fee);
+    put_decimal(writer, "notional", ledger_fill_sign(fill, fill_notional(fill)));
+    put_decimal(writer, "fee", ledger_fill_sign(fill, fill->fee));
     put_string(writer, "fee_currency", ledger->instruments->list[record->instrument].currency);
     put_string(writer, "liquidity", ledger_liquidity_name(fill->liquidity));
+}
+
+static void adjustment_body(struct ledger *ledger, const struct turn *turn,
+                            const struct record *record)
+{
+    const struct adjustment *adjustment = &record->adjustment;
+    struct json_writer *writer = ledger->writer;
+    put_time(writer, "time", turn->time_ns);
+    put_owner(ledger, record);
+    put_string(writer, "adjustment_id", adjustment->id);
+    put_decimal(writer, "qty_before", adjustment->qty_before);
+    put_decimal(writer, "qty_after", adjustment->qty_after);
+    put_decimal(writer, "venue_qty", adjustment->venue_qty);
+    put_decimal(writer, "price", adjustment->price);
+    put_string(writer, "reason", adjustment->reason);
+}
+
+static void cash_body(struct ledger *ledger, const struct turn *turn, const struct record *record)
+{
+    struct json_writer *writer = ledger->writer;
+    put_time(writer, "time", turn->time_ns);
+    put_string(writer, "venue", ledger_venue(ledger, record));
+    put_string(writer, "currency", record->cash.currency);
+    put_decimal(writer, "amount", record->cash.amount);
+    put_decimal(writer, "own", record->cash.own);
 }
 
 /* A trip's notional counts base units, which are qty * multiplier. */
@@ -214,6 +264,8 @@ int audit_row(struct ledger *ledger, const struct turn *turn, const struct recor
     *row = (struct event_row){ .time_ns = turn->time_ns,
                                .event = turn->event,
                                .kind = kinds[record->kind] };
+    if (record->kind == RECORD_ADJUSTMENT && commit_knows_adjustment(ledger, record->adjustment.id))
+        row->kind = NULL; /* the same difference, seen again */
     if (!row->kind)
         return 0;
 
@@ -235,6 +287,12 @@ int audit_row(struct ledger *ledger, const struct turn *turn, const struct recor
         break;
     case RECORD_TRIP:
         trip_body(ledger, record);
+        break;
+    case RECORD_ADJUSTMENT:
+        adjustment_body(ledger, turn, record);
+        break;
+    case RECORD_CASH:
+        cash_body(ledger, turn, record);
         break;
     default:
         said_body(ledger, record, is_object);

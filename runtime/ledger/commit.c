@@ -126,13 +126,59 @@ static int write_order(struct ledger *ledger, const struct record *record, struc
     bind_optional(&put, order->pending_qty);
     bind_optional(&put, order->pending_price);
     bind_time(&put, order->expires_ns);
+    bind_text(&put, order->current_client_order_id[0] ? order->current_client_order_id
+                                                      : order->client_order_id);
+    bind_text(&put, order->pending_client_order_id);
+    bind_optional(&put, order->trail);
+    bind_int(&put, order->trail_is_share);
+    bind_int(&put, order->held);
+    bind_money(&put, order->inferred_qty);
+    bind_money(&put, order->inferred_notional);
+    bind_int(&put, order->revision);
     return ledger_run(ledger, &put, err, "write order %" PRIu64, order->order_id);
+}
+
+/* Where the rows of a fill are looked for. */
+static struct binder find_fill_begin(struct ledger *ledger, uint32_t instrument,
+                                     const char *exec_id)
+{
+    struct binder find = bind_begin(ledger, FIND_FILL);
+    bind_text(&find, instrument_of(ledger, instrument)->venue);
+    bind_text(&find, instrument_of(ledger, instrument)->symbol);
+    bind_text(&find, exec_id);
+    bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
+    return find;
+}
+
+/* The row that a reversal takes back; 0: what was inferred, which is a sum and no row. */
+static int find_replaced(struct ledger *ledger, const struct record *record, int64_t *fill_id,
+                         struct error *err)
+{
+    const struct fill *fill = &record->fill;
+    *fill_id = 0;
+    if (fill->kind != FILL_REVERSAL || strcmp(fill->replaces, fill_kind_name(FILL_INFERRED)) == 0)
+        return 0;
+    struct binder find = find_fill_begin(ledger, record->instrument, fill->replaces);
+    int found = ledger_step(ledger, find.statement, err);
+    if (found < 0)
+        return found;
+    if (!found)
+        return error_set(err, ERROR_INTERNAL,
+                         "ledger %s: fill %s takes back %s, which is not there", ledger->path,
+                         fill->exec_id, fill->replaces);
+    *fill_id = column_int(find.statement, 0);
+    sqlite3_reset(find.statement);
+    return 0;
 }
 
 static int write_fill(struct ledger *ledger, const struct record *record, struct error *err)
 {
     const struct fill *fill = &record->fill;
     const struct instrument *instrument = instrument_of(ledger, record->instrument);
+    int64_t replaced;
+    int code = find_replaced(ledger, record, &replaced, err);
+    if (code < 0)
+        return code;
     struct binder put = bind_begin(ledger, INSERT_FILL);
     bind_int(&put, ledger->seq);
     bind_text(&put, instrument->venue);
@@ -140,13 +186,18 @@ static int write_fill(struct ledger *ledger, const struct record *record, struct
     bind_text(&put, fill->exec_id);
     bind_int(&put, (int64_t)record->order.order_id);
     bind_text(&put, order_side_name(record->order.side));
-    bind_money(&put, fill->qty);
+    bind_money(&put, ledger_fill_sign(fill, fill->qty));
     bind_money(&put, fill->price);
-    bind_money(&put, decimal_mul(fill->qty, fill->price));
-    bind_money(&put, fill->fee);
+    bind_money(&put, ledger_fill_sign(fill, fill_notional(fill)));
+    bind_money(&put, ledger_fill_sign(fill, fill->fee));
     bind_text(&put, instrument->currency);
     bind_text(&put, ledger_liquidity_name(fill->liquidity));
     bind_int(&put, fill->transact_ns);
+    bind_text(&put, fill_kind_name(fill->kind));
+    if (replaced)
+        bind_int(&put, replaced);
+    else
+        bind_null(&put);
     return ledger_run(ledger, &put, err, "book fill %s of %s at %s", fill->exec_id,
                       instrument->symbol, instrument->venue);
 }
@@ -185,32 +236,82 @@ static const char *member(const struct json *object, const char *key, const char
     return text ? text : otherwise;
 }
 
-/* {"scope","code","reason"} begins a halt; one with "lifted_by" ends those of its scope. A body
- * that is no object is the reason, and the record's name the scope. */
+void bind_scope(const struct ledger *ledger, struct binder *binder)
+{
+    bind_int(binder, ledger->is_alone ? ledger->session_id : 0);
+    bind_text(binder, ledger->source);
+}
+
+/* {"code","reason"} begins a halt of the scope `name`; {"lifted_by"} ends those there are. */
 static int write_halt(struct ledger *ledger, const struct turn *turn, const struct record *record,
                       struct error *err)
 {
+    ASSERT(record->name);
     struct json *said = NULL;
     const char *body = record->body ? record->body : "";
     bool is_object =
         json_parse(body, record->body_length, &said, NULL) == 0 && json_kind(said) == JSON_OBJECT;
-    const char *scope = member(said, "scope", record->name ? record->name : "session");
-    const char *lifted_by = member(said, "lifted_by", NULL);
+    const struct json *object = is_object ? said : NULL;
+    const char *lifted_by = member(object, "lifted_by", NULL);
     struct binder put = bind_begin(ledger, lifted_by ? LIFT_HALT : INSERT_HALT);
     if (lifted_by) {
         bind_int(&put, turn->time_ns);
         bind_text(&put, lifted_by);
-        bind_text(&put, scope);
+        bind_text(&put, record->name);
+        bind_scope(ledger, &put);
     } else {
         bind_int(&put, ledger->seq);
-        bind_text(&put, scope);
-        bind_text(&put, member(said, "code", "halt"));
-        bind_text(&put, member(said, "reason", is_object ? "" : body));
+        bind_text(&put, record->name);
+        bind_text(&put, member(object, "code", "halt"));
+        bind_text(&put, member(object, "reason", is_object ? "" : body));
         bind_int(&put, turn->time_ns);
     }
-    int code = ledger_run(ledger, &put, err, "write a halt of %s", scope);
+    int code = ledger_run(ledger, &put, err, "write a halt of %s", record->name);
     json_release(said);
     return code;
+}
+
+bool commit_knows_adjustment(struct ledger *ledger, const char *id)
+{
+    struct binder find = bind_begin(ledger, SEQ_OF_ADJUSTMENT);
+    bind_text(&find, id);
+    if (ledger_step(ledger, find.statement, NULL) != 1)
+        return false; /* unreadable: booking it meets the same trouble, and says so */
+    int64_t seq = column_int(find.statement, 0);
+    sqlite3_reset(find.statement);
+    return !ledger->replay.active || seq < ledger->replay.seq;
+}
+
+static int write_adjustment(struct ledger *ledger, const struct turn *turn,
+                            const struct record *record, struct error *err)
+{
+    const struct adjustment *adjustment = &record->adjustment;
+    const struct instrument *instrument = instrument_of(ledger, record->instrument);
+    struct binder put = bind_begin(ledger, INSERT_ADJUSTMENT);
+    bind_int(&put, ledger->seq);
+    bind_text(&put, adjustment->id);
+    bind_int(&put, turn->time_ns);
+    bind_int(&put, record->instance_id);
+    bind_text(&put, instrument->venue);
+    bind_text(&put, instrument->symbol);
+    bind_money(&put, adjustment->qty_before);
+    bind_money(&put, adjustment->qty_after);
+    bind_money(&put, adjustment->venue_qty);
+    bind_optional(&put, adjustment->price);
+    bind_text(&put, adjustment->reason);
+    return ledger_run(ledger, &put, err, "adjust the position in %s", instrument->symbol);
+}
+
+static int write_cash(struct ledger *ledger, const struct turn *turn, const struct record *record,
+                      struct error *err)
+{
+    struct binder put = bind_begin(ledger, UPSERT_CASH);
+    bind_text(&put, ledger_venue(ledger, record));
+    bind_text(&put, record->cash.currency);
+    bind_money(&put, record->cash.amount);
+    bind_money(&put, record->cash.own);
+    bind_int(&put, turn->time_ns);
+    return ledger_run(ledger, &put, err, "write the cash in %s", record->cash.currency);
 }
 
 static int write_journal(struct ledger *ledger, const struct turn *turn,
@@ -274,7 +375,9 @@ static int write_record(struct ledger *ledger, const struct turn *turn, const st
     case RECORD_JOURNAL:
         return write_journal(ledger, turn, record, err);
     case RECORD_ADJUSTMENT:
+        return row.kind ? write_adjustment(ledger, turn, record, err) : 0;
     case RECORD_CASH:
+        return write_cash(ledger, turn, record, err);
     case RECORD_BLOCKED:
     case RECORD_TRIP:
     case RECORD_ALERT:
@@ -367,19 +470,66 @@ int commit_turn(void *self, const struct turn *turn, struct error *err)
     return write_turn(ledger, turn, err);
 }
 
+/* FIND_FILL */
+enum {
+    FILL_ROW_ID,
+    FILL_ORDER_ID,
+    FILL_KIND_NAME,
+    FILL_QTY,
+    FILL_PRICE,
+    FILL_NOTIONAL,
+    FILL_FEE,
+    FILL_LIQUIDITY,
+    FILL_TIME
+};
+
+/* A reversal has its sign from its kind here, as everywhere outside the tables. What cannot be read
+ * is DECIMAL_NONE: booked it is, and taking it back will fail. */
+static void read_fill(sqlite3_stmt *row, const char *exec_id, struct fill *fill)
+{
+    *fill = (struct fill){ .transact_ns = column_int(row, FILL_TIME) };
+    text_copy(fill->exec_id, sizeof(fill->exec_id), exec_id);
+    const char *kind = column_text(row, FILL_KIND_NAME);
+    for (int i = FILL_TRADE; i <= FILL_REVERSAL; i++)
+        if (strcmp(kind, fill_kind_name((enum fill_kind)i)) == 0)
+            fill->kind = (enum fill_kind)i;
+    if (strcmp(column_text(row, FILL_LIQUIDITY), ledger_liquidity_name(LIQUIDITY_MAKER)) == 0)
+        fill->liquidity = LIQUIDITY_MAKER;
+    (void)!column_decimal(row, FILL_QTY, &fill->qty);
+    (void)!column_decimal(row, FILL_PRICE, &fill->price);
+    (void)!column_decimal(row, FILL_NOTIONAL, &fill->notional);
+    (void)!column_decimal(row, FILL_FEE, &fill->fee);
+    fill->qty = ledger_fill_sign(fill, fill->qty);
+    fill->notional = ledger_fill_sign(fill, fill->notional);
+    fill->fee = ledger_fill_sign(fill, fill->fee);
+}
+
+static bool is_reversed(struct ledger *ledger, int64_t fill_id)
+{
+    struct binder find = bind_begin(ledger, FIND_REVERSAL);
+    bind_int(&find, fill_id);
+    bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
+    bool is = ledger_step(ledger, find.statement, NULL) == 1;
+    sqlite3_reset(find.statement);
+    return is;
+}
+
 /* When the table cannot be read the answer is no; booking the fill then meets the same trouble, or
  * the table's own uniqueness, and fails with a message. */
 int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
                      uint64_t *order_id)
 {
-    (void)fill, (void)order_id;
     struct ledger *ledger = self;
-    struct binder find = bind_begin(ledger, KNOWS_FILL);
-    bind_text(&find, instrument_of(ledger, instrument)->venue);
-    bind_text(&find, instrument_of(ledger, instrument)->symbol);
-    bind_text(&find, exec_id);
-    bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
-    bool known = ledger_step(ledger, find.statement, NULL) == 1;
+    struct fill booked;
+    struct binder find = find_fill_begin(ledger, instrument, exec_id);
+    if (ledger_step(ledger, find.statement, NULL) != 1)
+        return BOOKED_NOT;
+    int64_t fill_id = column_int(find.statement, FILL_ROW_ID);
+    read_fill(find.statement, exec_id, &booked);
+    if (order_id)
+        *order_id = (uint64_t)column_int(find.statement, FILL_ORDER_ID);
     sqlite3_reset(find.statement);
-    return known ? BOOKED_YES : BOOKED_NOT;
+    if (fill)
+        *fill = booked;
+    return is_reversed(ledger, fill_id) ? BOOKED_REVERSED : BOOKED_YES;
 }

@@ -395,11 +395,29 @@ static void next_client_order_id(void *self, char client_order_id[CLIENT_ORDER_I
     next_order_id(self, client_order_id);
 }
 
-static bool is_ours(void *self, const char *client_order_id)
+static bool has_our_form(const struct ledger *ledger, const char *client_order_id)
 {
-    const struct ledger *ledger = self;
     return client_order_id[0] == 'r' && strlen(client_order_id) == 17 &&
            strncmp(client_order_id + 1, ledger->ledger_id, LEDGER_ID_MAX - 1) == 0;
+}
+
+static bool is_ours(void *self, const char *client_order_id)
+{
+    return has_our_form(self, client_order_id);
+}
+
+int64_t ledger_order_number(const struct ledger *ledger, const char *client_order_id)
+{
+    int64_t number = 0;
+    if (!has_our_form(ledger, client_order_id))
+        return 0;
+    for (const char *at = client_order_id + 11; *at; at++) {
+        bool is_digit = *at >= '0' && *at <= '9';
+        if (!is_digit && (*at < 'a' || *at > 'z'))
+            return 0;
+        number = number * 36 + (is_digit ? *at - '0' : *at - 'a' + 10);
+    }
+    return number;
 }
 
 struct ledger_port ledger_port(struct ledger *ledger)

@@ -226,6 +226,14 @@ static void read_order(struct reader *reader, struct order *order, char *venue, 
     order->pending_qty = read_optional(reader);
     order->pending_price = read_optional(reader);
     order->expires_ns = read_time(reader);
+    read_string(reader, order->current_client_order_id, sizeof(order->current_client_order_id));
+    read_string(reader, order->pending_client_order_id, sizeof(order->pending_client_order_id));
+    order->trail = read_optional(reader);
+    order->trail_is_share = read_int(reader) != 0;
+    order->held = read_int(reader) != 0;
+    order->inferred_qty = read_money(reader);
+    order->inferred_notional = read_money(reader);
+    order->revision = (uint32_t)read_int(reader);
 }
 
 static int unreadable(const struct reader *reader, const char *what, int64_t id, struct error *err)
@@ -319,24 +327,87 @@ int ledger_each_position(struct ledger *ledger, uint32_t instance_id,
     return code < 0 ? code : 0;
 }
 
+/* ---- one order by a name it has or had ---- */
+
+/* 1 found and readable, 0 not so, with nothing to say. */
+static bool find_by(struct ledger *ledger, enum statement which, int64_t order_id,
+                    const char *client_order_id, struct order *order)
+{
+    struct binder find = bind_begin(ledger, which);
+    if (which == ORDER_BY_ID)
+        bind_int(&find, order_id);
+    bind_text(&find, client_order_id);
+    if (ledger_step(ledger, find.statement, NULL) != 1)
+        return false;
+    struct reader reader = { .ledger = ledger, .row = find.statement };
+    char venue[VENUE_MAX], symbol[SYMBOL_MAX];
+    read_order(&reader, order, venue, symbol);
+    sqlite3_reset(find.statement);
+    ASSERT(ledger->instruments);
+    order->instrument = instruments_find(ledger->instruments, symbol, venue);
+    return !reader.wrong && order->instrument != INSTRUMENT_NONE;
+}
+
+/* The order's number is in the names that this ledger makes; a name of a replace has a number of
+ * its own, which no order has. An order that was adopted has a name made by somebody else, maybe by
+ * this ledger before a backup was put back: only those are looked for row by row.
+ * While a session is replayed its own orders are as they were when it ended. */
 bool load_find_order(void *self, const char *client_order_id, struct order *order)
 {
-    (void)self, (void)client_order_id, (void)order;
-    return false;
+    struct ledger *ledger = self;
+    int64_t number = ledger_order_number(ledger, client_order_id);
+    return (number > 0 && find_by(ledger, ORDER_BY_ID, number, client_order_id, order)) ||
+           find_by(ledger, ORDER_BY_NEW_NAME, 0, client_order_id, order) ||
+           find_by(ledger, ORDER_BY_NAME, 0, client_order_id, order);
 }
+
+/* ---- halts and cash ---- */
 
 int ledger_each_halt(struct ledger *ledger,
                      void (*visit)(void *self, const struct halt_record *halt), void *self,
                      struct error *err)
 {
-    (void)ledger, (void)visit, (void)self, (void)err;
-    return 0;
+    struct binder rows = bind_begin(ledger, HALTS);
+    bind_scope(ledger, &rows);
+    int found;
+    while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
+        struct halt_record halt;
+        text_copy(halt.scope, sizeof(halt.scope), column_text(rows.statement, 0));
+        text_copy(halt.code, sizeof(halt.code), column_text(rows.statement, 1));
+        text_copy(halt.reason, sizeof(halt.reason), column_text(rows.statement, 2));
+        visit(self, &halt);
+    }
+    return found;
+}
+
+static int unreadable_cash(const struct reader *reader, const char *currency, struct error *err)
+{
+    return error_set(err, ERROR_IO,
+                     "ledger %s: cash in %s: column %s holds what this program never wrote; put a "
+                     "copy from backups/ in its place, or begin anew with --fresh",
+                     reader->ledger->path, currency, reader->wrong);
 }
 
 int ledger_each_cash(struct ledger *ledger, const char *venue,
                      void (*visit)(void *self, const struct cash_record *cash), void *self,
                      struct error *err)
 {
-    (void)ledger, (void)venue, (void)visit, (void)self, (void)err;
-    return 0;
+    struct binder rows = bind_begin(ledger, CASH);
+    bind_text(&rows, venue);
+    int found, code = 0;
+    while (code == 0 && (found = ledger_step(ledger, rows.statement, err)) != 0) {
+        struct reader reader = { .ledger = ledger, .row = rows.statement };
+        struct cash_record cash = { 0 };
+        if (found < 0)
+            return found;
+        read_string(&reader, cash.currency, sizeof(cash.currency));
+        cash.amount = read_money(&reader);
+        cash.own = read_money(&reader);
+        if (reader.wrong)
+            code = unreadable_cash(&reader, cash.currency, err);
+        else
+            visit(self, &cash);
+    }
+    sqlite3_reset(rows.statement);
+    return code;
 }

@@ -18,7 +18,7 @@
 
 #define LEDGER_APPLICATION_ID                                                                      \
     0x72746c67 /* "rtlg": in the file's header, so that file(1) can tell */
-#define LEDGER_SCHEMA_VERSION 1
+#define LEDGER_SCHEMA_VERSION 2
 #define LEDGER_ID_MAX 5            /* four of [0-9a-z] and NUL */
 #define ROW_BODY_MAX (16u << 20)   /* bytes of one row of trading_events */
 #define SCOPE_MAX (VENUE_MAX + 24) /* "sim", "feed#12" */
@@ -37,7 +37,11 @@ enum statement {
     INSERT_HALT,
     LIFT_HALT,
     INSERT_JOURNAL,
-    KNOWS_FILL,
+    FIND_FILL,
+    FIND_REVERSAL,
+    INSERT_ADJUSTMENT,
+    SEQ_OF_ADJUSTMENT,
+    UPSERT_CASH,
     STATUS_OF_ORDER,
     INSERT_LEDGER_ID,
     SELECT_LEDGER_ID,
@@ -61,9 +65,14 @@ enum statement {
     SELECT_SOURCE,
     SELECT_JOURNAL,
     OPEN_ORDERS,
+    ORDER_BY_ID,
+    ORDER_BY_NEW_NAME,
+    ORDER_BY_NAME,
     OPEN_BEFORE,
     ORDER_FOR_CHECKPOINT,
     POSITIONS,
+    HALTS,
+    CASH,
     SELECT_STATE,
     LEFT_OVER,
     RESULT_ROWS,
@@ -102,6 +111,7 @@ struct ledger {
     int64_t first_seq; /* the session's rows have this seq or a later one */
     char source[VENUE_MAX];
     char scope[SCOPE_MAX];
+    bool is_alone; /* the scope is this session's own */
     uint64_t next_order_id;
     struct replay replay;
 
@@ -154,6 +164,9 @@ MUST_CHECK int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struc
 /* From which id next_order_id goes on. ERROR_IO: no file of ours says so. */
 MUST_CHECK int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struct error *err);
 
+/* The number in a client order id that this ledger made: of its order, or of a replace. 0: none. */
+int64_t ledger_order_number(const struct ledger *ledger, const char *client_order_id);
+
 /* What SQLite's last failure on db means for a person. `busy` is the code of a locked file. */
 int ledger_failed(sqlite3 *db, const char *path, int busy, struct error *err, const char *doing,
                   ...) PRINTF_LIKE(5, 6);
@@ -186,6 +199,9 @@ void audit_hash(struct text *scratch, const char *prev_hash, int64_t seq, int64_
 /* ---- names that domain/ has no words for ---- */
 
 const char *ledger_strategy(const struct ledger *ledger, uint32_t instance_id); /* "" unknown */
+/* As a row of the order shows it: a reversal takes off what it holds. */
+decimal ledger_fill_sign(const struct fill *fill, decimal value);
+const char *ledger_venue(const struct ledger *ledger, const struct record *record);
 const char *ledger_liquidity_name(enum liquidity liquidity);
 const char *ledger_trigger_name(enum order_trigger trigger);
 
@@ -195,6 +211,10 @@ int commit_turn(void *self, const struct turn *turn, struct error *err);
 int commit_group(struct ledger *ledger, struct error *err); /* the turns gathered so far */
 int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
                      uint64_t *order_id);
+/* True when an adjustment of this id is booked; while replaying, in the session's past. */
+bool commit_knows_adjustment(struct ledger *ledger, const char *id);
+/* Bound where a statement has OF_SCOPE. */
+void bind_scope(const struct ledger *ledger, struct binder *binder);
 /* The public status the order had in its record before, or -1 for its first. */
 int commit_status_before(struct ledger *ledger, uint64_t order_id);
 void commit_set_status(struct ledger *ledger, const struct order *order);

@@ -5,6 +5,8 @@
  * writes: it would cost more than the row (an order and its event are two page writes). */
 #include "runtime/ledger/private.h"
 
+#include <stdio.h>
+
 /* clang-format off */
 static const char *const schema[] = {
 "CREATE TABLE meta(                   -- ledger_id: four letters in every client order id\n"
@@ -46,8 +48,9 @@ static const char *const schema[] = {
 
 "CREATE TABLE orders(                 -- as they are now; their history is in trading_events\n"
 "    order_id                INTEGER PRIMARY KEY,\n"
-"    client_order_id         TEXT NOT NULL,\n"
+"    client_order_id         TEXT NOT NULL, -- the first one, for ever\n"
 "    current_client_order_id TEXT NOT NULL, -- differs where a venue gives a replaced order a new one\n"
+"    pending_client_order_id TEXT NOT NULL, -- of a replace under way, else empty\n"
 "    venue_order_id          TEXT NOT NULL, -- empty until the venue said it\n"
 "    instance_id             INTEGER NOT NULL,\n"
 "    venue                   TEXT NOT NULL,\n"
@@ -58,12 +61,18 @@ static const char *const schema[] = {
 "    qty                     TEXT NOT NULL,\n"
 "    price                   TEXT,\n"
 "    trigger_price           TEXT,\n"
+"    trail                   TEXT,          -- distance of a trailing stop\n"
+"    trail_is_share          INTEGER NOT NULL, -- 1: the distance is a share of the price\n"
+"    held                    INTEGER NOT NULL, -- 1: rests in the engine, the venue does not know it\n"
 "    status                  TEXT NOT NULL, -- the public one\n"
 "    known_status            TEXT NOT NULL, -- what the venue last confirmed\n"
 "    pending                 INTEGER NOT NULL, -- 1 a cancel, 2 a replace is under way; 3 both\n"
 "    doubt_since_ns          INTEGER,       -- not NULL: an answer is missing\n"
-"    filled_qty              TEXT NOT NULL,\n"
-"    notional                TEXT NOT NULL, -- sum of qty * price of its fills\n"
+"    filled_qty              TEXT NOT NULL, -- sums of its rows in fills\n"
+"    notional                TEXT NOT NULL,\n"
+"    inferred_qty            TEXT NOT NULL, -- of these, what only a sum of the venue told\n"
+"    inferred_notional       TEXT NOT NULL,\n"
+"    revision                INTEGER NOT NULL, -- fills that we made: inferred, reversal\n"
 "    reduce_only             INTEGER NOT NULL,\n"
 "    group_id                INTEGER NOT NULL, -- 0: none\n"
 "    parent_order_id         INTEGER NOT NULL, -- 0: none\n"
@@ -89,15 +98,15 @@ static const char *const schema[] = {
 "    exec_id      TEXT NOT NULL,\n"
 "    order_id     INTEGER NOT NULL,\n"
 "    side         TEXT NOT NULL,\n"
-"    qty          TEXT NOT NULL,\n"
+"    qty          TEXT NOT NULL,      -- below 0 in a reversal, and so are notional and fee\n"
 "    price        TEXT NOT NULL,\n"
-"    notional     TEXT NOT NULL,      -- qty * price\n"
+"    notional     TEXT NOT NULL,      -- exact; of an inferred fill price is rounded from it\n"
 "    fee          TEXT NOT NULL,      -- paid positive\n"
 "    fee_currency TEXT NOT NULL,\n"
 "    liquidity    TEXT NOT NULL,      -- maker, taker\n"
 "    transact_ns  INTEGER NOT NULL,   -- the venue's own time\n"
-"    kind         TEXT NOT NULL,      -- trade\n"
-"    replaces     INTEGER,            -- the fill_id this one corrects\n"
+"    kind         TEXT NOT NULL,      -- trade; inferred from a sum; reversal of another row\n"
+"    replaces     INTEGER,            -- of a reversal: the fill_id taken back; NULL: an inferred part\n"
 "    UNIQUE(venue, symbol, exec_id)\n"
 ") STRICT",
 
@@ -121,13 +130,36 @@ static const char *const schema[] = {
 
 "CREATE TABLE halts(\n"
 "    halt_id   INTEGER PRIMARY KEY,   -- the seq of its row in trading_events\n"
-"    scope     TEXT NOT NULL,\n"
+"    scope     TEXT NOT NULL,         -- session, or a symbol\n"
 "    code      TEXT NOT NULL,\n"
 "    reason    TEXT NOT NULL,\n"
 "    since_ns  INTEGER NOT NULL,\n"
 "    lifted_ns INTEGER,\n"
 "    lifted_by TEXT\n"
 ") STRICT",
+
+"CREATE TABLE adjustments(            -- positions made equal to the venue's\n"
+"    seq           INTEGER PRIMARY KEY, -- of its row in trading_events\n"
+"    adjustment_id TEXT NOT NULL UNIQUE, -- hash over what was seen\n"
+"    time_ns       INTEGER NOT NULL,\n"
+"    instance_id   INTEGER NOT NULL,\n"
+"    venue         TEXT NOT NULL,\n"
+"    symbol        TEXT NOT NULL,\n"
+"    qty_before    TEXT NOT NULL,     -- of the instance\n"
+"    qty_after     TEXT NOT NULL,\n"
+"    venue_qty     TEXT NOT NULL,     -- of the account, as the venue told it\n"
+"    price         TEXT,              -- at which the difference was booked\n"
+"    reason        TEXT NOT NULL\n"
+") STRICT",
+
+"CREATE TABLE cash(                   -- as last agreed with the venue\n"
+"    venue    TEXT NOT NULL,\n"
+"    currency TEXT NOT NULL,\n"
+"    amount   TEXT NOT NULL,          -- what the venue said\n"
+"    own      TEXT NOT NULL,          -- what our own books said then\n"
+"    time_ns  INTEGER NOT NULL,\n"
+"    PRIMARY KEY(venue, currency)\n"
+") STRICT, WITHOUT ROWID",
 
 "CREATE TABLE journal(                -- what came from outside and is not market data\n"
 "    seq        INTEGER PRIMARY KEY,  -- of its row in trading_events\n"
@@ -142,7 +174,7 @@ static const char *const schema[] = {
 "    session_id INTEGER NOT NULL,\n"
 "    time_ns    INTEGER NOT NULL,     -- of the turn\n"
 "    event      INTEGER NOT NULL,     -- number of the event that began the turn\n"
-"    kind       TEXT NOT NULL,        -- order, fill, blocked, trip, halt, journal, alert\n"
+"    kind       TEXT NOT NULL,        -- order, fill, blocked, trip, halt, journal, alert, adjustment, cash\n"
 "    order_id   INTEGER NOT NULL,     -- 0: none\n"
 "    body       TEXT NOT NULL,        -- JSON\n"
 "    prev_hash  TEXT NOT NULL,        -- hash of the row before; 64 zeros in the first\n"
@@ -153,15 +185,41 @@ static const char *const schema[] = {
 "    BEGIN SELECT RAISE(ABORT, 'trading_events is never changed'); END",
 "CREATE TRIGGER trading_events_kept BEFORE DELETE ON trading_events\n"
 "    BEGIN SELECT RAISE(ABORT, 'trading_events is never shortened'); END",
+
+/* Partial: an ordinary order or fill has no entry in them, and pays nothing. */
+"CREATE INDEX orders_renamed ON orders(current_client_order_id)\n"
+"    WHERE current_client_order_id <> client_order_id",
+"CREATE INDEX orders_renaming ON orders(pending_client_order_id)\n"
+"    WHERE pending_client_order_id <> ''",
+"CREATE INDEX fills_reversals ON fills(replaces) WHERE replaces IS NOT NULL",
+};
+
+/* From version 1 to 2. What a table gains by ALTER comes last in it, and needs a default: the same
+ * columns as above in another order. */
+static const char *const from_1[] = {
+"ALTER TABLE orders ADD COLUMN pending_client_order_id TEXT NOT NULL DEFAULT ''",
+"ALTER TABLE orders ADD COLUMN trail TEXT",
+"ALTER TABLE orders ADD COLUMN trail_is_share INTEGER NOT NULL DEFAULT 0",
+"ALTER TABLE orders ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+"ALTER TABLE orders ADD COLUMN inferred_qty TEXT NOT NULL DEFAULT '0'",
+"ALTER TABLE orders ADD COLUMN inferred_notional TEXT NOT NULL DEFAULT '0'",
+"ALTER TABLE orders ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
 };
 
 #define ORDER_COLUMNS                                                                              \
     "order_id, client_order_id, venue_order_id, instance_id, venue, symbol, side, type, tif, qty," \
     " price, trigger_price, status, known_status, pending, doubt_since_ns, filled_qty, notional,"  \
     " reduce_only, group_id, parent_order_id, reason, tag, created_ns, updated_ns, fees, role,"    \
-    " stop, take, stop_on, post_only, pending_qty, pending_price, expires_ns"
+    " stop, take, stop_on, post_only, pending_qty, pending_price, expires_ns,"                     \
+    " current_client_order_id, pending_client_order_id, trail, trail_is_share, held,"              \
+    " inferred_qty, inferred_notional, revision"
 
 #define IS_OPEN "known_status IN ('pending_new', 'new', 'partially_filled')"
+
+/* A session that is run again from its start (its id) shares halts with no other; sessions of a
+ * source that goes on (id 0) share theirs. */
+#define OF_SCOPE(id, source)                                                                       \
+    "CASE WHEN " id " THEN s.session_id = " id " ELSE s.source = " source " END"
 
 /* Rows that CSV files are made of; the body of each begins {"time":"YYYY-MM-DDT... */
 #define EXPORTED "kind IN ('order', 'fill', 'blocked', 'trip')"
@@ -176,9 +234,9 @@ const char *const statement_texts[STATEMENTS] = {
         "INSERT INTO trading_events(seq, session_id, time_ns, event, kind, order_id, body,"
         " prev_hash, hash) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [UPSERT_ORDER] =
-        "INSERT INTO orders(" ORDER_COLUMNS ", current_client_order_id)"
+        "INSERT INTO orders(" ORDER_COLUMNS ")"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?2)"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT(order_id) DO UPDATE SET venue_order_id = excluded.venue_order_id,"
         " qty = excluded.qty, price = excluded.price, trigger_price = excluded.trigger_price,"
         " status = excluded.status, known_status = excluded.known_status,"
@@ -186,11 +244,16 @@ const char *const statement_texts[STATEMENTS] = {
         " filled_qty = excluded.filled_qty, notional = excluded.notional,"
         " reason = excluded.reason, updated_ns = excluded.updated_ns, fees = excluded.fees,"
         " stop = excluded.stop, take = excluded.take, group_id = excluded.group_id,"
-        " pending_qty = excluded.pending_qty, pending_price = excluded.pending_price",
+        " pending_qty = excluded.pending_qty, pending_price = excluded.pending_price,"
+        " current_client_order_id = excluded.current_client_order_id,"
+        " pending_client_order_id = excluded.pending_client_order_id,"
+        " type = excluded.type, trail = excluded.trail, held = excluded.held,"
+        " inferred_qty = excluded.inferred_qty,"
+        " inferred_notional = excluded.inferred_notional, revision = excluded.revision",
     [INSERT_FILL] =
         "INSERT INTO fills(fill_id, venue, symbol, exec_id, order_id, side, qty, price, notional,"
-        " fee, fee_currency, liquidity, transact_ns, kind)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'trade')",
+        " fee, fee_currency, liquidity, transact_ns, kind, replaces)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [UPSERT_POSITION] =
         "INSERT INTO positions(instance_id, venue, symbol, qty, cost, realized_pnl, fees, funding)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(instance_id, venue, symbol) DO UPDATE SET"
@@ -202,11 +265,23 @@ const char *const statement_texts[STATEMENTS] = {
     [INSERT_HALT] =
         "INSERT INTO halts(halt_id, scope, code, reason, since_ns) VALUES(?, ?, ?, ?, ?)",
     [LIFT_HALT] =
-        "UPDATE halts SET lifted_ns = ?, lifted_by = ? WHERE scope = ? AND lifted_ns IS NULL",
+        "UPDATE halts SET lifted_ns = ?, lifted_by = ? WHERE scope = ? AND lifted_ns IS NULL"
+        " AND halt_id IN (SELECT h.halt_id FROM halts h JOIN trading_events e ON e.seq = h.halt_id"
+        " JOIN sessions s ON s.session_id = e.session_id WHERE " OF_SCOPE("?4", "?5") ")",
+    [INSERT_ADJUSTMENT] =
+        "INSERT INTO adjustments(seq, adjustment_id, time_ns, instance_id, venue, symbol,"
+        " qty_before, qty_after, venue_qty, price, reason) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SEQ_OF_ADJUSTMENT] = "SELECT seq FROM adjustments WHERE adjustment_id = ?",
+    [UPSERT_CASH] =
+        "INSERT INTO cash(venue, currency, amount, own, time_ns) VALUES(?, ?, ?, ?, ?)"
+        " ON CONFLICT(venue, currency) DO UPDATE SET amount = excluded.amount,"
+        " own = excluded.own, time_ns = excluded.time_ns",
     [INSERT_JOURNAL] =
         "INSERT INTO journal(seq, session_id, event, kind, body) VALUES(?, ?, ?, ?, ?)",
-    [KNOWS_FILL] =
-        "SELECT 1 FROM fills WHERE venue = ? AND symbol = ? AND exec_id = ? AND fill_id < ?",
+    [FIND_FILL] =
+        "SELECT fill_id, order_id, kind, qty, price, notional, fee, liquidity, transact_ns FROM"
+        " fills WHERE venue = ? AND symbol = ? AND exec_id = ? AND fill_id < ?",
+    [FIND_REVERSAL] = "SELECT 1 FROM fills WHERE replaces = ? AND fill_id < ?",
     [STATUS_OF_ORDER] = "SELECT status FROM orders WHERE order_id = ?",
 
     [INSERT_LEDGER_ID] = "INSERT INTO meta(key, value) VALUES('ledger_id', ?)",
@@ -255,6 +330,18 @@ const char *const statement_texts[STATEMENTS] = {
     [OPEN_ORDERS] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE instance_id = ?"
         " AND " IS_OPEN " ORDER BY order_id",
+    [ORDER_BY_ID] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE order_id = ? AND client_order_id = ?",
+    /* The terms of the partial indexes, spelled as there. */
+    [ORDER_BY_NEW_NAME] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE order_id = coalesce("
+        "(SELECT order_id FROM orders WHERE current_client_order_id = ?1"
+        " AND current_client_order_id <> client_order_id),"
+        "(SELECT order_id FROM orders WHERE pending_client_order_id = ?1"
+        " AND pending_client_order_id <> ''))",
+    [ORDER_BY_NAME] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE client_order_id = ?"
+        " ORDER BY order_id DESC LIMIT 1",
     [OPEN_BEFORE] =
         "SELECT order_id FROM orders WHERE order_id < ? AND " IS_OPEN " ORDER BY order_id",
     [ORDER_FOR_CHECKPOINT] =
@@ -264,6 +351,11 @@ const char *const statement_texts[STATEMENTS] = {
     [POSITIONS] =
         "SELECT venue, symbol, qty, cost, realized_pnl, fees, funding FROM positions"
         " WHERE instance_id = ? ORDER BY venue, symbol",
+    [HALTS] =
+        "SELECT h.scope, h.code, h.reason FROM halts h JOIN trading_events e ON e.seq = h.halt_id"
+        " JOIN sessions s ON s.session_id = e.session_id"
+        " WHERE h.lifted_ns IS NULL AND " OF_SCOPE("?1", "?2") " ORDER BY h.halt_id",
+    [CASH] = "SELECT currency, amount, own FROM cash WHERE venue = ? ORDER BY currency",
     [SELECT_STATE] = "SELECT body FROM strategy_state WHERE instance_id = ?",
     [RESULT_ROWS] =
         "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"
@@ -295,21 +387,51 @@ static int read_int(sqlite3 *db, const char *sql, int64_t *value)
     return code == SQLITE_ROW ? SQLITE_OK : closed;
 }
 
-static int create(sqlite3 *db)
+static int run_all(sqlite3 *db, const char *const *texts, size_t count)
 {
-    char *pragmas = sqlite3_mprintf("PRAGMA application_id = %d; PRAGMA user_version = %d",
-                                    LEDGER_APPLICATION_ID, LEDGER_SCHEMA_VERSION);
-    ASSERT(pragmas);
     int code = SQLITE_OK;
-    for (size_t i = 0; i < ARRAY_SIZE(schema) && code == SQLITE_OK; i++)
-        code = sqlite3_exec(db, schema[i], NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
-    sqlite3_free(pragmas);
+    for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+        code = sqlite3_exec(db, texts[i], NULL, NULL, NULL);
     return code;
 }
 
-/* Inside a transaction, so that two starts at once make one ledger, and a crash makes none. */
+static int set_version(sqlite3 *db)
+{
+    char pragmas[96];
+    snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             LEDGER_APPLICATION_ID, LEDGER_SCHEMA_VERSION);
+    return sqlite3_exec(db, pragmas, NULL, NULL, NULL);
+}
+
+static int create(sqlite3 *db)
+{
+    int code = run_all(db, schema, ARRAY_SIZE(schema));
+    return code == SQLITE_OK ? set_version(db) : code;
+}
+
+/* What version 2 made new is made by the statements of a new file, told by their names. */
+static int add_new(sqlite3 *db)
+{
+    static const char *const names[] = { "CREATE TABLE adjustments(", "CREATE TABLE cash(",
+                                         "CREATE INDEX " };
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(schema); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(names) && code == SQLITE_OK; k++)
+            if (text_starts_with(schema[i], names[k]))
+                code = run_all(db, &schema[i], 1);
+    return code;
+}
+
+static int migrate(sqlite3 *db)
+{
+    int code = run_all(db, from_1, ARRAY_SIZE(from_1));
+    if (code == SQLITE_OK)
+        code = add_new(db);
+    return code == SQLITE_OK ? set_version(db) : code;
+}
+
+/* Inside a transaction, so that two starts at once make one ledger, and a crash makes none, or
+ * leaves the version there was. */
 static int create_or_check(sqlite3 *db, const char *path, struct error *err)
 {
     int64_t application = 0, version = 0, tables = 0;
@@ -327,10 +449,16 @@ static int create_or_check(sqlite3 *db, const char *path, struct error *err)
                          "%s is a database of another program, not a ledger: move it away or give "
                          "another directory with --state",
                          path);
+    if (version == 1)
+        return migrate(db) == SQLITE_OK
+                   ? 0
+                   : ledger_failed(db, path, ERROR_UNAVAILABLE, err,
+                                   "bring it from version 1 to version %d", LEDGER_SCHEMA_VERSION);
     if (version != LEDGER_SCHEMA_VERSION)
         return error_set(err, ERROR_DATA,
                          "%s has schema version %" PRId64 "; this program reads version %d: use "
-                         "the program that wrote it, or another directory with --state",
+                         "the program that wrote it, put back a backup of before with runtime "
+                         "restore, or give another directory with --state",
                          path, version, LEDGER_SCHEMA_VERSION);
     return 0;
 }

@@ -184,8 +184,8 @@ static int read_firsts(struct ledger *ledger, int64_t session_id, int64_t *first
 static void set_scope(struct ledger *ledger, const struct session_record *record)
 {
     text_copy(ledger->source, sizeof(ledger->source), record->source);
-    bool alone = strcmp(record->source, "feed") == 0 || strcmp(record->mode, "backtest") == 0;
-    if (alone)
+    ledger->is_alone = strcmp(record->source, "feed") == 0 || strcmp(record->mode, "backtest") == 0;
+    if (ledger->is_alone)
         snprintf(ledger->scope, sizeof(ledger->scope), "%s#%" PRId64, record->source,
                  record->session_id);
     else

@@ -147,6 +147,7 @@ static inline struct order new_order(struct fixture *f)
                            .trigger_price = DECIMAL_NONE,
                            .stop = DECIMAL_NONE,
                            .take = DECIMAL_NONE,
+                           .trail = DECIMAL_NONE,
                            .pending_qty = DECIMAL_NONE,
                            .pending_price = DECIMAL_NONE,
                            .filled_qty = DECIMAL_ZERO,
@@ -156,6 +157,7 @@ static inline struct order new_order(struct fixture *f)
                            .updated_ns = START_NS,
                            .expires_ns = TIME_NEVER };
     order.order_id = f->port.next_order_id(f->port.self, order.client_order_id);
+    memcpy(order.current_client_order_id, order.client_order_id, CLIENT_ORDER_ID_MAX);
     return order;
 }
 

@@ -10,6 +10,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/ledger/private.h"
+#include "tests/unit/ledger_v1.h"
 
 static int setup(void **state)
 {
@@ -69,7 +70,7 @@ static void a_new_ledger_has_an_id_that_stays(void **state)
     open_ledger(f);
     assert_query(f, "SELECT value FROM meta WHERE key = 'ledger_id'", id);
     free(id);
-    assert_query(f, "SELECT * FROM pragma_user_version", "1\n");
+    assert_query(f, "SELECT * FROM pragma_user_version", "2\n");
     assert_query(f, "SELECT * FROM pragma_journal_mode", "wal\n");
 }
 
@@ -106,6 +107,16 @@ static void a_ledger_may_live_in_memory(void **state)
     commit_one(f, 1, order_record(&order));
     assert_int_equal(access(":memory:", F_OK), -1);
 }
+
+struct loaded {
+    struct order orders[4];
+    size_t count;
+    struct position position;
+    uint32_t instrument;
+    size_t positions;
+};
+static void load(struct fixture *f, struct loaded *loaded);
+static void assert_decimal(decimal actual, decimal expected);
 
 /* Opens what is at f->path and expects a refusal. */
 static void refused(struct fixture *f, int code, const char *word)
@@ -161,10 +172,106 @@ static void a_newer_schema_is_refused(void **state)
 {
     struct fixture *f = *state;
     close_ledger(f);
-    tamper(f, "PRAGMA user_version = 2");
-    refused(f, ERROR_DATA, "schema version 2; this program reads version 1");
-    tamper(f, "PRAGMA user_version = 1; DROP TABLE fills");
+    tamper(f, "PRAGMA user_version = 3");
+    refused(f, ERROR_DATA, "schema version 3; this program reads version 2");
+    assert_says(f, "runtime restore");
+    assert_query(f, "SELECT * FROM pragma_user_version", "3\n");
+    tamper(f, "PRAGMA user_version = 0");
+    refused(f, ERROR_DATA, "schema version 0");
+    tamper(f, "PRAGMA user_version = 2; DROP TABLE fills");
     refused(f, ERROR_IO, "no such table: fills");
+}
+
+/* A file as version 1 left it, with an order that rests and another that filled. */
+static void make_version_1(struct fixture *f)
+{
+    close_ledger(f);
+    snprintf(f->path, sizeof(f->path), "%s/old.sqlite", f->directory);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(LEDGER_V1); i++)
+        assert_int_equal(sqlite3_exec(db, LEDGER_V1[i], NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    tamper(f, "INSERT INTO meta VALUES('ledger_id', 'abcd');"
+              "INSERT INTO sessions VALUES(1, 1699999999, 'paper', 'sim', 1704067200000000000,"
+              " 1704067200000000002, NULL, 2, 1, 1, '{}', '0.1.0');"
+              "INSERT INTO instances VALUES(1, 'sim', 'momentum', 'BTC/USDT', '1', 'm.lua', 'h',"
+              " '10000');"
+              "INSERT INTO orders VALUES(1, 'rabcds44we7000001', 'rabcds44we7000001', 'v-1', 1,"
+              " 'sim', 'BTC/USDT', 'buy', 'limit', 'gtc', '2', '100', NULL, 'partially_filled',"
+              " 'partially_filled', 0, NULL, '0.5', '50', 0, 0, 0, '', 'old', 1, 2, '0.05',"
+              " 'plain', NULL, NULL, 'last', 0, NULL, NULL, NULL);"
+              "INSERT INTO fills VALUES(1, 'sim', 'BTC/USDT', 'e-1', 1, 'buy', '0.5', '100', '50',"
+              " '0.05', 'USDT', 'maker', 7, 'trade', NULL);"
+              "INSERT INTO positions VALUES(1, 'sim', 'BTC/USDT', '0.5', '50', '0', '0.05', '0');"
+              "INSERT INTO trading_events VALUES(1, 1, 1704067200000000001, 1, 'order', 1, '{}',"
+              " '0000000000000000000000000000000000000000000000000000000000000000',"
+              " 'd97fb2264bebed4cf23af1dd72fe0d3f1c9bde5b1a53d7ea9cd2ee25f0a1cb6e')");
+}
+
+/* The books of a version that people ran must not be lost by a newer one. */
+static void a_file_of_version_1_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    make_version_1(f);
+    open_ledger(f);
+    assert_query(f, "SELECT * FROM pragma_user_version", "2\n");
+    resume(f, "sim", false);
+    struct loaded loaded;
+    load(f, &loaded);
+    assert_int_equal(loaded.count, 1);
+    struct order *order = &loaded.orders[0];
+    assert_string_equal(order->current_client_order_id, "rabcds44we7000001");
+    assert_string_equal(order->pending_client_order_id, "");
+    assert_false(decimal_valid(order->trail));
+    assert_false(order->held || order->trail_is_share || order->revision);
+    assert_decimal(order->inferred_qty, DECIMAL_ZERO);
+    assert_decimal(order->inferred_notional, DECIMAL_ZERO);
+    assert_decimal(order->filled_qty, D("0.5"));
+    struct fill booked;
+    assert_int_equal(f->port.find_fill(f->port.self, BTC, "e-1", &booked, NULL), BOOKED_YES);
+    assert_int_equal(booked.liquidity, LIQUIDITY_MAKER);
+
+    struct record records[] = { fill_record(order, "e-2", "1.5", "100"), order_record(order) };
+    assert_int_equal(commit_at(f, START_NS + 9, 3, records, 2), 0);
+    assert_query(f, "SELECT status, filled_qty, held FROM orders", "filled|2|0\n");
+    assert_query(f, "SELECT prev_hash FROM trading_events WHERE seq = 2",
+                 "d97fb2264bebed4cf23af1dd72fe0d3f1c9bde5b1a53d7ea9cd2ee25f0a1cb6e\n");
+    close_ledger(f);
+    open_ledger(f); /* is migrated once */
+    assert_query(f, "SELECT count(*) FROM trading_events", "3\n");
+}
+
+#define TABLES                                                                                     \
+    "SELECT t.name, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_schema t,"                     \
+    " pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY 1, 2"
+#define OTHERS "SELECT type, name, tbl_name FROM sqlite_schema WHERE type <> 'table' ORDER BY 1, 2"
+
+static void a_migrated_file_has_what_a_new_one_has(void **state)
+{
+    struct fixture *f = *state;
+    char *tables = query(f, TABLES), *others = query(f, OTHERS);
+    make_version_1(f);
+    open_ledger(f);
+    assert_query(f, TABLES, tables);
+    assert_query(f, OTHERS, others);
+    free(tables);
+    free(others);
+}
+
+/* A migration that cannot end leaves the file as it was, for the program that wrote it. */
+static void a_migration_happens_whole_or_not_at_all(void **state)
+{
+    struct fixture *f = *state;
+    make_version_1(f);
+    tamper(f, "CREATE TABLE cash(mine)");
+    char *before = query(f, TABLES);
+    refused(f, ERROR_IO, "from version 1 to version 2");
+    assert_query(f, TABLES, before);
+    assert_query(f, "SELECT * FROM pragma_user_version", "1\n");
+    tamper(f, "DROP TABLE cash");
+    open_ledger(f);
+    free(before);
 }
 
 static int ignore_order(void *self, const struct order *order, struct error *err)
@@ -315,14 +422,6 @@ static void a_locked_file_is_not_waited_for(void **state)
 
 /* ---- each kind of record ---- */
 
-struct loaded {
-    struct order orders[4];
-    size_t count;
-    struct position position;
-    uint32_t instrument;
-    size_t positions;
-};
-
 static int load_order(void *self, const struct order *order, struct error *err)
 {
     (void)err;
@@ -392,6 +491,14 @@ static void assert_same_order(const struct order *a, const struct order *b)
     assert_true(a->expires_ns == b->expires_ns);
     assert_string_equal(a->tag, b->tag);
     assert_string_equal(a->reason, b->reason);
+    assert_string_equal(a->current_client_order_id, b->current_client_order_id);
+    assert_string_equal(a->pending_client_order_id, b->pending_client_order_id);
+    assert_decimal(a->trail, b->trail);
+    assert_int_equal(a->trail_is_share, b->trail_is_share);
+    assert_int_equal(a->held, b->held);
+    assert_decimal(a->inferred_qty, b->inferred_qty);
+    assert_decimal(a->inferred_notional, b->inferred_notional);
+    assert_int_equal(a->revision, b->revision);
 }
 
 /* Whatever a resumed run does not get back is an order at the venue that nobody minds. */
@@ -431,6 +538,13 @@ static void orders_are_written_and_read_back(void **state)
     full.expires_ns = START_NS + NS_PER_DAY;
     text_copy(full.tag, sizeof(full.tag), "a \"tag\", with é and 'quotes'");
     text_copy(full.reason, sizeof(full.reason), "late");
+    text_copy(full.current_client_order_id, sizeof(full.current_client_order_id), "c-2");
+    text_copy(full.pending_client_order_id, sizeof(full.pending_client_order_id), "c-3");
+    full.trail = D("0.015");
+    full.trail_is_share = full.held = true;
+    full.inferred_qty = D("1.25");
+    full.inferred_notional = D("1.000000000000000000000000000001");
+    full.revision = 4294967295;
     commit_one(f, 2, order_record(&full));
 
     struct order done = new_order(f);
@@ -478,6 +592,14 @@ static void an_order_that_goes_on_is_updated_in_place(void **state)
     order.updated_ns = START_NS + 12;
     order.doubt = true;
     order.doubt_since_ns = START_NS + 13;
+    text_copy(order.current_client_order_id, sizeof(order.current_client_order_id), "c-2");
+    text_copy(order.pending_client_order_id, sizeof(order.pending_client_order_id), "c-3");
+    order.type = ORDER_LIMIT;
+    order.held = true;
+    order.trail = D("14");
+    order.inferred_qty = D("0.25");
+    order.inferred_notional = D("15");
+    order.revision = 16;
     commit_one(f, 2, order_record(&order));
     struct loaded loaded;
     load(f, &loaded);
@@ -516,19 +638,17 @@ static void every_kind_of_record_is_kept(void **state)
                                      D("3"), D("0.1"), D("100"), 4, "entry", false } };
     struct record keep = said_record(RECORD_STATE, "state", "{\"n\":1}");
     keep.instance_id = f->instance.instance_id;
-    struct record all[] = {
-        asked,
-        sent,
-        filled,
-        position,
-        trip,
-        keep,
-        said_record(RECORD_HALT, "session", "lost it"),
-        said_record(RECORD_HALT, NULL,
-                    "{\"scope\":\"BTC/USDT\",\"code\":\"suspect\",\"reason\":\"overfill\"}"),
-        said_record(RECORD_JOURNAL, "reload", "{\"hash\":\"ab\"}"),
-        said_record(RECORD_ALERT, "alert", "he said \"no\"")
-    };
+    struct record all[] = { asked,
+                            sent,
+                            filled,
+                            position,
+                            trip,
+                            keep,
+                            said_record(RECORD_HALT, "session", "lost it"),
+                            said_record(RECORD_HALT, "BTC/USDT",
+                                        "{\"code\":\"suspect\",\"reason\":\"overfill\"}"),
+                            said_record(RECORD_JOURNAL, "reload", "{\"hash\":\"ab\"}"),
+                            said_record(RECORD_ALERT, "late_fill", "he said \"no\"") };
     if (commit_at(f, START_NS + 9, 12, all, ARRAY_SIZE(all)) < 0)
         fail_msg("%s", f->err.message);
 
@@ -544,14 +664,16 @@ static void every_kind_of_record_is_kept(void **state)
         "{\"time\":\"2024-01-01T00:00:00.000000009Z\",\"instance_id\":1,"
         "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"BTC/USDT\","
         "\"side\":\"buy\",\"type\":\"market\",\"tif\":\"gtc\",\"qty\":\"1.5\","
-        "\"price\":null,\"trigger_price\":null,\"stop\":null,\"take\":null,"
+        "\"price\":null,\"trigger_price\":null,\"trail\":null,\"trail_is_share\":false,"
+        "\"stop\":null,\"take\":null,"
         "\"reduce_only\":false,\"post_only\":false,\"role\":\"plain\","
         "\"parent_order_id\":0,\"code\":\"max_order_size\",\"reason\":\"too large\","
         "\"tag\":\"\"}\n"
         "{\"time\":\"2024-01-01T00:00:00.000000007Z\",\"instance_id\":1,"
         "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"BTC/USDT\","
-        "\"exec_id\":\"e-1\",\"side\":\"buy\",\"qty\":\"1.5\","
-        "\"price\":\"42000.1\",\"fee\":\"0.05\",\"fee_currency\":\"USDT\","
+        "\"exec_id\":\"e-1\",\"kind\":\"trade\",\"replaces\":null,\"side\":\"buy\","
+        "\"qty\":\"1.5\",\"price\":\"42000.1\",\"notional\":\"63000.15\",\"fee\":\"0.05\",\"fee_"
+        "currency\":\"USDT\","
         "\"liquidity\":\"taker\"}\n"
         "{\"time\":\"2024-01-01T00:00:00.000000001Z\",\"instance_id\":1,"
         "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"ETH/USDT:USDT\","
@@ -560,9 +682,9 @@ static void every_kind_of_record_is_kept(void **state)
         "\"exit_notional\":\"200\",\"exit_price\":\"6.666666666666666667\","
         "\"gross_pnl\":\"100\",\"fees\":\"0.1\",\"net_pnl\":\"99.9\",\"bars_held\":4,"
         "\"tag\":\"entry\"}\n"
-        "{\"instance_id\":0,\"strategy\":\"\",\"name\":null,\"body\":"
-        "{\"scope\":\"BTC/USDT\",\"code\":\"suspect\",\"reason\":\"overfill\"}}\n"
-        "{\"instance_id\":0,\"strategy\":\"\",\"name\":\"alert\","
+        "{\"instance_id\":0,\"strategy\":\"\",\"name\":\"BTC/USDT\",\"body\":"
+        "{\"code\":\"suspect\",\"reason\":\"overfill\"}}\n"
+        "{\"instance_id\":0,\"strategy\":\"\",\"name\":\"late_fill\","
         "\"body\":\"he said \\\"no\\\"\"}\n");
     assert_query(f, "SELECT * FROM fills",
                  "3|sim|BTC/USDT|e-1|1|buy|1.5|42000.1|63000.15|0.05|USDT|taker|"
@@ -575,15 +697,166 @@ static void every_kind_of_record_is_kept(void **state)
     assert_query(f, "SELECT * FROM journal", "7|1|12|reload|{\"hash\":\"ab\"}\n");
 }
 
+struct halts {
+    struct halt_record list[4];
+    size_t count;
+};
+
+static void keep_halt(void *self, const struct halt_record *halt)
+{
+    struct halts *halts = self;
+    assert_true(halts->count < ARRAY_SIZE(halts->list));
+    halts->list[halts->count++] = *halt;
+}
+
+static size_t halts_now(struct fixture *f, struct halts *halts)
+{
+    halts->count = 0;
+    assert_int_equal(ledger_each_halt(f->ledger, keep_halt, halts, &f->err), 0);
+    return halts->count;
+}
+
 static void a_halt_is_lifted_once(void **state)
 {
     struct fixture *f = *state;
+    struct halts halts;
     begin(f, "sim");
     commit_one(f, 1, said_record(RECORD_HALT, "session", "loss"));
-    commit_one(f, 2, said_record(RECORD_HALT, NULL, "{\"lifted_by\":\"resume\"}"));
-    commit_one(f, 3, said_record(RECORD_HALT, "session", "again"));
+    commit_one(f, 2, said_record(RECORD_HALT, "BTC/USDT", "{\"code\":\"a\",\"reason\":\"b\"}"));
+    commit_one(f, 3, said_record(RECORD_HALT, "session", "{\"lifted_by\":\"resume\"}"));
+    assert_int_equal(halts_now(f, &halts), 1);
+    commit_one(f, 4, said_record(RECORD_HALT, "session", "again"));
     assert_query(f, "SELECT reason, lifted_ns - since_ns, lifted_by FROM halts",
-                 "loss|1|resume\nagain|NULL|NULL\n");
+                 "loss|2|resume\nb|NULL|NULL\nagain|NULL|NULL\n");
+    assert_int_equal(halts_now(f, &halts), 2);
+    assert_string_equal(halts.list[0].scope, "BTC/USDT");
+    assert_string_equal(halts.list[0].code, "a");
+    assert_string_equal(halts.list[0].reason, "b");
+    assert_string_equal(halts.list[1].scope, "session");
+    assert_string_equal(halts.list[1].code, "halt");
+    assert_string_equal(halts.list[1].reason, "again");
+}
+
+/* A feed's run begins anew: what halted another run says nothing about it, nor the reverse. */
+static void halts_go_on_within_a_source_only(void **state)
+{
+    struct fixture *f = *state;
+    struct halts halts;
+    begin(f, "sim");
+    commit_one(f, 1, said_record(RECORD_HALT, "session", "sim"));
+    begin(f, "feed");
+    commit_one(f, 1, said_record(RECORD_HALT, "session", "feed"));
+    assert_int_equal(halts_now(f, &halts), 1);
+    begin(f, "feed");
+    assert_int_equal(halts_now(f, &halts), 0);
+    commit_one(f, 1, said_record(RECORD_HALT, "session", "{\"lifted_by\":\"x\"}"));
+    begin(f, "sim");
+    assert_int_equal(halts_now(f, &halts), 1);
+    assert_string_equal(halts.list[0].reason, "sim");
+    commit_one(f, 2, said_record(RECORD_HALT, "session", "{\"lifted_by\":\"y\"}"));
+    assert_int_equal(halts_now(f, &halts), 0);
+    assert_query(f, "SELECT reason, lifted_by FROM halts", "sim|y\nfeed|NULL\n");
+}
+
+/* ---- what reconciliation writes ---- */
+
+static struct record adjustment_record(struct fixture *f, const char *id)
+{
+    struct record record = { .kind = RECORD_ADJUSTMENT,
+                             .instance_id = f->instance.instance_id,
+                             .instrument = ETH,
+                             .adjustment = { .qty_before = D("1"),
+                                             .qty_after = D("-0.5"),
+                                             .venue_qty = D("-0.25"),
+                                             .price = D("2000.5"),
+                                             .reason = "start" } };
+    text_copy(record.adjustment.id, sizeof(record.adjustment.id), id);
+    return record;
+}
+
+/* Seen again after a crash between the commit and the next comparison, it must not count twice. */
+static void an_adjustment_is_booked_once(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    commit_one(f, 1, adjustment_record(f, "a1"));
+    struct record again = adjustment_record(f, "a1");
+    again.adjustment.qty_before = D("7");
+    struct record both[] = { again, adjustment_record(f, "a2"), adjustment_record(f, "a2") };
+    assert_int_equal(commit_at(f, START_NS + 2, 2, both, 3), 0);
+    both[0].adjustment.price = DECIMAL_NONE;
+    text_copy(both[0].adjustment.id, sizeof(both[0].adjustment.id), "a3");
+    commit_one(f, 3, both[0]);
+    assert_query(f, "SELECT * FROM adjustments",
+                 "1|a1|1704067200000000001|1|sim|ETH/USDT:USDT|1|-0.5|-0.25|2000.5|start\n"
+                 "2|a2|1704067200000000002|1|sim|ETH/USDT:USDT|1|-0.5|-0.25|2000.5|start\n"
+                 "3|a3|1704067200000000003|1|sim|ETH/USDT:USDT|7|-0.5|-0.25|NULL|start\n");
+    assert_query(f, "SELECT kind, body FROM trading_events WHERE seq = 1",
+                 "adjustment|{\"time\":\"2024-01-01T00:00:00.000000001Z\",\"instance_id\":1,"
+                 "\"strategy\":\"momentum\",\"venue\":\"sim\",\"symbol\":\"ETH/USDT:USDT\","
+                 "\"adjustment_id\":\"a1\",\"qty_before\":\"1\",\"qty_after\":\"-0.5\","
+                 "\"venue_qty\":\"-0.25\",\"price\":\"2000.5\",\"reason\":\"start\"}\n");
+    assert_chain(f, 3);
+}
+
+/* The rows are compared as any: one that comes again in a replay is of its own past, or is new. */
+static void adjustments_and_cash_are_replayed(void **state)
+{
+    struct fixture *f = *state;
+    for (int run = 0; run < 2; run++) {
+        if (run == 0)
+            begin(f, "feed");
+        else
+            resume(f, "feed", true);
+        commit_one(f, 1, adjustment_record(f, "a1"));
+        commit_one(f, 2, adjustment_record(f, "a1"));
+        commit_one(f, 3, (struct record){ .kind = RECORD_CASH, .cash = { "EUR", D("1"), D("2") } });
+        commit_one(f, 4, adjustment_record(f, "a2"));
+    }
+    assert_false(ledger_replaying(f->ledger));
+    assert_query(f, "SELECT seq, event FROM trading_events", "1|1\n2|3\n3|4\n");
+    assert_query(f, "SELECT seq, adjustment_id FROM adjustments", "1|a1\n3|a2\n");
+}
+
+struct cashes {
+    struct cash_record list[4];
+    size_t count;
+};
+
+static void keep_cash(void *self, const struct cash_record *cash)
+{
+    struct cashes *cashes = self;
+    assert_true(cashes->count < ARRAY_SIZE(cashes->list));
+    cashes->list[cashes->count++] = *cash;
+}
+
+static void cash_is_as_last_agreed(void **state)
+{
+    struct fixture *f = *state;
+    struct cashes cashes = { 0 };
+    begin(f, "sim");
+    struct record records[] = {
+        { .kind = RECORD_CASH, .instrument = BTC, .cash = { "USDT", D("100.5"), D("90") } },
+        { .kind = RECORD_CASH, .instrument = INSTRUMENT_NONE, .cash = { "BTC", D("2"), D("2") } },
+    };
+    assert_int_equal(commit_at(f, START_NS, 1, records, 2), 0);
+    records[0].cash.amount = D("-7");
+    records[0].cash.own = D("0.25");
+    commit_one(f, 2, records[0]);
+    assert_int_equal(ledger_each_cash(f->ledger, "sim", keep_cash, &cashes, &f->err), 0);
+    assert_int_equal(cashes.count, 2);
+    assert_string_equal(cashes.list[0].currency, "BTC");
+    assert_string_equal(cashes.list[1].currency, "USDT");
+    assert_decimal(cashes.list[1].amount, D("-7"));
+    assert_decimal(cashes.list[1].own, D("0.25"));
+    assert_int_equal(ledger_each_cash(f->ledger, "other", keep_cash, &cashes, &f->err), 0);
+    assert_int_equal(cashes.count, 2);
+    assert_query(f, "SELECT kind, body FROM trading_events WHERE seq = 3",
+                 "cash|{\"time\":\"2024-01-01T00:00:00.000000002Z\",\"venue\":\"sim\","
+                 "\"currency\":\"USDT\",\"amount\":\"-7\",\"own\":\"0.25\"}\n");
+    tamper(f, "UPDATE cash SET own = 'x'");
+    assert_int_equal(ledger_each_cash(f->ledger, "sim", keep_cash, &cashes, &f->err), ERROR_IO);
+    assert_says(f, "column own");
 }
 
 static void positions_state_journal_and_sources_come_back(void **state)
@@ -716,6 +989,118 @@ static void a_fill_is_booked_once(void **state)
     open_ledger(f);
     resume(f, "sim", false);
     assert_true(BOOKED_YES == f->port.find_fill(f->port.self, BTC, "e-1", NULL, NULL));
+}
+
+static struct record own_fill(struct order *order, enum fill_kind kind, const char *exec_id,
+                              const char *qty, const char *notional, const char *fee)
+{
+    struct record record = order_record(order);
+    record.kind = RECORD_FILL;
+    record.fill = (struct fill){ .kind = kind,
+                                 .qty = D(qty),
+                                 .price = D("100"),
+                                 .notional = D(notional),
+                                 .fee = D(fee),
+                                 .transact_ns = START_NS + 8 };
+    text_copy(record.fill.exec_id, sizeof(record.fill.exec_id), exec_id);
+    return record;
+}
+
+/* Whoever adds up the rows of an order gets what the order says, whatever was taken back. */
+static void what_is_taken_back_is_taken_off(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    struct record trade = fill_record(&order, "e-1", "0.5", "100");
+    struct record inferred = own_fill(&order, FILL_INFERRED, "i-1", "0.75", "75.0000001", "0");
+    struct record part = own_fill(&order, FILL_REVERSAL, "r-1", "0.25", "25.0000001", "0");
+    struct record bust = own_fill(&order, FILL_REVERSAL, "r-2", "0.5", "50", "0.05");
+    text_copy(part.fill.replaces, sizeof(part.fill.replaces), "inferred");
+    text_copy(bust.fill.replaces, sizeof(bust.fill.replaces), "e-1");
+    struct record records[] = { trade, inferred, part };
+    assert_int_equal(commit_at(f, START_NS, 1, records, 3), 0);
+
+    struct fill booked;
+    uint64_t order_id = 0;
+    assert_int_equal(f->port.find_fill(f->port.self, BTC, "e-1", &booked, &order_id), BOOKED_YES);
+    assert_true(order_id == order.order_id);
+    commit_one(f, 2, bust);
+    assert_int_equal(f->port.find_fill(f->port.self, BTC, "e-1", &booked, NULL), BOOKED_REVERSED);
+    assert_string_equal(booked.exec_id, "e-1");
+    assert_int_equal(booked.kind, FILL_TRADE);
+    assert_decimal(booked.qty, D("0.5"));
+    assert_decimal(booked.price, D("100"));
+    assert_decimal(booked.notional, D("50"));
+    assert_decimal(booked.fee, D("0.05"));
+    assert_true(booked.transact_ns == START_NS + 7);
+    assert_int_equal(f->port.find_fill(f->port.self, BTC, "r-2", &booked, NULL), BOOKED_YES);
+    assert_int_equal(booked.kind, FILL_REVERSAL);
+    assert_decimal(booked.qty, D("0.5")); /* > 0: a reversal is told by its kind */
+    assert_decimal(booked.notional, D("50"));
+
+    assert_query(f, "SELECT fill_id, exec_id, kind, qty, notional, fee, replaces FROM fills",
+                 "1|e-1|trade|0.5|50|0.05|NULL\n2|i-1|inferred|0.75|75.0000001|0|NULL\n"
+                 "3|r-1|reversal|-0.25|-25.0000001|0|NULL\n4|r-2|reversal|-0.5|-50|-0.05|1\n");
+    assert_query(f,
+                 "SELECT json_extract(body, '$.kind', '$.replaces', '$.qty', '$.notional', '$.fee')"
+                 " FROM trading_events WHERE seq > 2",
+                 "[\"reversal\",\"inferred\",\"-0.25\",\"-25.0000001\",\"0\"]\n"
+                 "[\"reversal\",\"e-1\",\"-0.5\",\"-50\",\"-0.05\"]\n");
+
+    struct record stray = own_fill(&order, FILL_REVERSAL, "r-3", "0.5", "50", "0");
+    text_copy(stray.fill.replaces, sizeof(stray.fill.replaces), "e-9");
+    assert_int_equal(commit_at(f, START_NS, 3, &stray, 1), ERROR_INTERNAL);
+    assert_says(f, "takes back e-9, which is not there");
+}
+
+static void an_order_is_found_by_any_of_its_names(void **state)
+{
+    struct fixture *f = *state;
+    struct order order, found;
+    begin(f, "sim");
+    struct order first = new_order(f);
+    commit_one(f, 1, order_record(&first));
+    order = new_order(f);
+    f->port.next_client_order_id(f->port.self, order.current_client_order_id);
+    f->port.next_client_order_id(f->port.self, order.pending_client_order_id);
+    order.known = ORDER_CANCELED;
+    order.inferred_qty = order.inferred_notional = DECIMAL_ZERO;
+    commit_one(f, 2, order_record(&order));
+    struct order adopted =
+        new_order(f); /* of a tail that a backup lacks: its number is another's */
+    text_copy(adopted.client_order_id, sizeof(adopted.client_order_id), first.client_order_id);
+    adopted.client_order_id[6] = '0';
+    commit_one(f, 3, order_record(&adopted));
+
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
+    const char *const names[] = { order.client_order_id, order.current_client_order_id,
+                                  order.pending_client_order_id };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        assert_true(f->port.find_order(f->port.self, names[i], &found));
+        assert_same_order(&found, &order);
+    }
+    assert_true(f->port.find_order(f->port.self, first.client_order_id, &found));
+    assert_true(found.order_id == first.order_id);
+    assert_true(f->port.find_order(f->port.self, adopted.client_order_id, &found));
+    assert_true(found.order_id == adopted.order_id);
+    assert_false(f->port.find_order(f->port.self, "", &found));
+    assert_false(f->port.find_order(f->port.self, "web_7", &found));
+    adopted.client_order_id[16] = 'A'; /* not of our letters */
+    assert_false(f->port.find_order(f->port.self, adopted.client_order_id, &found));
+    adopted.client_order_id[16] = '!';
+    assert_false(f->port.find_order(f->port.self, adopted.client_order_id, &found));
+
+    assert_query(f,
+                 "EXPLAIN QUERY PLAN SELECT 1 FROM orders WHERE current_client_order_id = 'x'"
+                 " AND current_client_order_id <> client_order_id",
+                 "3|0|0|SEARCH orders USING INDEX orders_renamed (current_client_order_id=?)\n");
+    tamper(f, "UPDATE orders SET qty = 'x' WHERE order_id = 1");
+    assert_false(f->port.find_order(f->port.self, first.client_order_id, &found));
+    tamper(f, "UPDATE orders SET qty = '1', symbol = 'DOGE/USDT' WHERE order_id = 1");
+    assert_false(f->port.find_order(f->port.self, first.client_order_id, &found));
 }
 
 static void an_invalid_number_is_refused_whole(void **state)
@@ -1463,6 +1848,9 @@ int main(void)
         TEST(a_ledger_may_live_in_memory),
         TEST(a_file_that_is_no_ledger_is_refused),
         TEST(a_newer_schema_is_refused),
+        TEST(a_file_of_version_1_goes_on),
+        TEST(a_migrated_file_has_what_a_new_one_has),
+        TEST(a_migration_happens_whole_or_not_at_all),
         TEST(a_cut_or_damaged_file_is_refused),
         TEST(rotten_bits_never_break_the_process),
         TEST(an_unwritable_place_is_said),
@@ -1471,9 +1859,15 @@ int main(void)
         TEST(an_order_that_goes_on_is_updated_in_place),
         TEST(every_kind_of_record_is_kept),
         TEST(a_halt_is_lifted_once),
+        TEST(halts_go_on_within_a_source_only),
+        TEST(an_adjustment_is_booked_once),
+        TEST(adjustments_and_cash_are_replayed),
+        TEST(cash_is_as_last_agreed),
         TEST(positions_state_journal_and_sources_come_back),
         TEST(a_row_that_makes_no_sense_is_named),
         TEST(a_fill_is_booked_once),
+        TEST(what_is_taken_back_is_taken_off),
+        TEST(an_order_is_found_by_any_of_its_names),
         TEST(an_invalid_number_is_refused_whole),
         TEST(a_failed_turn_leaves_no_trace_in_memory),
         TEST(the_status_before_survives_a_restart),
