@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 /* ---- what a failure means ---- */
@@ -241,31 +240,26 @@ static int prepare_statements(struct ledger *ledger, struct error *err)
     return 0;
 }
 
-/* Four random letters, once: what tells this ledger's orders at a venue from another one's. */
-static int make_ledger_id(char id[LEDGER_ID_MAX], struct error *err)
+/* Four random letters, once: what tells this ledger's orders at a venue from another one's. SQLite's
+ * generator begins with the system's randomness, or with what stands in for the system. */
+static void make_ledger_id(char id[LEDGER_ID_MAX])
 {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     int at = 0;
     while (at < LEDGER_ID_MAX - 1) {
         unsigned char byte;
-        if (getrandom(&byte, 1, 0) != 1) {
-            if (errno == EINTR)
-                continue;
-            return error_set(err, ERROR_IO, "no random bytes for a ledger id: %s", strerror(errno));
-        }
+        sqlite3_randomness(1, &byte);
         if (byte < 252) /* 7 * 36: every letter equally often */
             id[at++] = letters[byte % 36];
     }
     id[at] = '\0';
-    return 0;
 }
 
 static int load_ledger_id(struct ledger *ledger, struct error *err)
 {
     char made[LEDGER_ID_MAX];
-    int code = make_ledger_id(made, err);
-    if (code < 0)
-        return code;
+    int code = 0;
+    make_ledger_id(made);
 
     struct binder put = bind_begin(ledger, INSERT_LEDGER_ID);
     bind_text(&put, made);
