@@ -1,10 +1,9 @@
 /* disk.h - a disk in memory for the simulator: an SQLite VFS that fails, fills up and loses power.
  *
- * The first disk_open makes the VFS "simulated" and makes it SQLite's default, so that the ledger
- * needs no seam of its own. Each file has two images: what was written, which a killed process
- * leaves behind, and what was synced, which a power cut leaves behind. Names are like that too: a
- * file that was made or deleted is so for good when its directory is synced, as the unix VFS does
- * it.
+ * A disk in use is SQLite's default VFS, so that the ledger needs no seam of its own. Each file has
+ * two images: what was written, which a killed process leaves behind, and what was synced, which a
+ * power cut leaves behind. Names are like that too: a file that was made or deleted is so for good
+ * when its directory is synced, as the unix VFS does it.
  *
  * Everything is a function of the seed and of the calls made: random bytes, faults, what a power
  * cut keeps. One thread. Several disks may live at once; databases are opened on the one in use and
