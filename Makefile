@@ -35,8 +35,7 @@ LUA_STATIC = $(shell pkg-config --variable=libdir lua5.4)/liblua5.4.a
 
 # -ffp-contract=off: the same numbers on every machine. DECISIONS of rounding are ours alone.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(WERROR) $(CFLAGS) -ffp-contract=off -pthread -I. \
-             -ffile-prefix-map=$(CURDIR)=. -DRUNTIME_VERSION='"$(VERSION)"' \
-             -DRUNTIME_PREFIX='"$(PREFIX)"' $(PKG_CFLAGS)
+             -ffile-prefix-map=$(CURDIR)=. -DRUNTIME_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 LIBS = $(LUA_STATIC) $(PKG_LIBS) -lm -ldl -pthread
 
 SOURCES := $(wildcard runtime/*/*.c bindings/*.c)
@@ -74,6 +73,13 @@ $(B)/obj/%.o: %.c Makefile
 $(B)/libsimulation.a: $(SIMULATION:%.c=$(B)/obj/%.o)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
+
+# The one file that knows where it will be installed is made again for another PREFIX.
+$(B)/obj/runtime/config/config.o: ALL_CFLAGS += -DRUNTIME_PREFIX='"$(PREFIX)"'
+$(B)/obj/runtime/config/config.o: $(B)/prefix
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsimulation.a $(B)/libruntime.a
 	@mkdir -p $(@D)

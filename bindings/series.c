@@ -323,6 +323,21 @@ const char *const bars_fields[] = {
     "open", "high", "low", "close", "volume", "symbol", "tf", NULL
 };
 
+NORETURN static void raise_no_such_line(lua_State *L)
+{
+    const char *known[ARRAY_SIZE(bars_fields) + INDICATOR_KINDS];
+    size_t count = 0;
+    if (lua_type(L, 2) != LUA_TSTRING)
+        luaL_error(L, "bars has named fields, not [%s]", luaL_typename(L, 2));
+    for (; bars_fields[count]; count++)
+        known[count] = bars_fields[count];
+    for (int kind = 0; kind < INDICATOR_KINDS; kind++)
+        known[count++] = indicator_info((enum indicator_kind)kind)->name;
+    known[count] = NULL;
+    raise_unknown(L, "bars", lua_tostring(L, 2), known);
+    __builtin_unreachable();
+}
+
 /* bars.open, high, low, close, volume -> series; bars.symbol, bars.tf -> string; or a method. */
 static int bars_get(lua_State *L)
 {
@@ -338,7 +353,7 @@ static int bars_get(lua_State *L)
     } else {
         lua_pushvalue(L, 2);
         if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL)
-            names_field(L, &script->names[NAMES_BARS], 2, "bars"); /* raises */
+            raise_no_such_line(L);
     }
     return 1;
 }

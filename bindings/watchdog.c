@@ -261,26 +261,6 @@ void watchdog_set_event(struct watchdog *watchdog, uint64_t event)
     atomic_store_explicit(&watchdog->event, event, memory_order_relaxed);
 }
 
-void watchdog_enter(struct watchdog *watchdog, lua_State *L)
-{
-    beat_enter(&watchdog->beat, L, false);
-}
-
-void watchdog_enter_load(struct watchdog *watchdog, lua_State *L)
-{
-    beat_enter(&watchdog->beat, L, true);
-}
-
-void watchdog_leave(struct watchdog *watchdog)
-{
-    beat_leave(&watchdog->beat);
-}
-
-void watchdog_running(struct watchdog *watchdog, lua_State *L)
-{
-    atomic_store_explicit(&watchdog->beat.running, L, memory_order_relaxed);
-}
-
 struct beat *watchdog_beat(struct watchdog *watchdog)
 {
     return &watchdog->beat;

@@ -7,12 +7,12 @@
  * quarantine record through a file descriptor opened beforehand, syncs it, and ends the process
  * (70).
  *
+ * The sandbox says when a callback begins and ends (watchdog_beat.h); loading a file has 50 times a
+ * callback's limit, at most 10 s (or a callback's, where that is more).
+ *
  * Signal: SIGRTMIN. One watchdog a process. */
 #ifndef BINDINGS_WATCHDOG_H
 #define BINDINGS_WATCHDOG_H
-
-#include <lua.h>
-#include <stdatomic.h>
 
 #include "runtime/base/base.h"
 #include "runtime/base/error.h"
@@ -42,15 +42,5 @@ struct watchdog_subject {
 void watchdog_describe(struct watchdog *watchdog, const struct watchdog_subject *subject);
 void watchdog_set_event(struct watchdog *watchdog,
                         uint64_t event); /* number of the engine's event */
-
-/* Around a callback (sandbox_call does it). running: the state to hook, kept up to date by our own
- * coroutine.resume through watchdog_running. */
-void watchdog_enter(struct watchdog *watchdog, lua_State *L);
-void watchdog_leave(struct watchdog *watchdog);
-void watchdog_running(struct watchdog *watchdog, lua_State *L);
-
-/* As watchdog_enter, for loading a file: the limit is 50 times a callback's, at most 10 s (or the
- * callback's, where that is more). */
-void watchdog_enter_load(struct watchdog *watchdog, lua_State *L);
 
 #endif
