@@ -6,6 +6,7 @@
 
 #include "runtime/app/app.h"
 #include "runtime/app/loop.h"
+#include "runtime/app/signals.h"
 #include "runtime/app/summary.h"
 
 static bool use_colour(int fd)
@@ -154,8 +155,13 @@ static int run(const struct options *options)
     struct session *session = NULL;
     struct status *status = NULL;
     struct outcome outcome = { .stopped_by = "" };
+    signals_hold();
     int code = session_open(options, NULL, log, &session, &err);
-    if (code == 0) {
+    if (code == ERROR_STOPPED) {
+        LOG(log, LOG_INFO, "runtime", "nothing was traded", F_STR("why", err.message));
+        outcome.is_unfinished = true;
+        code = 0;
+    } else if (code == 0) {
         if (!options->quiet && !options->json)
             status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);
         code = drive(session, status, log, &outcome, &err);

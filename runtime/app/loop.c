@@ -1,5 +1,6 @@
 /* loop.c - see loop.h. */
 #include "runtime/app/loop.h"
+#include "runtime/app/signals.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ static int loop_open(struct loop *loop, struct error *err)
         signals[i].handle->data = loop;
         failure = uv_signal_start(signals[i].handle, on_signal, signals[i].number);
     }
+    signals_release();
     if (failure == 0)
         failure = uv_timer_init(&loop->uv, &loop->nap);
     if (failure != 0)

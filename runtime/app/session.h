@@ -161,7 +161,8 @@ struct session {
     int64_t known_until_ns;             /* what an earlier session had reached */
 };
 
-/* Opens everything; on failure nothing is left open. Every error code of the contract. */
+/* Opens everything; on failure nothing is left open. Every error code of the contract, and
+ * ERROR_STOPPED when a signal that waits (signals.h) asked for it. */
 MUST_CHECK int session_open(const struct options *options, const struct session_world *world,
                             struct log *log, struct session **out, struct error *err);
 void session_close(struct session *session);

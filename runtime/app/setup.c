@@ -3,6 +3,7 @@
  * The order matters: everything a user can get wrong is checked before the state directory is
  * touched; the ledger is opened before anything that could trade exists. */
 #include "runtime/app/setup.h"
+#include "runtime/app/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,8 +301,9 @@ static int start_guests(struct session *session, struct error *err)
 {
     int code = journal_sources(session, err);
     for (int i = 0; code == 0 && i < session->instance_count; i++)
-        code = is_quarantined(session, i) ? stop_at_once(session, i, err)
-                                          : open_guest(session, i, err);
+        if ((code = signals_check(err)) == 0)
+            code = is_quarantined(session, i) ? stop_at_once(session, i, err)
+                                              : open_guest(session, i, err);
     if (code == 0 && session->source == SOURCE_SIM)
         announce_connection(session);
     return code == 0 ? session_settle(session, session->now_ns, err) : code;
@@ -349,7 +351,8 @@ static int take_steps(struct session *session, setup_step *const *steps, size_t 
 {
     int code = 0;
     for (size_t i = 0; code == 0 && i < count; i++)
-        code = steps[i](session, err);
+        if ((code = signals_check(err)) == 0)
+            code = steps[i](session, err);
     return code;
 }
 
@@ -365,9 +368,11 @@ static int choose(struct session *session, struct error *err)
         return code;
     if (session->journal_count > 0) {
         struct error not_so = { 0 };
-        if (take_steps(session, steps, ARRAY_SIZE(steps), &not_so) == 0 &&
-            setup_is_same_command(session))
+        code = take_steps(session, steps, ARRAY_SIZE(steps), &not_so);
+        if (code == 0 && setup_is_same_command(session))
             return 0;
+        if ((code = signals_check(err)) < 0)
+            return code;
         setup_forget_recorded(session);
     }
     return take_steps(session, steps, ARRAY_SIZE(steps), err);

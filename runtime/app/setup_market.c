@@ -1,5 +1,6 @@
 /* setup_market.c - what is traded and what drives it: instruments, data files, costs, the venue. */
 #include "runtime/app/setup.h"
+#include "runtime/app/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,12 @@ static int name_feed(struct session *session, struct session_feed *feed, const c
     return 0;
 }
 
+static int look_for_signals(void *self, uint64_t done, uint64_t all, struct error *err)
+{
+    (void)self, (void)done, (void)all;
+    return signals_check(err);
+}
+
 static int scan_feed(struct session *session, const char *text, struct error *err)
 {
     const struct options *options = session->options;
@@ -61,7 +68,7 @@ static int scan_feed(struct session *session, const char *text, struct error *er
             "--timeframe %s: allowed are 1s 5s 15s 30s 1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d",
             options->timeframe);
     bool is_scanned = before.info.rows > 0 && strcmp(before.symbol, feed->symbol) == 0;
-    int code = is_scanned ? 0 : data_scan(&feed->options, &feed->info, NULL, NULL, err);
+    int code = is_scanned ? 0 : data_scan(&feed->options, &feed->info, look_for_signals, NULL, err);
     if (code < 0)
         return code;
     session->feed_count++;

@@ -15,6 +15,7 @@ enum error_code {
     ERROR_RANGE = -1,   /* a number does not fit */
     ERROR_REFUSED = -2, /* an expected refusal; the message is the reason */
     ERROR_TIME = -3,    /* a time budget is spent: on another machine it might not have been */
+    ERROR_STOPPED = -4, /* somebody asked to stop before it was done: no failure */
     ERROR_USAGE = -64,
     ERROR_DATA = -65,        /* strategy file or market data */
     ERROR_NO_INPUT = -66,    /* no such file */

@@ -116,7 +116,7 @@ struct scan {
     struct loaded bars; /* times and lines of bars that may be out of order */
     int64_t spacing_ns; /* smallest between two bars, TIME_NEVER when there is none */
     int64_t newest_ns;
-    void (*progress)(void *self, uint64_t done, uint64_t all);
+    int (*progress)(void *self, uint64_t done, uint64_t all, struct error *err);
     void *self;
 };
 
@@ -203,8 +203,10 @@ static int scan_rows(struct scan *scan, struct error *err)
         code = take_time(scan, &row, err);
         if (code < 0)
             return code;
-        if (scan->progress && cursor->rows % PROGRESS_ROWS == 0)
-            scan->progress(scan->self, lines_done(cursor->lines), lines_size(cursor->lines));
+        if (scan->progress && cursor->rows % PROGRESS_ROWS == 0 &&
+            (code = scan->progress(scan->self, lines_done(cursor->lines), lines_size(cursor->lines),
+                                   err)) != 0)
+            return code;
     }
     return code;
 }
@@ -290,8 +292,8 @@ static int conclude(struct scan *scan, struct error *err)
 }
 
 int data_scan(const struct data_options *options, struct data_info *info,
-              void (*progress)(void *self, uint64_t done, uint64_t all), void *self,
-              struct error *err)
+              int (*progress)(void *self, uint64_t done, uint64_t all, struct error *err),
+              void *self, struct error *err)
 {
     struct scan scan = { .info = info,
                          .price = { .name = "price" },
@@ -308,7 +310,7 @@ int data_scan(const struct data_options *options, struct data_info *info,
     if (code == 0)
         code = conclude(&scan, err);
     if (code == 0 && progress)
-        progress(self, info->size, info->size);
+        code = progress(self, info->size, info->size, err);
     free(scan.bars.rows);
     cursor_close(&scan.cursor);
     return code;

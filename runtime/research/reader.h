@@ -45,10 +45,12 @@ struct data_info {
 /* Reads the whole file once. ERROR_NO_INPUT; ERROR_DATA with where = "path:line" for the first bad
  * row, naming column, what was found and what is allowed: not a number, NaN, infinity, zero or
  * negative price, high below low, crossed quote, out of order, wrong column count, truncated
- * archive, unknown layout, no rows. `progress` (may be NULL) is called with bytes done and all. */
+ * archive, unknown layout, no rows. `progress` (may be NULL) is called with bytes done and all
+ * now and then; what it returns other than 0 ends the scan with that code. */
 MUST_CHECK int data_scan(const struct data_options *options, struct data_info *info,
-                         void (*progress)(void *self, uint64_t done, uint64_t all), void *self,
-                         struct error *err);
+                         int (*progress)(void *self, uint64_t done, uint64_t all,
+                                         struct error *err),
+                         void *self, struct error *err);
 const char *data_layout_name(enum data_layout layout);
 
 /* The tick and lot of an instrument that only the data tells: 10^-scale each, price scales as seen.

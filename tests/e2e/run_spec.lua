@@ -193,6 +193,21 @@ describe("a paced run", function()
     assert.equal("paper", support.json(result.out).mode)
   end)
 
+  it("ends in order while a large data file is still being read", function()
+    local cwd = support.directory()
+    support.write(cwd .. "/holder.lua", HOLDER)
+    support.write(cwd .. "/feed.csv", "time,price,qty,side\n" .. ("1700000000000,100.00,1.0,buy\n"):rep(3000000))
+    for _, signal in ipairs({ "TERM", "INT" }) do
+      local run = support.start({ "holder.lua", "--feed", "feed.csv", "--json", "--symbols", "BTC/USDT:USDT" },
+        { cwd = cwd })
+      run:wait_for_log("file read")
+      run:signal(signal)
+      local result = run:wait()
+      assert.equal(0, result.code, support.told(result))
+      assert.truthy(result.err:find("stopped by SIG" .. signal .. " before trading began", 1, true), result.err)
+    end
+  end)
+
   it("keeps the pace: market time follows the wall", function()
     local cwd = support.directory()
     support.write(cwd .. "/beat.lua", [[

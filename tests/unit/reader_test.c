@@ -569,11 +569,19 @@ static void volumes_too_fine_are_rounded_and_prices_never(void **state)
 
 /* ---- progress, feeds that fail ---- */
 
-static void note_progress(void *self, uint64_t done, uint64_t all)
+static int note_progress(void *self, uint64_t done, uint64_t all, struct error *err)
 {
+    (void)err;
     uint64_t *last = self;
     assert_true(done >= *last && done <= all);
     *last = done;
+    return 0;
+}
+
+static int stop_in_the_middle(void *self, uint64_t done, uint64_t all, struct error *err)
+{
+    ++*(int *)self;
+    return done < all ? error_set(err, ERROR_STOPPED, "enough") : 0;
 }
 
 static void progress_ends_at_the_whole_file(void **state)
@@ -587,6 +595,22 @@ static void progress_ends_at_the_whole_file(void **state)
     uint64_t done = 0;
     assert_int_equal(data_scan(&options, &info, note_progress, &done, &err), 0);
     assert_int_equal(done, length);
+    free(text);
+}
+
+/* A file of gigabytes must not keep a user who wants to leave. */
+static void a_scan_can_be_stopped(void **state)
+{
+    struct room *room = *state;
+    size_t length;
+    char *text = many_trades(50000, &length);
+    struct data_options options = options_of(room_write(room, "many.csv", text, length));
+    struct data_info info;
+    struct error err = { 0 };
+    int asked = 0;
+    assert_int_equal(data_scan(&options, &info, stop_in_the_middle, &asked, &err), ERROR_STOPPED);
+    assert_string_equal(err.message, "enough");
+    assert_int_equal(asked, 1);
     free(text);
 }
 
@@ -794,6 +818,7 @@ int main(void)
         IN_ROOM(a_timeframe_is_known_or_asked_for),
         IN_ROOM(volumes_too_fine_are_rounded_and_prices_never),
         IN_ROOM(progress_ends_at_the_whole_file),
+        IN_ROOM(a_scan_can_be_stopped),
         IN_ROOM(a_file_that_changes_under_the_feed_is_an_error),
         IN_ROOM(an_instrument_too_coarse_for_the_file_is_refused),
         IN_ROOM(feeds_merge_by_time_and_ties_by_the_order_given),
