@@ -78,6 +78,57 @@ static size_t collect(struct paper *paper, const struct book *book)
     return count;
 }
 
+/* ---- trailing stops ---- */
+
+static bool is_trailing(const struct paper_order *order)
+{
+    return order->type == ORDER_TRAILING && !order->is_triggered;
+}
+
+/* Where the stop stands when `best` is the best price: a whole tick, rounded so that its distance
+ * is not above the trail, but one tick at least. */
+static decimal trail_trigger(const struct book *book, const struct paper_order *order, decimal best)
+{
+    const struct instrument *instrument = book->instrument;
+    decimal distance = order->trail_is_share ? decimal_mul(best, order->trail) : order->trail;
+    distance = decimal_max(distance, instrument->tick_size);
+    return order->side == SIDE_SELL ? decimal_to_multiple(decimal_sub(best, distance),
+                                                          instrument->tick_size, ROUND_CEILING)
+                                    : decimal_to_multiple(decimal_add(best, distance),
+                                                          instrument->tick_size, ROUND_FLOOR);
+}
+
+/* A price that is better than all before draws the stop after it. It never goes back. */
+static void trail_to(struct book *book, struct paper_order *order, int64_t price)
+{
+    if (price <= 0 || (order->best_m != 0 && !is_better(order->side, price, order->best_m)))
+        return;
+    order->best_m = price;
+    book->watch_low = INT64_MAX; /* look again */
+    int scale = book->instrument->price_scale;
+    int64_t trigger_m;
+    decimal trigger = trail_trigger(book, order, price_of(book, price));
+    decimal shown =
+        decimal_round(trigger, scale, order->side == SIDE_SELL ? ROUND_FLOOR : ROUND_CEILING);
+    if (decimal_mantissa(shown, scale, &trigger_m) < 0 ||
+        !is_better(order->side, trigger_m, order->trigger_m))
+        return;
+    order->trigger = trigger;
+    order->trigger_m = trigger_m;
+}
+
+static void trail_follow(struct paper *paper, struct book *book, struct paper_order *order,
+                         int64_t price, int64_t ns)
+{
+    if (!is_trailing(order))
+        return;
+    if (order->is_looking_back) {
+        order->is_looking_back = false;
+        trail_to(book, order, recall_best(paper, order, ns));
+    }
+    trail_to(book, order, price);
+}
+
 /* ---- prices of takers ---- */
 
 /* The market's price moved by slippage, but not beyond the order's limit. */
@@ -252,20 +303,29 @@ static bool watches_quote(const struct book *book, const struct paper_order *ord
            (order->stop_on == TRIGGER_QUOTE || book->last_price == 0);
 }
 
+/* A price that an armed stop watches. */
+static void watch_price(struct paper *paper, struct book *book, struct paper_order *order,
+                        int64_t price, int64_t ns)
+{
+    trail_follow(paper, book, order, price, ns);
+    if (is_triggered_by(order, price))
+        trigger(paper, book, order, ns);
+}
+
 static void arm(struct paper *paper, struct book *book, struct paper_order *order, int64_t ns)
 {
     order->stage = STAGE_ARMED;
     if (book->source != SOURCE_QUOTE && book->source != SOURCE_TRADE)
         return;
     int64_t price = watches_quote(book, order) ? touch_of(book, order->side) : book->last_price;
-    if (is_triggered_by(order, price))
-        trigger(paper, book, order, ns);
+    watch_price(paper, book, order, price, ns);
 }
 
 void match_arrival(struct paper *paper, struct book *book, struct paper_order *order, int64_t ns)
 {
-    bool is_stop =
-        (order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT) && !order->is_triggered;
+    bool is_stop = (order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT ||
+                    order->type == ORDER_TRAILING) &&
+                   !order->is_triggered;
     order->stage = STAGE_TAKING;
     if (paper->options.fill_on == FILL_ON_INSTANT && fill_instantly(paper, book, order, ns))
         return;
@@ -289,8 +349,8 @@ static void meet_quote(struct paper *paper, struct book *book, struct paper_orde
     if (order->stage == STAGE_TAKING) {
         take_quote_and_settle(paper, book, order, ns);
     } else if (order->stage == STAGE_ARMED) {
-        if (watches_quote(book, order) && is_triggered_by(order, touch_of(book, order->side)))
-            trigger(paper, book, order, ns);
+        if (watches_quote(book, order))
+            watch_price(paper, book, order, touch_of(book, order->side), ns);
     } else if (is_within(order, touch_of(book, order->side))) {
         /* The opposite side came to it: those who came deal at its price. */
         decimal wanted = paper_remaining(paper, order);
@@ -419,9 +479,8 @@ static void print_to_stops(struct paper *paper, struct book *book, const struct 
     size_t count = collect(paper, book);
     for (size_t i = 0; i < count; i++) {
         struct paper_order *order = &paper->orders[paper->scratch[i]];
-        if (order->stage == STAGE_ARMED && !watches_quote(book, order) &&
-            is_triggered_by(order, print->price))
-            trigger(paper, book, order, print->ns);
+        if (order->stage == STAGE_ARMED && !watches_quote(book, order))
+            watch_price(paper, book, order, print->price, print->ns);
     }
 }
 
@@ -449,8 +508,21 @@ void match_trade(struct paper *paper, struct book *book, const struct event *eve
 
 /* ---- the window of prices that matter ---- */
 
+/* Prices at which a trailing stop moves: beyond the best so far. */
+static void watch_trail(const struct paper_order *order, int64_t *low, int64_t *high)
+{
+    if (order->best_m == 0 || order->is_looking_back)
+        *low = INT64_MAX;
+    else if (order->side == SIDE_BUY)
+        *low = order->best_m - 1 > *low ? order->best_m - 1 : *low;
+    else
+        *high = order->best_m + 1 < *high ? order->best_m + 1 : *high;
+}
+
 static void watch_order(const struct paper_order *order, int64_t *low, int64_t *high)
 {
+    if (order->stage == STAGE_ARMED && is_trailing(order))
+        watch_trail(order, low, high);
     switch (order->stage) {
     case STAGE_TAKING:
         *low = INT64_MAX; /* every price matters */
@@ -535,6 +607,7 @@ static void meet_open(struct paper *paper, struct book *book, struct paper_order
     int64_t open = book->bar.open;
     int64_t ns = order->arrival_ns > book->bar.open_ns ? order->arrival_ns : book->bar.open_ns;
     if (order->stage == STAGE_ARMED) {
+        trail_follow(paper, book, order, open, ns);
         if (is_triggered_by(order, open))
             bar_trigger(paper, book, order, open, ns);
     } else if (order->stage == STAGE_TAKING || order->is_new) {
@@ -564,9 +637,16 @@ static bool meets(const struct book *book, const struct paper_order *order, int6
     return down ? *level >= b && *level <= a : *level <= b && *level >= a;
 }
 
+/* There before the bar's first extreme, and not expired when the market moves. */
+static bool is_here(const struct book *book, const struct paper_order *order, int64_t ns)
+{
+    return order->expires_ns > ns &&
+           !(order->is_new && order->arrival_ns >= book->bar.open_ns + third_of(book));
+}
+
 /* The order that a move meets first: nearest to its start, a stop before a limit. */
 static struct paper_order *first_met(struct paper *paper, const struct book *book,
-                                     uint32_t instance_id, int64_t a, int64_t b, int64_t late_ns)
+                                     uint32_t instance_id, int64_t a, int64_t b, int64_t ns)
 {
     struct paper_order *first = NULL;
     int64_t nearest = 0;
@@ -574,7 +654,7 @@ static struct paper_order *first_met(struct paper *paper, const struct book *boo
         struct paper_order *order = &paper->orders[slot];
         int64_t level;
         if (order->instance_id != instance_id || order->pass == paper->pass ||
-            (order->is_new && order->arrival_ns >= late_ns) || !meets(book, order, a, b, &level))
+            !is_here(book, order, ns) || !meets(book, order, a, b, &level))
             continue;
         int64_t distance = level > a ? level - a : a - level;
         if (first &&
@@ -591,15 +671,20 @@ static struct paper_order *first_met(struct paper *paper, const struct book *boo
 static void sweep(struct paper *paper, struct book *book, uint32_t instance_id, int64_t a,
                   int64_t b, int64_t ns)
 {
-    int64_t late_ns = book->bar.open_ns + third_of(book);
     struct paper_order *order;
     paper->pass++;
-    while ((order = first_met(paper, book, instance_id, a, b, late_ns)) != NULL) {
+    while ((order = first_met(paper, book, instance_id, a, b, ns)) != NULL) {
         order->pass = paper->pass;
         if (order->stage == STAGE_ARMED)
             bar_trigger(paper, book, order, order->trigger_m, ns);
         else
             rest_filled(paper, order, ns);
+    }
+    for (uint32_t slot = book->first; slot != NOBODY; slot = paper->orders[slot].next) {
+        order = &paper->orders[slot];
+        if (order->instance_id == instance_id && order->stage == STAGE_ARMED &&
+            is_here(book, order, ns))
+            trail_follow(paper, book, order, b, ns);
     }
 }
 
@@ -626,12 +711,18 @@ static void late_stop(struct paper *paper, struct book *book, struct paper_order
     int64_t now = standing(book, order);
     int64_t best = order->side == SIDE_BUY ? bar->low : bar->high;
     int64_t worst = order->side == SIDE_BUY ? bar->high : bar->low;
+    if (order->expires_ns <= ns)
+        return;
+    if (order->arrival_ns < extreme_ns)
+        trail_follow(paper, book, order, bar->open, order->arrival_ns);
     if (order->arrival_ns < extreme_ns && is_triggered_by(order, bar->open))
         bar_trigger(paper, book, order, bar->open, order->arrival_ns);
     else if (is_triggered_by(order, best)) /* all of the bar is beyond it */
         bar_trigger(paper, book, order, now, order->arrival_ns);
     else if (is_triggered_by(order, worst))
         bar_trigger(paper, book, order, order->trigger_m, ns);
+    if (order->stage == STAGE_ARMED) /* what came before the close, nobody knows */
+        trail_follow(paper, book, order, bar->close, book->bar_end_ns - 1);
 }
 
 /* A limit counts only if the close is beyond it. */
@@ -639,9 +730,10 @@ static void late_limit(struct paper *paper, struct book *book, struct paper_orde
 {
     uint64_t sequence = order->sequence;
     meet_standing(paper, book, order, standing(book, order), order->arrival_ns);
-    if (is_alive(order, sequence) && order->stage == STAGE_RESTING &&
+    int64_t ns = book->bar_end_ns - 1; /* the end is the next bar's */
+    if (is_alive(order, sequence) && order->stage == STAGE_RESTING && order->expires_ns > ns &&
         is_passed(book, order, book->bar.close))
-        rest_filled(paper, order, book->bar_end_ns - 1); /* the end is the next bar's */
+        rest_filled(paper, order, ns);
 }
 
 static bool is_late(const struct book *book, const struct paper_order *order)

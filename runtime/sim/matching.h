@@ -45,7 +45,11 @@ struct paper_order {
     decimal notional; /* of what is filled: sum of price x quantity */
     decimal price, trigger;
     int64_t price_m, trigger_m;
-    decimal ahead; /* quantity of others in front of it at its price */
+    decimal trail;        /* of a trailing stop: its distance from best_m, or its share */
+    bool trail_is_share;  /* of the price */
+    int64_t best_m;       /* the best price since it arrived, 0 before the first */
+    bool is_looking_back; /* restored: what was best before the restart is not known yet */
+    decimal ahead;        /* quantity of others in front of it at its price */
     int64_t arrival_ns, expires_ns;
     uint64_t pass; /* of the sweep that looked at it last */
 };
@@ -160,6 +164,8 @@ void recall_open(struct paper *paper);
 void recall_fill(struct paper *paper, const struct paper_order *order, const struct fill *fill);
 void recall_end(struct paper *paper, const struct paper_order *order, enum order_status status);
 void recall_answer(struct paper *paper, const struct request *request);
+/* The best price from the order's arrival until to_ns, as far as history tells; 0: not known. */
+int64_t recall_best(const struct paper *paper, const struct paper_order *order, int64_t to_ns);
 void recall_close(struct paper *paper);
 
 /* ---- matching.c: what the market does to orders ---- */

@@ -352,6 +352,8 @@ static void order_prices(struct paper *paper, struct paper_order *order)
     if (decimal_valid(order->trigger))
         order->trigger_m =
             mantissa_toward(order->trigger, scale, is_buy ? ROUND_CEILING : ROUND_FLOOR, &exact);
+    else
+        order->trigger_m = is_buy ? INT64_MAX : INT64_MIN; /* no price reaches it */
 }
 
 static struct paper_order *order_take_in(struct paper *paper, const struct order *terms)
@@ -379,6 +381,8 @@ static struct paper_order *order_take_in(struct paper *paper, const struct order
     order->notional = terms->notional;
     order->price = terms->price;
     order->trigger = terms->trigger_price;
+    order->trail = terms->trail;
+    order->trail_is_share = terms->trail_is_share;
     order->ahead = DECIMAL_ZERO;
     order->expires_ns = terms->expires_ns;
     order_prices(paper, order);
@@ -485,8 +489,12 @@ static int paper_query(void *self, const struct venue_query *query, int64_t now_
 static const char *order_refused(struct paper *paper, const struct paper_order *order)
 {
     struct book *book = &paper->books[order->instrument];
-    if (order->type == ORDER_TRAILING)
-        return "trailing stops are not held here";
+    if (order->type == ORDER_TRAILING &&
+        (!decimal_valid(order->trail) || decimal_sign(order->trail) <= 0))
+        return "a trail must be above zero";
+    if (order->type == ORDER_TRAILING && order->trail_is_share &&
+        decimal_cmp(order->trail, decimal_int(1)) >= 0)
+        return "a trail must be below the whole price";
     if (order->reduce_only &&
         decimal_is_zero(reducible(paper_account(paper, book, order->instance_id), order->side)))
         return "reduce-only: nothing to reduce";
@@ -516,6 +524,10 @@ static void arrive_submit(struct paper *paper, const struct request *request)
     order->is_new = true;
     if (order->is_doomed) {
         paper_end(paper, order, REPORT_CANCELED, "oco", ns);
+        return;
+    }
+    if (order->expires_ns <= ns) { /* too late to be anything else */
+        paper_end(paper, order, REPORT_EXPIRED, "", ns);
         return;
     }
     const char *why = order_refused(paper, order);
@@ -723,10 +735,16 @@ static int paper_restore(void *self, const struct order *terms, struct error *er
     struct paper_order *order = order_take_in(paper, terms);
     if (!order)
         return error_set(err, ERROR_REFUSED, "the paper venue holds %d orders already", ORDERS_MAX);
-    order->arrival_ns = terms->created_ns;
-    bool is_limit = order->type == ORDER_LIMIT && order->tif != TIF_IOC && order->tif != TIF_FOK;
-    bool is_stop = order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT;
-    order->stage = is_stop ? STAGE_ARMED : is_limit ? STAGE_RESTING : STAGE_TAKING;
+    order->arrival_ns = terms->created_ns + paper->options.latency_ns;
+    bool is_stop = order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT ||
+                   order->type == ORDER_TRAILING;
+    bool is_at_once = order->tif == TIF_IOC || order->tif == TIF_FOK;
+    bool has_limit = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
+    order->is_triggered = is_stop && decimal_sign(order->filled) > 0;
+    order->is_looking_back = order->type == ORDER_TRAILING;
+    order->stage = is_stop && !order->is_triggered ? STAGE_ARMED
+                   : has_limit && !is_at_once      ? STAGE_RESTING
+                                                   : STAGE_TAKING;
     note_expiry(paper, order);
     return 0;
 }
@@ -742,7 +760,8 @@ void paper_restore_position(struct paper *paper, uint32_t instance_id, uint32_t 
 static const struct venue_abilities *paper_abilities(void *self, uint32_t instrument)
 {
     static const struct venue_abilities abilities = {
-        .types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT | 1u << ORDER_STOP | 1u << ORDER_STOP_LIMIT,
+        .types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT | 1u << ORDER_STOP |
+                 1u << ORDER_STOP_LIMIT | 1u << ORDER_TRAILING,
         .tifs = 1u << TIF_GTC | 1u << TIF_DAY | 1u << TIF_IOC | 1u << TIF_FOK | 1u << TIF_GTD,
         .oco = true,
         .reduce_only = true,

@@ -82,6 +82,45 @@ void recall_end(struct paper *paper, const struct paper_order *order, enum order
     ended->status = status;
 }
 
+/* ---- looking back ---- */
+
+struct look {
+    enum order_side side;
+    int64_t from_ns, best;
+};
+
+static void look_at(void *self, const struct event *event)
+{
+    struct look *look = self;
+    const struct bar_event *bar = &event->bar;
+    if (bar->open_ns < look->from_ns)
+        return;
+    int64_t price = look->side == SIDE_SELL ? bar->high : bar->low;
+    if (look->best == 0 || (look->side == SIDE_SELL ? price > look->best : price < look->best))
+        look->best = price;
+}
+
+/* Whole minutes as minutes; what is cut at both ends trade by trade, as bars of a nanosecond. */
+int64_t recall_best(const struct paper *paper, const struct paper_order *order, int64_t to_ns)
+{
+    const struct paper_options *options = &paper->options;
+    struct look look = { .side = order->side, .from_ns = order->arrival_ns };
+    if (!options->history || to_ns <= order->arrival_ns)
+        return 0;
+    int64_t first = (order->arrival_ns / NS_PER_MINUTE + 1) * NS_PER_MINUTE;
+    int64_t last = to_ns / NS_PER_MINUTE * NS_PER_MINUTE;
+    if (last > first)
+        options->history(options->history_self, order->instrument, NS_PER_MINUTE, last,
+                         (uint64_t)((last - first) / NS_PER_MINUTE), look_at, &look);
+    int64_t head_ns = first < to_ns ? first : to_ns;
+    options->history(options->history_self, order->instrument, 1, head_ns,
+                     (uint64_t)(head_ns - order->arrival_ns), look_at, &look);
+    if (last > head_ns || (last == first && to_ns > last))
+        options->history(options->history_self, order->instrument, 1, to_ns,
+                         (uint64_t)(to_ns - last), look_at, &look);
+    return look.best;
+}
+
 /* ---- answers ---- */
 
 static void tell_status(struct paper *paper, const struct request *request,

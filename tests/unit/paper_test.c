@@ -908,18 +908,18 @@ static void senseless_terms_are_refused(void **state)
     done(desk);
 }
 
-static void what_the_venue_does_not_hold_is_rejected(void **state)
+static void the_venue_says_what_it_holds(void **state)
 {
     (void)state;
     struct desk *desk = desk_new();
     const struct venue_abilities *abilities = desk->venue.abilities(desk->venue.self, 0);
-    assert_false(abilities->types & 1u << ORDER_TRAILING);
-    assert_true(abilities->types & 1u << ORDER_STOP_LIMIT && abilities->tifs & 1u << TIF_DAY);
-    assert_true(abilities->oco && abilities->reduce_only && abilities->amend &&
-                abilities->post_only);
-    struct order order = send(desk, 0, make(desk, SIDE_SELL, ORDER_TRAILING, "1"));
-    run_to(desk, 50);
-    expect(desk, REPORT_REJECTED, order, 50, "trailing stops are not held here");
+    assert_true(abilities->types == (1u << ORDER_MARKET | 1u << ORDER_LIMIT | 1u << ORDER_STOP |
+                                     1u << ORDER_STOP_LIMIT | 1u << ORDER_TRAILING));
+    assert_true(abilities->tifs ==
+                (1u << TIF_GTC | 1u << TIF_DAY | 1u << TIF_IOC | 1u << TIF_FOK | 1u << TIF_GTD));
+    assert_true(abilities->oco && abilities->reduce_only && abilities->post_only);
+    assert_true(abilities->amend == AMEND_IN_PLACE);
+    assert_true(abilities->answer_within_ns == TIME_NEVER);
     done(desk);
 }
 
@@ -1120,6 +1120,318 @@ static void a_stop_limit_becomes_a_limit(void **state)
     expect_qty(desk, REPORT_REPLACED, order, 140, "4");
     trade(desk, 150, "98.9", "0.5", SIDE_BUY);
     expect_maker(desk, order, 150, "98.8", "0.5");
+    done(desk);
+}
+
+/* ---- trailing stops ---- */
+
+static struct order trailing(struct desk *desk, enum order_side side, const char *trail,
+                             bool is_share)
+{
+    struct order order = make(desk, side, ORDER_TRAILING, "1");
+    order.trail = decimal_text(trail);
+    order.trail_is_share = is_share;
+    return order;
+}
+
+/* 103 was before it arrived. From 100 on: 99; from 100.5 on: 99.5, and it stays there. */
+static void a_trailing_stop_follows_the_best_trade_since_it_arrived(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    struct order order = send(desk, 0, trailing(desk, SIDE_SELL, "1", false));
+    trade(desk, 10, "103", "1", 0);
+    trade(desk, 20, "100", "1", 0);
+    trade(desk, 60, "99.1", "1", 0);
+    trade(desk, 70, "100.5", "1", 0);
+    trade(desk, 80, "99.6", "1", 0);
+    trade(desk, 90, "100.4", "1", 0);
+    expect_ack(desk, order, 50);
+    quiet(desk);
+    trade(desk, 100, "99.5", "1", 0);
+    expect_taker(desk, order, 100, "99.9", "1");
+    done(desk);
+}
+
+/* A buy stop comes down: 100 x 1.015 = 101.5; 90.3 x 1.015 = 91.6545, a tick nearer is 91.6. */
+static void a_trail_may_be_a_share_of_the_price(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    trade(desk, 1, "100", "1", 0);
+    struct order buy = send(desk, 2, trailing(desk, SIDE_BUY, "0.015", true));
+    trade(desk, 60, "101.4", "1", 0);
+    trade(desk, 70, "90.3", "1", 0);
+    trade(desk, 80, "91.5", "1", 0);
+    expect_ack(desk, buy, 52);
+    quiet(desk);
+    trade(desk, 90, "91.6", "1", 0);
+    expect_taker(desk, buy, 90, "100.1", "1");
+    /* A sell stop: 101.3 x 0.985 = 99.7805, a tick nearer is 99.8. */
+    trade(desk, 100, "101.3", "1", 0);
+    struct order sell = send(desk, 110, trailing(desk, SIDE_SELL, "0.015", true));
+    trade(desk, 170, "99.9", "1", 0);
+    expect_ack(desk, sell, 160);
+    quiet(desk);
+    trade(desk, 180, "99.8", "1", 0);
+    expect_taker(desk, sell, 180, "99.9", "1");
+    done(desk);
+}
+
+/* Bid 99.9: 98.9; bid 101: 100. Trades do not matter. */
+static void a_trailing_stop_may_watch_the_quote(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    trade(desk, 1, "100", "1", 0);
+    struct order order = trailing(desk, SIDE_SELL, "1", false);
+    order.stop_on = TRIGGER_QUOTE;
+    send(desk, 2, order);
+    trade(desk, 60, "98", "1", 0);
+    trade(desk, 61, "150", "1", 0);
+    quote(desk, 70, "101", "50", "101.2", "50");
+    quote(desk, 80, "100.1", "50", "100.3", "50");
+    expect_ack(desk, order, 52);
+    quiet(desk);
+    quote(desk, 90, "100", "50", "100.2", "50");
+    expect_taker(desk, order, 90, "100", "1");
+    done(desk);
+}
+
+/* It starts at 99 though 100 - 2 is 98; 100.9 would be 98.9; 101.5 makes 99.5. */
+static void a_trailing_stop_never_loosens(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    trade(desk, 1, "100", "1", 0);
+    struct order order = trailing(desk, SIDE_SELL, "2", false), other = order;
+    order.trigger_price = decimal_text("99");
+    other = order;
+    other.order_id = ++desk->next_id;
+    snprintf(other.client_order_id, sizeof(other.client_order_id), "other");
+    send(desk, 2, order);
+    trade(desk, 60, "99.1", "1", 0);
+    trade(desk, 70, "100.9", "1", 0);
+    expect_ack(desk, order, 52);
+    quiet(desk);
+    trade(desk, 80, "99", "1", 0);
+    expect_taker(desk, order, 80, "99.9", "1");
+    trade(desk, 90, "100", "1", 0);
+    send(desk, 91, other);
+    trade(desk, 150, "101.5", "1", 0);
+    trade(desk, 160, "99.6", "1", 0);
+    expect_ack(desk, other, 141);
+    quiet(desk);
+    trade(desk, 170, "99.5", "1", 0);
+    expect_taker(desk, other, 170, "99.9", "1");
+    done(desk);
+}
+
+/* 0.03 is less than a tick of 0.1: the stop stands one tick away, so that it does not fire at once.
+ */
+static void a_trail_is_one_tick_at_least(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    trade(desk, 1, "100", "1", 0);
+    struct order order = send(desk, 2, trailing(desk, SIDE_SELL, "0.03", false));
+    trade(desk, 60, "100", "1", 0);
+    expect_ack(desk, order, 52);
+    quiet(desk);
+    trade(desk, 70, "99.9", "1", 0);
+    expect_taker(desk, order, 70, "99.9", "1");
+    done(desk);
+}
+
+static void a_trail_must_be_a_distance(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct order zero = send(desk, 0, trailing(desk, SIDE_SELL, "0", false));
+    struct order below = send(desk, 0, trailing(desk, SIDE_SELL, "-1", false));
+    struct order whole = send(desk, 0, trailing(desk, SIDE_SELL, "1", true));
+    run_to(desk, 50);
+    expect(desk, REPORT_REJECTED, zero, 50, "a trail must be above zero");
+    expect(desk, REPORT_REJECTED, below, 50, "a trail must be above zero");
+    expect(desk, REPORT_REJECTED, whole, 50, "a trail must be below the whole price");
+    done(desk);
+}
+
+static void on_trades_a_trailing_stop_gets_the_trade_after_its_trigger(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct order order = send(desk, 0, trailing(desk, SIDE_SELL, "1", false));
+    trade(desk, 60, "100", "1", 0); /* the first price of all */
+    trade(desk, 70, "102", "1", 0);
+    trade(desk, 80, "100.8", "1", 0);
+    trade(desk, 90, "100.5", "1", 0);
+    expect_ack(desk, order, 50);
+    expect_taker(desk, order, 90, "100.5", "1");
+    done(desk);
+}
+
+/* Long: the low of a bar comes before its high, and meets the stop where it stood. Open 100: 98;
+ * high 103: 101. Then open 102.5, low 101.2; high 104: 102, passed on the way to the close. */
+static void on_bars_a_trailing_stop_follows_the_path(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    paper_restore_position(desk->paper, 1, 0, decimal_int(1));
+    struct order order = send(desk, BAR_MS, trailing(desk, SIDE_SELL, "2", false));
+    bar(desk, 1, "100", "103", "98.5", "102");
+    expect_ack(desk, order, BAR_MS + 50);
+    quiet(desk);
+    bar(desk, 2, "102.5", "104", "101.2", "101.5");
+    expect_taker(desk, order, 2 * BAR_MS + 50000, "102", "1");
+    done(desk);
+}
+
+/* Open 100: 98. The low of 97.9 comes first: out at 98, whatever the high. */
+static void on_bars_a_trailing_stop_meets_the_low_first(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    paper_restore_position(desk->paper, 1, 0, decimal_int(1));
+    struct order order = send(desk, BAR_MS, trailing(desk, SIDE_SELL, "2", false));
+    bar(desk, 1, "100", "110", "97.9", "109");
+    expect_ack(desk, order, BAR_MS + 50);
+    expect_taker(desk, order, BAR_MS + 20000, "98", "1");
+    done(desk);
+}
+
+static void on_bars_a_gapped_trailing_stop_fills_at_the_open(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    paper_restore_position(desk->paper, 1, 0, decimal_int(1));
+    struct order order = send(desk, BAR_MS, trailing(desk, SIDE_SELL, "2", false));
+    bar(desk, 1, "100", "101", "99.5", "100.5");
+    bar(desk, 2, "95", "96", "94", "95");
+    expect_ack(desk, order, BAR_MS + 50);
+    expect_taker(desk, order, 2 * BAR_MS, "95", "1");
+    done(desk);
+}
+
+/* A short sees the high first. Open 100: 102; low 97: 99, passed on the way to the close. */
+static void on_bars_a_shorts_trailing_stop_is_mirrored(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    paper_restore_position(desk->paper, 1, 0, decimal_int(-1));
+    struct order order = send(desk, BAR_MS, trailing(desk, SIDE_BUY, "2", false));
+    bar(desk, 1, "100", "101.9", "97", "99.5");
+    expect_ack(desk, order, BAR_MS + 50);
+    expect_taker(desk, order, BAR_MS + 50000, "99", "1");
+    done(desk);
+}
+
+/* Sent in the middle of a bar: only the close counts. 103 - 2 = 101. */
+static void on_bars_a_late_trailing_stop_starts_from_the_close(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    paper_restore_position(desk->paper, 1, 0, decimal_int(1));
+    struct order order = send(desk, BAR_MS + 25000, trailing(desk, SIDE_SELL, "2", false));
+    bar(desk, 1, "100", "105", "99", "103");
+    bar(desk, 2, "102", "102.5", "101.5", "101.9");
+    expect_ack(desk, order, BAR_MS + 25050);
+    quiet(desk);
+    bar(desk, 3, "101", "102", "100", "101");
+    expect_taker(desk, order, 3 * BAR_MS, "101", "1");
+    done(desk);
+}
+
+static const struct {
+    double ms;
+    const char *price;
+} before_restart[] = {
+    { -179000, "999" }, /* minutes and trades before its arrival */
+    { -129960, "500" }, { -125000, "102" }, { -90000, "104" },
+    { -30000, "103" },  { 5000, "105" },    { 10000, "777" }, /* not before the event that asks */
+};
+
+/* Bars of those trades, one trade each. */
+static void trades_before(void *self, uint32_t instrument, int64_t tf_ns, int64_t to_ns,
+                          uint64_t limit, void (*put)(void *self, const struct event *event),
+                          void *put_self)
+{
+    (void)self;
+    for (size_t i = 0; i < ARRAY_SIZE(before_restart); i++) {
+        int64_t open_ns = at(before_restart[i].ms) / tf_ns * tf_ns, price;
+        price = m(before_restart[i].price);
+        struct event event = { .kind = EVENT_BAR,
+                               .instrument = instrument,
+                               .time_ns = open_ns + tf_ns,
+                               .bar = { open_ns, price, price, price, price, 1, true } };
+        if (event.time_ns <= to_ns && open_ns >= to_ns - 4 * (int64_t)limit * tf_ns)
+            put(put_self, &event);
+    }
+}
+
+/* The best of its life, both sides of the restart: 105 - 2 = 103. */
+static void a_restored_trailing_stop_looks_back(void **state)
+{
+    (void)state;
+    struct paper_options options = plain_options();
+    options.history = trades_before;
+    struct desk *desk = desk_with(options);
+    struct error err = { 0 };
+    struct order order = trailing(desk, SIDE_SELL, "2", false);
+    order.known = ORDER_NEW;
+    order.created_ns = at(-130000); /* there at -129950 */
+    assert_int_equal(desk->venue.restore(desk->venue.self, &order, &err), 0);
+    trade(desk, 10000, "103.1", "1", 0);
+    trade(desk, 10001, "103", "1", 0);
+    quiet(desk);
+    trade(desk, 10002, "102.9", "1", 0);
+    expect_taker(desk, order, 10002, "102.9", "1");
+    done(desk);
+}
+
+static void without_history_a_restored_trailing_stop_starts_anew(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct error err = { 0 };
+    struct order order = trailing(desk, SIDE_SELL, "2", false);
+    order.known = ORDER_NEW;
+    order.created_ns = at(-130000);
+    assert_int_equal(desk->venue.restore(desk->venue.self, &order, &err), 0);
+    trade(desk, 10, "103", "1", 0);
+    trade(desk, 20, "101", "1", 0);
+    trade(desk, 30, "100.9", "1", 0);
+    expect_taker(desk, order, 30, "100.9", "1");
+    done(desk);
+}
+
+/* A trail of 1 under 100 and a take at 101 for the same unit: one fill, one cancel. */
+static void a_trailing_stop_and_a_limit_cancel_each_other(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    quote(desk, 0, "99.9", "50", "100.1", "50");
+    trade(desk, 1, "100", "1", 0);
+    struct order stop_leg = trailing(desk, SIDE_SELL, "1", false);
+    struct order take_leg = limit(desk, SIDE_SELL, "1", "101");
+    stop_leg.group_id = take_leg.group_id = 9;
+    send(desk, 2, stop_leg);
+    send(desk, 2, take_leg);
+    trade(desk, 60, "99", "1", 0);
+    expect_ack(desk, stop_leg, 52);
+    expect_ack(desk, take_leg, 52);
+    expect_taker(desk, stop_leg, 60, "99.9", "1");
+    expect(desk, REPORT_CANCELED, take_leg, 60, "oco");
     done(desk);
 }
 
@@ -1623,6 +1935,44 @@ static void on_bars_a_day_order_lives_through_its_daily_bar(void **state)
     expect_ack(desk, dies, day_ms + 50);
     expect_maker(desk, fills, day_ms + day_ms / 3, "98", "1");
     expect(desk, REPORT_EXPIRED, dies, 2 * day_ms, "");
+    done(desk);
+}
+
+/* An order that expired while nobody ran is not filled any more: it ends first. */
+static void what_expired_while_down_ends_at_the_restart(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    struct error err = { 0 };
+    struct order rests = limit(desk, SIDE_BUY, "1", "99"),
+                 travels = limit(desk, SIDE_BUY, "1", "99");
+    rests.tif = travels.tif = TIF_GTD;
+    rests.expires_ns = at(-1000);
+    travels.expires_ns = at(-9960);
+    rests.created_ns = travels.created_ns = at(-10000);
+    rests.known = ORDER_NEW;
+    travels.known = ORDER_PENDING_NEW; /* there at -9950, after its end */
+    assert_int_equal(desk->venue.restore(desk->venue.self, &rests, &err), 0);
+    assert_int_equal(desk->venue.restore(desk->venue.self, &travels, &err), 0);
+    quote(desk, 0, "97.9", "50", "98.1", "50");
+    expect(desk, REPORT_EXPIRED, travels, -9950, "");
+    expect(desk, REPORT_EXPIRED, rests, -1000, "");
+    done(desk);
+}
+
+/* The low of 97 comes at a third of the bar, 20 s; the order ended at 10 s. */
+static void on_bars_an_order_does_not_fill_after_its_expiry(void **state)
+{
+    (void)state;
+    struct desk *desk = desk_new();
+    bar(desk, 0, "100", "101", "99", "100");
+    struct order order = limit(desk, SIDE_BUY, "1", "98");
+    order.tif = TIF_GTD;
+    order.expires_ns = at(BAR_MS + 10000);
+    send(desk, BAR_MS, order);
+    bar(desk, 1, "100", "101", "97", "100");
+    expect_ack(desk, order, BAR_MS + 50);
+    expect(desk, REPORT_EXPIRED, order, BAR_MS + 10000, "");
     done(desk);
 }
 
@@ -2243,7 +2593,7 @@ int main(void)
         TEST(a_replace_below_what_is_filled_ends_the_order),
         TEST(what_is_done_cannot_be_changed),
         TEST(senseless_terms_are_refused),
-        TEST(what_the_venue_does_not_hold_is_rejected),
+        TEST(the_venue_says_what_it_holds),
         TEST(on_trades_a_market_order_gets_the_next_one_whole),
         TEST(on_trades_a_taker_pays_half_a_spread_of_two_ticks),
         TEST(on_trades_a_limit_through_the_last_price_takes_the_next),
@@ -2266,6 +2616,23 @@ int main(void)
         TEST(reduce_only_never_fills_beyond_the_position),
         TEST(a_flat_position_ends_its_resting_exits),
         TEST(gtd_and_day_orders_expire),
+        TEST(a_trailing_stop_follows_the_best_trade_since_it_arrived),
+        TEST(a_trail_may_be_a_share_of_the_price),
+        TEST(a_trailing_stop_may_watch_the_quote),
+        TEST(a_trailing_stop_never_loosens),
+        TEST(a_trail_is_one_tick_at_least),
+        TEST(a_trail_must_be_a_distance),
+        TEST(on_trades_a_trailing_stop_gets_the_trade_after_its_trigger),
+        TEST(on_bars_a_trailing_stop_follows_the_path),
+        TEST(on_bars_a_trailing_stop_meets_the_low_first),
+        TEST(on_bars_a_gapped_trailing_stop_fills_at_the_open),
+        TEST(on_bars_a_shorts_trailing_stop_is_mirrored),
+        TEST(on_bars_a_late_trailing_stop_starts_from_the_close),
+        TEST(a_restored_trailing_stop_looks_back),
+        TEST(without_history_a_restored_trailing_stop_starts_anew),
+        TEST(a_trailing_stop_and_a_limit_cancel_each_other),
+        TEST(what_expired_while_down_ends_at_the_restart),
+        TEST(on_bars_an_order_does_not_fill_after_its_expiry),
         TEST(on_bars_an_order_fills_at_the_next_open),
         TEST(on_bars_without_latency_it_is_still_the_next_open),
         TEST(on_bars_the_way_to_the_close_fills_too),
