@@ -484,8 +484,9 @@ static int status(struct order *next, const struct report *report, struct order_
         int news = decimal_cmp(report->cum_qty, next->filled_qty);
         if (news < 0) /* invariant 5 */
             return ORDER_UNCHANGED;
-        if (news > 0 && !decimal_valid(report->avg_price))
-            return begin_doubt(next, report, out) | alert(out, "bad_venue_data");
+        if (news > 0 && !decimal_valid(report->avg_price)) /* a done order is in no doubt */
+            return alert(out, "bad_venue_data") |
+                   (order_is_open(next) ? begin_doubt(next, report, out) : ORDER_ASK);
         if (news > 0) {
             change = book_inferred(next, report, out);
             if (change < 0)
@@ -513,6 +514,12 @@ static int judge_less(struct order *next)
     return ORDER_CHANGED | ORDER_BOOKED;
 }
 
+/* What is booked under that exec id cannot be of this order. */
+static bool is_beyond_filled(const struct order *order, const struct fill *booked)
+{
+    return decimal_cmp(booked->qty, order->filled_qty) > 0;
+}
+
 static int reverse(struct order *next, const struct fill *booked, int64_t transact_ns,
                    struct order_outcome *out)
 {
@@ -528,7 +535,7 @@ static int bust(struct order *next, const struct report *report, struct order_ou
 {
     if (report->booked_state == BOOKED_REVERSED)
         return ORDER_UNCHANGED; /* told twice */
-    if (report->booked_state == BOOKED_NOT)
+    if (report->booked_state == BOOKED_NOT || is_beyond_filled(next, &report->booked))
         return ORDER_COUNTED | alert(out, "trade_bust");
     int code = reverse(next, &report->booked, report->transact_ns, out);
     return code < 0 ? code : judge_less(next) | alert(out, "trade_bust");
@@ -536,7 +543,7 @@ static int bust(struct order *next, const struct report *report, struct order_ou
 
 static int correct(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    if (report->booked_state != BOOKED_YES)
+    if (report->booked_state != BOOKED_YES || is_beyond_filled(next, &report->booked))
         return ORDER_COUNTED | alert(out, "trade_correct");
     if (is_same(report->fill.qty, report->booked.qty) &&
         is_same(report->fill.price, report->booked.price))
