@@ -356,7 +356,9 @@ static inline void stage_instrument(struct stage *s, const char *symbol, const c
     assert_int_equal(instruments_add(&s->instruments, &instrument, &index, &s->err), 0);
 }
 
-static inline struct stage *stage_new(const struct risk_limits *account)
+/* With a venue that outlives us, whose books are compared in this mode. */
+static inline struct stage *stage_new_in(const struct risk_limits *account,
+                                         enum reconcile_mode mode)
 {
     struct stage *s = calloc(1, sizeof(*s));
     s->sent = calloc(SENT_MAX, sizeof(*s->sent));
@@ -392,12 +394,21 @@ static inline struct stage *stage_new(const struct risk_limits *account)
                     .is_ours = fake_is_ours,
                     .find_fill = fake_find_fill },
     };
+    options.doubt = (struct doubt_options){ 10 * NS_PER_SECOND, 60 * NS_PER_SECOND };
+    options.reconcile = (struct reconcile_options){
+        .mode = mode, .qty_tolerance = D("0.01"), .cash_tolerance = D("1"), .every_reports = 100
+    };
     if (account)
         options.account = *account;
     else
         risk_limits_init(&options.account);
     s->engine = engine_open(&options);
     return s;
+}
+
+static inline struct stage *stage_new(const struct risk_limits *account)
+{
+    return stage_new_in(account, RECONCILE_OFF);
 }
 
 static inline void stage_free(struct stage *s)

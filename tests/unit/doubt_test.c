@@ -1,0 +1,577 @@
+/* doubt_test.c - only the venue's word ends doubt: asking, the grace, one resend, giving up. */
+#include "tests/unit/fakes.h"
+
+#define SECONDS(n) ((n)*NS_PER_SECOND)
+#define A 0
+
+/* ---- what the venue answers ---- */
+
+static void end_answer(struct stage *s, uint64_t ticket, bool complete)
+{
+    struct event event = { .kind = EVENT_ANSWER,
+                           .time_ns = s->now_ns,
+                           .answer = { .ticket = ticket, .complete = complete } };
+    assert_done(s, engine_step(s->engine, &event, &s->err));
+}
+
+static void answer_not_found(struct stage *s, uint64_t id)
+{
+    uint64_t ticket = last_query(s)->ticket;
+    struct report report = report_on(s, id, REPORT_NOT_FOUND);
+    text_copy(report.client_order_id, sizeof(report.client_order_id),
+              s->query_ids[(s->query_count - 1) % QUERIES_KEPT]);
+    report.ticket = ticket;
+    assert_done(s, tell_code(s, &report));
+    end_answer(s, ticket, true);
+}
+
+static void answer_failed(struct stage *s)
+{
+    end_answer(s, last_query(s)->ticket, false);
+}
+
+static struct report status_report(struct stage *s, uint64_t id, enum order_status status,
+                                   const char *cum, const char *avg)
+{
+    struct report report = report_on(s, id, REPORT_STATUS);
+    text_copy(report.client_order_id, sizeof(report.client_order_id),
+              s->query_ids[(s->query_count - 1) % QUERIES_KEPT]);
+    report.ticket = last_query(s)->ticket;
+    report.status = status;
+    report.cum_qty = D(cum);
+    report.avg_price = avg ? D(avg) : DECIMAL_NONE;
+    return report;
+}
+
+static void answer_status(struct stage *s, uint64_t id, enum order_status status, const char *cum,
+                          const char *avg)
+{
+    struct report report = status_report(s, id, status, cum, avg);
+    uint64_t ticket = report.ticket;
+    assert_done(s, tell_code(s, &report));
+    end_answer(s, ticket, true);
+}
+
+static void pass(struct stage *s, int64_t ns)
+{
+    clock_to(s, s->now_ns + ns);
+}
+
+static const char *last_alert(const struct stage *s)
+{
+    const struct record *record = last_record(s, RECORD_ALERT);
+    return record ? record->name : "none";
+}
+
+static uint64_t doubtful(struct stage *s)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_DOUBT);
+    return id;
+}
+
+/* ---- asking ---- */
+
+static void doubt_is_asked_for_at_once(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    assert_int_equal(s->query_count, 1);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    assert_int_equal(last_query(s)->instrument, BTC);
+    assert_string_equal(s->query_ids[0], order_at(s, id)->client_order_id);
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_int_equal(engine_orders_in_flight(s->engine), 1);
+}
+
+/* 1, 2, 4, 8, 16, 32, 60, 60 s after each failed answer: the sums are the instants. */
+static void the_pause_doubles_up_to_a_minute(void **state)
+{
+    struct stage *s = *state;
+    doubtful(s);
+    static const int pauses[] = { 1, 2, 4, 8, 16, 32, 60, 60, 60 };
+    for (size_t i = 0; i < ARRAY_SIZE(pauses); i++) {
+        size_t asked = s->query_count;
+        answer_failed(s);
+        pass(s, SECONDS(pauses[i]) - 1);
+        assert_int_equal(s->query_count, asked);
+        pass(s, 1);
+        assert_int_equal(s->query_count, asked + 1);
+    }
+    assert_string_equal(last_alert(s), "order_unknown"); /* a person was told on the way */
+}
+
+static void a_question_without_an_answer_is_asked_again(void **state)
+{
+    struct stage *s = *state;
+    doubtful(s);
+    pass(s, SECONDS(30));
+    assert_int_equal(s->query_count, 2);
+    assert_true(s->queries[1].ticket != s->queries[0].ticket);
+}
+
+static void a_port_that_takes_no_question_is_a_failed_answer(void **state)
+{
+    struct stage *s = *state;
+    s->refuse_queries = true;
+    uint64_t id = doubtful(s);
+    assert_int_equal(s->query_count, 0);
+    assert_string_equal(status_of(s, id), "unknown");
+    s->refuse_queries = false;
+    pass(s, SECONDS(1));
+    assert_int_equal(s->query_count, 1);
+}
+
+static void errors_never_count_as_not_found(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    for (int i = 0; i < 20; i++) {
+        answer_failed(s);
+        pass(s, SECONDS(60));
+    }
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+}
+
+/* ---- what ends it ---- */
+
+static void it_is_found_working(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_status(s, id, ORDER_NEW, "0", NULL);
+    assert_string_equal(status_of(s, id), "new");
+    assert_int_equal(engine_orders_in_flight(s->engine), 0);
+    pass(s, SECONDS(600));
+    assert_int_equal(s->query_count, 1); /* nobody asks any more */
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+}
+
+static void it_is_found_filled_and_its_trades_are_asked_for(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_status(s, id, ORDER_FILLED, "1", "89.5");
+    assert_string_equal(status_of(s, id), "filled");
+    assert_decimal(held(s, BTC), "1");
+    assert_int_equal(last_query(s)->kind, QUERY_FILLS);
+    fill(s, id, "1", "89.4"); /* the real trade: the sum told a rounded average */
+    assert_decimal(held(s, BTC), "1");
+    assert_decimal(order_at(s, id)->notional, "89.4");
+    assert_true(decimal_is_zero(order_at(s, id)->inferred_qty));
+}
+
+static void it_is_found_rejected(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_status(s, id, ORDER_REJECTED, "0", NULL);
+    assert_string_equal(status_of(s, id), "rejected");
+}
+
+static void an_ack_that_comes_late_ends_it_too(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    tell(s, id, REPORT_ACK);
+    assert_string_equal(status_of(s, id), "new");
+    pass(s, SECONDS(600));
+    assert_int_equal(s->query_count, 1);
+}
+
+/* ---- it never arrived ---- */
+
+static void one_not_found_proves_nothing(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    pass(s, SECONDS(20)); /* late enough, but the first */
+    answer_not_found(s, id);
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+}
+
+/* Sent at 0. Not found at 0, 1, 3 and 7 s: all before the grace of 10 s is over; at 15 s it is. */
+static void not_founds_before_the_grace_prove_nothing(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    static const int pauses[] = { 1, 2, 4, 8 };
+    for (size_t i = 0; i < ARRAY_SIZE(pauses); i++) {
+        answer_not_found(s, id);
+        assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+        pass(s, SECONDS(pauses[i]));
+    }
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_string_equal(last_sent(s, SENT_SUBMIT)->order.client_order_id,
+                        order_at(s, id)->client_order_id); /* the same name: the same order */
+    assert_string_equal(status_of(s, id), "pending_new");
+}
+
+/* The question of 1 s stays unanswered and is asked again at 31 s: what answers that one counts. */
+static void past_the_grace(struct stage *s)
+{
+    pass(s, SECONDS(32));
+}
+
+static uint64_t never_arrived(struct stage *s, struct order_request request)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, request);
+    tell(s, id, REPORT_DOUBT);
+    answer_not_found(s, id);
+    past_the_grace(s);
+    answer_not_found(s, id);
+    return id;
+}
+
+static void it_is_sent_again_once(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = never_arrived(s, limit_of(SIDE_BUY, "1", "90"));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    tell(s, id, REPORT_DOUBT);
+    answer_not_found(s, id);
+    past_the_grace(s);
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_string_equal(status_of(s, id), "rejected");
+    assert_string_equal(last_alert(s), "order_lost");
+    assert_int_equal(engine_counts(s->engine)->lost, 1);
+}
+
+static void a_not_found_then_found_is_found(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_not_found(s, id);
+    pass(s, SECONDS(1));
+    answer_status(s, id, ORDER_NEW, "0", NULL);
+    assert_string_equal(status_of(s, id), "new");
+    pass(s, SECONDS(600));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+}
+
+static void an_old_order_that_adds_risk_is_not_sent_again(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    for (int i = 0; i < 6; i++) {
+        answer_failed(s);
+        pass(s, SECONDS(60));
+    }
+    answer_not_found(s, id);
+    pass(s, SECONDS(60));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "rejected");
+    assert_string_equal(last_alert(s), "order_lost");
+}
+
+static void an_old_order_that_reduces_is_sent_again(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    fill(s, market_order(s, SIDE_BUY, "1"), "1", "100");
+    size_t sent = count_sent(s, SENT_SUBMIT);
+    struct order_request request = request_of(SIDE_SELL, "1");
+    request.reduce_only = true;
+    uint64_t id = submit(s, A, request);
+    tell(s, id, REPORT_DOUBT);
+    for (int i = 0; i < 6; i++) {
+        answer_failed(s);
+        pass(s, SECONDS(60));
+    }
+    answer_not_found(s, id);
+    pass(s, SECONDS(60));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), sent + 2);
+}
+
+static void what_the_gate_refuses_now_is_not_sent_again(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_not_found(s, id);
+    past_the_grace(s);
+    struct risk_limits tight;
+    risk_limits_init(&tight);
+    tight.max_order_size = D("10"); /* it is worth 90 */
+    engine_set_limits(s->engine, A, &tight);
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "rejected");
+}
+
+static void what_was_canceled_meanwhile_is_not_sent_again(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    assert_true(engine_cancel(s->engine, A, id, &s->refusal));
+    settle(s);
+    answer_not_found(s, id);
+    past_the_grace(s);
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "rejected");
+}
+
+/* It was acknowledged, so it did arrive: sending it again could make a second one. */
+static void an_order_that_vanished_is_not_sent_again(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    tell(s, id, REPORT_NOT_FOUND);
+    assert_string_equal(status_of(s, id), "unknown");
+    answer_not_found(s, id);
+    past_the_grace(s);
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "canceled");
+    assert_string_equal(last_alert(s), "order_lost");
+}
+
+/* ---- cancels and replaces ---- */
+
+static uint64_t resting(struct stage *s)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    return id;
+}
+
+static void a_cancel_in_doubt_is_sent_again_until_it_worked(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = resting(s);
+    assert_true(engine_cancel(s->engine, A, id, &s->refusal));
+    settle(s);
+    tell(s, id, REPORT_DOUBT);
+    answer_status(s, id, ORDER_NEW, "0", NULL);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 2);
+    assert_string_equal(status_of(s, id), "unknown");
+    pass(s, SECONDS(1));
+    answer_status(s, id, ORDER_CANCELED, "0", NULL);
+    assert_string_equal(status_of(s, id), "canceled");
+    pass(s, SECONDS(600));
+    assert_int_equal(count_sent(s, SENT_CANCEL), 2);
+}
+
+static uint64_t replaced_in_doubt(struct stage *s)
+{
+    uint64_t id = resting(s);
+    assert_true(engine_amend(s->engine, A, id, D("2"), D("91"), &s->refusal));
+    settle(s);
+    tell(s, id, REPORT_DOUBT);
+    return id;
+}
+
+static void a_replace_in_doubt_shows_in_the_terms(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = replaced_in_doubt(s);
+    struct report report = status_report(s, id, ORDER_NEW, "0", NULL);
+    report.qty = D("2");
+    report.price = D("91");
+    assert_done(s, tell_code(s, &report));
+    assert_string_equal(status_of(s, id), "new");
+    assert_decimal(order_at(s, id)->qty, "2");
+    assert_decimal(order_at(s, id)->price, "91");
+}
+
+static void a_replace_that_never_arrived_is_forgotten_after_the_grace(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = replaced_in_doubt(s);
+    for (int i = 0; i < 4; i++) { /* at 0, 1, 3 and 7 s: it may still arrive */
+        answer_status(s, id, ORDER_NEW, "0", NULL);
+        assert_string_equal(status_of(s, id), "unknown");
+        pass(s, SECONDS(1 << i));
+    }
+    answer_status(s, id, ORDER_NEW, "0", NULL); /* at 15 s */
+    pass(s, SECONDS(16));
+    answer_status(s, id, ORDER_NEW, "0", NULL); /* and once more */
+    assert_string_equal(status_of(s, id), "new");
+    assert_decimal(order_at(s, id)->qty, "1");
+    assert_decimal(order_at(s, id)->price, "90");
+}
+
+static void a_renamed_replace_is_looked_for_under_both_names(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.amend = AMEND_NEW_ID;
+    uint64_t id = replaced_in_doubt(s);
+    const struct order *order = order_at(s, id);
+    assert_string_equal(s->query_ids[0], order->pending_client_order_id);
+    answer_not_found(s, id);
+    assert_string_equal(s->query_ids[1], order->client_order_id);
+    answer_status(s, id, ORDER_CANCELED, "0", NULL); /* half of it: the old one ended */
+    assert_string_equal(status_of(s, id), "unknown");
+    pass(s, SECONDS(2));
+    assert_string_equal(s->query_ids[2], order->pending_client_order_id);
+    answer_status(s, id, ORDER_NEW, "0", NULL);
+    assert_string_equal(status_of(s, id), "new");
+    assert_string_equal(order->current_client_order_id, s->query_ids[2]);
+    assert_decimal(order->qty, "2");
+}
+
+static void a_replace_that_was_half_done_ends_the_order(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.amend = AMEND_NEW_ID;
+    uint64_t id = replaced_in_doubt(s);
+    for (int i = 0; i < 8 && strcmp(status_of(s, id), "unknown") == 0; i++) {
+        bool is_new = s->query_count % 2 == 1;
+        if (is_new)
+            answer_not_found(s, id);
+        else
+            answer_status(s, id, ORDER_CANCELED, "0", NULL);
+        pass(s, SECONDS(16));
+    }
+    assert_string_equal(status_of(s, id), "canceled");
+    assert_string_equal(last_alert(s), "replace_half_done");
+}
+
+static void both_names_unknown_ends_it_as_well(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.amend = AMEND_NEW_ID;
+    uint64_t id = replaced_in_doubt(s);
+    for (int i = 0; i < 8 && strcmp(status_of(s, id), "unknown") == 0; i++) {
+        answer_not_found(s, id);
+        pass(s, SECONDS(32));
+    }
+    assert_string_equal(status_of(s, id), "canceled");
+}
+
+/* ---- silence, lines, restarts ---- */
+
+static void silence_beyond_what_the_venue_may_take_is_doubt(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.answer_within_ns = SECONDS(5);
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    pass(s, SECONDS(5) - 1);
+    assert_string_equal(status_of(s, id), "pending_new");
+    pass(s, 1);
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_int_equal(s->query_count, 1);
+    tell(s, id, REPORT_ACK);
+    assert_true(engine_cancel(s->engine, A, id, &s->refusal));
+    settle(s);
+    pass(s, SECONDS(5));
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_int_equal(s->query_count, 2);
+}
+
+static void an_answer_in_time_ends_the_watch(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.answer_within_ns = SECONDS(5);
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    pass(s, SECONDS(60));
+    assert_string_equal(status_of(s, id), "new");
+    assert_int_equal(s->query_count, 0);
+}
+
+static void connection(struct stage *s, bool up)
+{
+    struct event event = { .kind = EVENT_CONNECTION,
+                           .time_ns = s->now_ns,
+                           .connection = { .up = up } };
+    assert_done(s, engine_step(s->engine, &event, &s->err));
+}
+
+static void a_lost_line_puts_what_is_under_way_in_doubt(void **state)
+{
+    struct stage *s = *state;
+    uint64_t rests = resting(s);
+    uint64_t under_way = submit(s, A, limit_of(SIDE_BUY, "1", "91"));
+    connection(s, false);
+    assert_string_equal(status_of(s, rests), "new");
+    assert_string_equal(status_of(s, under_way), "unknown");
+    assert_string_equal(last_alert(s), "disconnected");
+    pass(s, SECONDS(600));
+    assert_int_equal(s->query_count, 0); /* whom should we ask? */
+    assert_int_equal(submit(s, A, limit_of(SIDE_BUY, "1", "90")), 0);
+    assert_string_equal(s->refusal.code, "halted");
+    connection(s, true);
+    assert_int_equal(s->query_count, 1);
+    answer_status(s, under_way, ORDER_NEW, "0", NULL);
+    assert_string_equal(status_of(s, under_way), "new");
+}
+
+static void what_a_restart_finds_under_way_is_asked_for(void **state)
+{
+    struct stage *s = *state;
+    struct order order = { .order_id = 7,
+                           .client_order_id = "c7",
+                           .current_client_order_id = "c7",
+                           .instance_id = 1,
+                           .instrument = BTC,
+                           .side = SIDE_BUY,
+                           .type = ORDER_LIMIT,
+                           .qty = D("1"),
+                           .price = D("90"),
+                           .trigger_price = DECIMAL_NONE,
+                           .stop = DECIMAL_NONE,
+                           .take = DECIMAL_NONE,
+                           .pending_qty = DECIMAL_NONE,
+                           .pending_price = DECIMAL_NONE,
+                           .created_ns = T0 - SECONDS(5),
+                           .expires_ns = TIME_NEVER };
+    s->next_id = 7;
+    assert_int_equal(engine_restore_order(s->engine, &order, &s->err), 0);
+    assert_int_equal(engine_resume(s->engine, T0, T0, &s->err), 0);
+    assert_string_equal(status_of(s, 7), "unknown");
+    assert_int_equal(s->query_count, 0);
+    connection(s, true);
+    assert_int_equal(s->query_count, 1);
+    assert_string_equal(s->query_ids[0], "c7");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(doubt_is_asked_for_at_once),
+        TEST(the_pause_doubles_up_to_a_minute),
+        TEST(a_question_without_an_answer_is_asked_again),
+        TEST(a_port_that_takes_no_question_is_a_failed_answer),
+        TEST(errors_never_count_as_not_found),
+        TEST(it_is_found_working),
+        TEST(it_is_found_filled_and_its_trades_are_asked_for),
+        TEST(it_is_found_rejected),
+        TEST(an_ack_that_comes_late_ends_it_too),
+        TEST(one_not_found_proves_nothing),
+        TEST(not_founds_before_the_grace_prove_nothing),
+        TEST(it_is_sent_again_once),
+        TEST(a_not_found_then_found_is_found),
+        TEST(an_old_order_that_adds_risk_is_not_sent_again),
+        TEST(an_old_order_that_reduces_is_sent_again),
+        TEST(what_the_gate_refuses_now_is_not_sent_again),
+        TEST(what_was_canceled_meanwhile_is_not_sent_again),
+        TEST(an_order_that_vanished_is_not_sent_again),
+        TEST(a_cancel_in_doubt_is_sent_again_until_it_worked),
+        TEST(a_replace_in_doubt_shows_in_the_terms),
+        TEST(a_replace_that_never_arrived_is_forgotten_after_the_grace),
+        TEST(a_renamed_replace_is_looked_for_under_both_names),
+        TEST(a_replace_that_was_half_done_ends_the_order),
+        TEST(both_names_unknown_ends_it_as_well),
+        TEST(silence_beyond_what_the_venue_may_take_is_doubt),
+        TEST(an_answer_in_time_ends_the_watch),
+        TEST(a_lost_line_puts_what_is_under_way_in_doubt),
+        TEST(what_a_restart_finds_under_way_is_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
