@@ -1,0 +1,723 @@
+/* reconcile_test.c - our books against the venue's: what is asked, compared, and done about it. */
+#include "tests/unit/fakes.h"
+
+#define SECONDS(n) ((n)*NS_PER_SECOND)
+#define A 0
+
+/* ---- a venue that answers ---- */
+
+struct venue_books {
+    const char *btc, *eth; /* positions, NULL: not told */
+    const char *cash;      /* NULL: not told */
+    uint64_t open[4];      /* order ids that the list of open orders has */
+    int fail;              /* 1 + the kind of question that fails, 0: none */
+    uint64_t late_fill;    /* the trades' answer holds a fill of this order */
+};
+
+static void step(struct stage *s, const struct event *event)
+{
+    assert_done(s, engine_step(s->engine, event, &s->err));
+}
+
+static void tell_position(struct stage *s, uint64_t ticket, uint32_t instrument, const char *qty)
+{
+    struct event event = { .kind = EVENT_POSITION,
+                           .instrument = instrument,
+                           .time_ns = s->now_ns,
+                           .position = { .ticket = ticket, .avg_price = DECIMAL_NONE } };
+    if (!qty)
+        return;
+    event.position.qty = D(qty);
+    step(s, &event);
+}
+
+static void tell_cash(struct stage *s, uint64_t ticket, const char *amount)
+{
+    struct event event = { .kind = EVENT_CASH,
+                           .time_ns = s->now_ns,
+                           .cash = { .ticket = ticket, .currency = "USDT" } };
+    if (!amount)
+        return;
+    event.cash.amount = D(amount);
+    step(s, &event);
+}
+
+static void tell_open(struct stage *s, uint64_t ticket, uint64_t id)
+{
+    struct report report = report_on(s, id, REPORT_STATUS);
+    report.ticket = ticket;
+    report.status = ORDER_NEW;
+    report.cum_qty = order_at(s, id)->filled_qty;
+    report.avg_price = order_avg_price(order_at(s, id));
+    assert_done(s, tell_code(s, &report));
+}
+
+/* Answers the newest question, of whatever kind. */
+static void answer(struct stage *s, const struct venue_books *books)
+{
+    struct venue_query query = *last_query(s);
+    struct event end = { .kind = EVENT_ANSWER,
+                         .time_ns = s->now_ns,
+                         .answer = { .ticket = query.ticket,
+                                     .complete = books->fail != 1 + (int)query.kind } };
+    if (!end.answer.complete) {
+        step(s, &end);
+        return;
+    }
+    switch (query.kind) {
+    case QUERY_OPEN_ORDERS:
+        for (size_t i = 0; i < ARRAY_SIZE(books->open); i++)
+            if (books->open[i])
+                tell_open(s, query.ticket, books->open[i]);
+        break;
+    case QUERY_POSITIONS:
+        tell_position(s, query.ticket, BTC, books->btc);
+        tell_position(s, query.ticket, ETH, books->eth);
+        break;
+    case QUERY_BALANCES:
+        tell_cash(s, query.ticket, books->cash);
+        break;
+    case QUERY_FILLS:
+        if (books->late_fill)
+            fill(s, books->late_fill, "1", "100");
+        break;
+    default:
+        break;
+    }
+    step(s, &end);
+}
+
+/* Answers until nothing is asked any more. */
+static void answer_all(struct stage *s, const struct venue_books *books)
+{
+    size_t answered = 0;
+    while (answered != s->query_count) {
+        answered = s->query_count;
+        answer(s, books);
+    }
+}
+
+static void connect(struct stage *s)
+{
+    step(s, &(struct event){
+                .kind = EVENT_CONNECTION, .time_ns = s->now_ns, .connection = { .up = true } });
+}
+
+static void pass(struct stage *s, int64_t ns)
+{
+    clock_to(s, s->now_ns + ns);
+}
+
+/* A difference counts when it is seen twice, two seconds apart. */
+static void look_twice(struct stage *s, const struct venue_books *books)
+{
+    answer_all(s, books);
+    pass(s, SECONDS(2));
+    answer_all(s, books);
+}
+
+static const char *last_alert(const struct stage *s)
+{
+    const struct record *record = last_record(s, RECORD_ALERT);
+    return record ? record->name : "none";
+}
+
+static struct stage *stage_of(enum reconcile_mode mode)
+{
+    struct stage *s = stage_new_in(NULL, mode);
+    stage_add(s, instance_defaults());
+    return s;
+}
+
+static void hold(struct stage *s, const char *qty)
+{
+    trade(s, BTC, "100");
+    fill(s, market_order(s, SIDE_BUY, qty), qty, "100");
+}
+
+static const struct venue_books FLAT = { 0 };
+
+/* ---- the questions ---- */
+
+static void five_questions_in_their_order(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    static const enum venue_query_kind kinds[] = { QUERY_OPEN_ORDERS, QUERY_POSITIONS,
+                                                   QUERY_BALANCES, QUERY_FILLS };
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        assert_int_equal(s->query_count, i + 1);
+        assert_int_equal(last_query(s)->kind, kinds[i]);
+        assert_true(engine_is_reconciling(s->engine));
+        answer(s, &FLAT);
+    }
+    assert_int_equal(s->query_count, ARRAY_SIZE(kinds));
+    assert_false(engine_is_reconciling(s->engine));
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+}
+
+static void no_new_risk_before_the_books_were_compared(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
+    assert_string_equal(s->refusal.code, "halted");
+    assert_true(market_order(s, SIDE_SELL, "1") != 0); /* the way out is open */
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_true(market_order(s, SIDE_BUY, "1") != 0);
+}
+
+static void it_looks_again_every_minute(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    answer_all(s, &FLAT);
+    size_t asked = s->query_count;
+    pass(s, SECONDS(60) - 1);
+    assert_int_equal(s->query_count, asked);
+    pass(s, 1);
+    assert_int_equal(s->query_count, asked + 1);
+    assert_false(engine_is_reconciling(s->engine)); /* that one holds nobody up */
+}
+
+static void a_hundred_reports_make_it_look_after_five_seconds(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    size_t asked = s->query_count;
+    for (int i = 0; i < 100; i++)
+        tell(s, id, REPORT_ACK);
+    pass(s, SECONDS(5) - 1);
+    assert_int_equal(s->query_count, asked);
+    pass(s, 1);
+    assert_int_equal(s->query_count, asked + 1);
+}
+
+static void nothing_is_asked_where_the_venue_is_a_function_of_the_same_events(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_OFF);
+    connect(s);
+    pass(s, SECONDS(3600));
+    assert_int_equal(s->query_count, 0);
+    assert_false(engine_is_reconciling(s->engine));
+    stage_free(s);
+}
+
+/* ---- failed steps ---- */
+
+/* 1, 2, 4 s after each failure. What was not answered is not "flat". */
+static void a_failed_step_compares_nothing(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    struct venue_books books = { .fail = 1 + QUERY_POSITIONS };
+    for (int i = 0; i < 3; i++) {
+        answer_all(s, &books);
+        assert_decimal(held(s, BTC), "1");
+        assert_int_equal(engine_counts(s->engine)->differences, 0);
+        assert_true(engine_is_reconciling(s->engine));
+        pass(s, SECONDS(1 << i));
+    }
+    assert_string_equal(last_alert(s), "position_unknown");
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_false(engine_is_reconciling(s->engine));
+}
+
+static void every_question_may_fail(void **state)
+{
+    (void)state;
+    static const enum venue_query_kind kinds[] = { QUERY_OPEN_ORDERS, QUERY_POSITIONS,
+                                                   QUERY_BALANCES, QUERY_FILLS };
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct stage *s = stage_of(RECONCILE_STRICT);
+        hold(s, "1");
+        connect(s);
+        answer_all(s, &(struct venue_books){ .fail = 1 + (int)kinds[i] });
+        assert_true(engine_is_reconciling(s->engine));
+        assert_false(engine_is_halted(s->engine, NULL));
+        stage_free(s);
+    }
+}
+
+static void silence_is_a_failed_step(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    pass(s, SECONDS(30)); /* unanswered so long: failed */
+    assert_int_equal(s->query_count, 1);
+    pass(s, SECONDS(1));
+    assert_int_equal(s->query_count, 2);
+    assert_int_equal(last_query(s)->kind, QUERY_OPEN_ORDERS);
+}
+
+static void an_answer_to_an_old_question_says_nothing(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    uint64_t old = last_query(s)->ticket;
+    answer(s, &FLAT);
+    assert_int_equal(last_query(s)->kind, QUERY_POSITIONS);
+    tell_position(s, old, BTC, "5");
+    tell_cash(s, old, "5");
+    step(s, &(struct event){ .kind = EVENT_ANSWER,
+                             .time_ns = s->now_ns,
+                             .answer = { .ticket = old, .complete = true } });
+    assert_int_equal(last_query(s)->kind, QUERY_POSITIONS);
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+}
+
+static void a_lost_line_ends_the_look(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    step(s, &(struct event){ .kind = EVENT_CONNECTION, .time_ns = s->now_ns });
+    pass(s, SECONDS(600));
+    assert_int_equal(s->query_count, 1);
+    connect(s);
+    answer_all(s, &FLAT);
+    assert_false(engine_is_reconciling(s->engine));
+}
+
+/* ---- orders ---- */
+
+static uint64_t resting(struct stage *s)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    pass(s, 1);
+    return id;
+}
+
+static void an_absent_order_is_asked_for(void **state)
+{
+    struct stage *s = *state;
+    uint64_t listed = resting(s), absent = resting(s);
+    uint64_t under_way = submit(s, A, limit_of(SIDE_BUY, "1", "91"));
+    connect(s);
+    tell(s, under_way, REPORT_ACK); /* after the question: not missing */
+    struct venue_books books = { .open = { listed } };
+    uint64_t asked = s->query_count;
+    answer(s, &books);
+    assert_string_equal(status_of(s, listed), "new");
+    assert_string_equal(status_of(s, absent), "unknown");
+    assert_string_equal(status_of(s, under_way), "new");
+    assert_int_equal(s->query_count, asked + 1);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    assert_true(engine_is_reconciling(s->engine));
+    struct report report = report_on(s, absent, REPORT_STATUS);
+    report.ticket = last_query(s)->ticket;
+    report.status = ORDER_FILLED;
+    report.cum_qty = D("1");
+    report.avg_price = D("90");
+    assert_done(s, tell_code(s, &report));
+    assert_string_equal(status_of(s, absent), "filled");
+    assert_decimal(held(s, BTC), "1");
+}
+
+/* ---- trades ---- */
+
+static void a_trade_seen_while_looking_repeats_the_look(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    tell(s, id, REPORT_ACK);
+    connect(s);
+    answer_all(s, &(struct venue_books){ .btc = "1", .open = { id }, .late_fill = id });
+    assert_decimal(held(s, BTC), "1");
+    assert_int_equal(engine_counts(s->engine)->reconciled, 0); /* of two instants */
+    pass(s, SECONDS(1));
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+}
+
+/* ---- positions ---- */
+
+static void one_look_is_not_enough_to_differ(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    answer_all(s, &FLAT); /* the venue lags behind its own fills */
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    pass(s, SECONDS(2));
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    assert_false(engine_is_reconciling(s->engine));
+}
+
+static void another_difference_is_looked_at_again(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    answer_all(s, &FLAT);
+    pass(s, SECONDS(2));
+    answer_all(s, &(struct venue_books){ .btc = "2" });
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    pass(s, SECONDS(2));
+    answer_all(s, &(struct venue_books){ .btc = "2" });
+    assert_int_equal(engine_counts(s->engine)->differences, 1);
+}
+
+static void strict_halts_the_session(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_STRICT);
+    hold(s, "1");
+    uint64_t rests = resting(s);
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3", .open = { rests } });
+    const char *why;
+    assert_true(engine_is_halted(s->engine, &why));
+    assert_string_equal(why, "BTC/USDT: our books say 1, the venue says 3");
+    assert_decimal(held(s, BTC), "1"); /* nothing was made equal */
+    assert_string_equal(last_record(s, RECORD_HALT)->name, "session");
+    assert_string_equal(status_of(s, rests), "pending_cancel");
+    assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
+    stage_free(s);
+}
+
+static void warn_blocks_the_symbol_until_a_clean_look(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    trade(s, ETH, "10");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_string_equal(last_alert(s), "position_mismatch");
+    assert_false(engine_is_halted(s->engine, NULL));
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
+    struct order_request elsewhere = request_of(SIDE_BUY, "1");
+    elsewhere.instrument = ETH;
+    assert_true(submit(s, A, elsewhere) != 0);
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_false(engine_is_instrument_halted(s->engine, BTC));
+    assert_true(market_order(s, SIDE_BUY, "1") != 0);
+}
+
+/* A share of 1 % of our 200: 2 may be missing, 2.001 not. */
+static void the_tolerance_is_a_share_of_what_we_hold(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *venue;
+        uint64_t differences;
+    } cases[] = { { "198", 0 }, { "202", 0 }, { "197.999", 1 }, { "202.001", 1 } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stage *s = stage_of(RECONCILE_WARN);
+        hold(s, "200");
+        connect(s);
+        look_twice(s, &(struct venue_books){ .btc = cases[i].venue });
+        assert_int_equal(engine_counts(s->engine)->differences, cases[i].differences);
+        stage_free(s);
+    }
+}
+
+static void when_we_think_we_are_flat_there_is_none(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "0.001" });
+    assert_int_equal(engine_counts(s->engine)->differences, 1);
+}
+
+static void auto_sync_makes_it_equal_by_a_record(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    hold(s, "1");
+    trade(s, BTC, "110");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_decimal(held(s, BTC), "3");
+    const struct record *record = last_record(s, RECORD_ADJUSTMENT);
+    assert_non_null(record);
+    assert_decimal(record->adjustment.qty_before, "1");
+    assert_decimal(record->adjustment.qty_after, "3");
+    assert_decimal(record->adjustment.price, "110"); /* the market's: the venue said none */
+    assert_int_equal(strlen(record->adjustment.id), 64);
+    assert_string_equal(last_alert(s), "position_synced");
+    assert_decimal(engine_position(s->engine, A, BTC)->cost, "320"); /* 100 + 2 * 110 */
+    assert_false(engine_is_instrument_halted(s->engine, BTC));
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .btc = "3" });
+    assert_int_equal(engine_counts(s->engine)->adjustments, 1); /* once */
+    stage_free(s);
+}
+
+static void auto_sync_to_flat_ends_the_exits(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    trade(s, BTC, "100");
+    struct order_request entry = request_of(SIDE_BUY, "1");
+    entry.stop = D("90");
+    uint64_t id = submit(s, A, entry);
+    fill(s, id, "1", "100");
+    uint64_t stop = last_sent(s, SENT_SUBMIT)->order.order_id;
+    tell(s, stop, REPORT_ACK);
+    pass(s, 1);
+    connect(s);
+    look_twice(s, &(struct venue_books){ .open = { stop } });
+    assert_decimal(held(s, BTC), "0");
+    assert_string_equal(status_of(s, stop), "pending_cancel");
+    stage_free(s);
+}
+
+static void of_two_owners_neither_is_changed(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    stage_add(s, instance_defaults());
+    engine_set_external(s->engine, 99);
+    hold(s, "1");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_decimal(held(s, BTC), "1");
+    assert_decimal(engine_position(s->engine, 2, BTC)->qty, "2");
+    assert_int_equal(last_record(s, RECORD_ADJUSTMENT)->instance_id, 99);
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .btc = "3" }); /* what is nobody's counts */
+    assert_int_equal(engine_counts(s->engine)->differences, 1);
+    stage_free(s);
+}
+
+static void without_an_owner_or_a_price_the_symbol_is_blocked(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    connect(s);
+    look_twice(s, &(struct venue_books){ .eth = "3" }); /* no price of it was ever seen */
+    assert_true(engine_is_instrument_halted(s->engine, ETH));
+    assert_int_equal(engine_counts(s->engine)->adjustments, 0);
+    stage_free(s);
+}
+
+static int on_reconcile(struct fake_guest *guest, enum guest_call call,
+                        const struct guest_event *event, struct error *err)
+{
+    (void)err;
+    if (call == GUEST_RECONCILE)
+        note(guest->stage, "%u %s", event->difference->instrument, event->difference->action);
+    return 0;
+}
+
+static void strategies_are_told(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    s->guests[A].on = on_reconcile;
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_non_null(strstr(s->script.data, "0 block"));
+}
+
+/* ---- cash ---- */
+
+static void cash_is_agreed_on_first_and_compared_later(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1"); /* bought at 100; the mark moves no cash of a margin account */
+    connect(s);
+    answer_all(s, &(struct venue_books){ .btc = "1", .cash = "5000" });
+    assert_decimal(last_record(s, RECORD_CASH)->cash.amount, "5000");
+    trade(s, BTC, "110");
+    fill(s, market_order(s, SIDE_SELL, "1"), "1", "110"); /* earns 10 */
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .cash = "5011" }); /* 1 is the tolerance */
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    pass(s, SECONDS(60));
+    look_twice(s, &(struct venue_books){ .cash = "5012.001" });
+    assert_string_equal(last_alert(s), "cash_mismatch");
+    assert_false(engine_is_halted(s->engine, NULL));
+}
+
+static void unexplained_cash_halts_only_in_strict(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_STRICT);
+    connect(s);
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    pass(s, SECONDS(60));
+    look_twice(s, &(struct venue_books){ .cash = "4000" });
+    assert_true(engine_is_halted(s->engine, NULL));
+    stage_free(s);
+}
+
+static void at_a_spot_venue_positions_bind_cash(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.cash_is_spot = true;
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    fill(s, market_order(s, SIDE_BUY, "2"), "2", "100");
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .btc = "2", .cash = "4800" });
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+}
+
+static void restored_cash_is_what_was_agreed(void **state)
+{
+    struct stage *s = *state;
+    struct cash_record agreed = { .currency = "USDT", .amount = D("100"), .own = DECIMAL_ZERO };
+    engine_restore_cash(s->engine, &agreed);
+    struct cash_record other = { .currency = "EUR", .amount = D("7"), .own = DECIMAL_ZERO };
+    engine_restore_cash(s->engine, &other);
+    connect(s);
+    look_twice(s, &(struct venue_books){ .cash = "90" });
+    assert_string_equal(last_alert(s), "cash_mismatch");
+}
+
+/* ---- what suspect fills cause ---- */
+
+static void a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    fill(s, id, "2", "100");
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    size_t asked = s->query_count;
+    pass(s, SECONDS(5));
+    assert_int_equal(s->query_count, asked + 1);
+    answer_all(s, &(struct venue_books){ .btc = "2" });
+    assert_false(engine_is_instrument_halted(s->engine, BTC));
+}
+
+static void restored_halts_stand(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    engine_restore_halt(s->engine, "ETH/USDT", "overfill", "it was");
+    engine_restore_halt(s->engine, "NO/SUCH", "overfill", "it was");
+    assert_true(engine_is_instrument_halted(s->engine, ETH));
+    assert_true(market_order(s, SIDE_BUY, "1") != 0);
+    engine_restore_halt(s->engine, "session", "position_mismatch", "not equal");
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
+}
+
+/* ---- strangers ---- */
+
+static struct report stranger(const char *name, enum report_kind kind)
+{
+    struct report report = { .kind = kind,
+                             .side = SIDE_BUY,
+                             .qty = D("2"),
+                             .price = D("95"),
+                             .status = ORDER_NEW,
+                             .cum_qty = DECIMAL_ZERO,
+                             .avg_price = DECIMAL_NONE,
+                             .transact_ns = T0 };
+    text_copy(report.client_order_id, sizeof(report.client_order_id), name);
+    return report;
+}
+
+static void an_order_with_our_name_is_adopted_and_canceled(void **state)
+{
+    struct stage *s = *state;
+    engine_set_external(s->engine, 99);
+    struct report report = stranger("c777", REPORT_STATUS);
+    assert_done(s, tell_code(s, &report));
+    assert_string_equal(last_alert(s), "unknown_order");
+    const struct sent *cancel = last_sent(s, SENT_CANCEL);
+    assert_non_null(cancel);
+    assert_string_equal(cancel->order.client_order_id, "c777");
+    assert_decimal(cancel->order.qty, "2");
+    report = stranger("c777", REPORT_FILL);
+    report.fill =
+        (struct fill){ .exec_id = "x1", .qty = D("1"), .price = D("95"), .fee = DECIMAL_ZERO };
+    assert_done(s, tell_code(s, &report));
+    assert_decimal(engine_position(s->engine, 1, BTC)->qty, "1");
+}
+
+static void an_ended_order_with_our_name_is_left(void **state)
+{
+    struct stage *s = *state;
+    engine_set_external(s->engine, 99);
+    struct report report = stranger("c777", REPORT_STATUS);
+    report.status = ORDER_CANCELED;
+    assert_done(s, tell_code(s, &report));
+    assert_null(last_sent(s, SENT_CANCEL));
+    report = stranger("c778", REPORT_ACK);
+    report.side = 0; /* nobody says which side: it cannot be booked, only told */
+    assert_done(s, tell_code(s, &report));
+    assert_null(last_sent(s, SENT_CANCEL));
+}
+
+static void a_foreign_order_is_told_once(void **state)
+{
+    struct stage *s = *state;
+    uint64_t before = engine_counts(s->engine)->alerts;
+    for (int i = 0; i < 5; i++) {
+        struct report report = stranger("web-1", REPORT_STATUS);
+        assert_done(s, tell_code(s, &report));
+    }
+    assert_int_equal(engine_counts(s->engine)->alerts, before + 1);
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 5);
+    assert_null(last_sent(s, SENT_CANCEL));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
+
+static int setup(void **state)
+{
+    *state = stage_of(RECONCILE_WARN);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(five_questions_in_their_order),
+        TEST(no_new_risk_before_the_books_were_compared),
+        TEST(it_looks_again_every_minute),
+        TEST(a_hundred_reports_make_it_look_after_five_seconds),
+        TEST(nothing_is_asked_where_the_venue_is_a_function_of_the_same_events),
+        TEST(a_failed_step_compares_nothing),
+        TEST(every_question_may_fail),
+        TEST(silence_is_a_failed_step),
+        TEST(an_answer_to_an_old_question_says_nothing),
+        TEST(a_lost_line_ends_the_look),
+        TEST(an_absent_order_is_asked_for),
+        TEST(a_trade_seen_while_looking_repeats_the_look),
+        TEST(one_look_is_not_enough_to_differ),
+        TEST(another_difference_is_looked_at_again),
+        TEST(strict_halts_the_session),
+        TEST(warn_blocks_the_symbol_until_a_clean_look),
+        TEST(the_tolerance_is_a_share_of_what_we_hold),
+        TEST(when_we_think_we_are_flat_there_is_none),
+        TEST(auto_sync_makes_it_equal_by_a_record),
+        TEST(auto_sync_to_flat_ends_the_exits),
+        TEST(of_two_owners_neither_is_changed),
+        TEST(without_an_owner_or_a_price_the_symbol_is_blocked),
+        TEST(strategies_are_told),
+        TEST(cash_is_agreed_on_first_and_compared_later),
+        TEST(unexplained_cash_halts_only_in_strict),
+        TEST(at_a_spot_venue_positions_bind_cash),
+        TEST(restored_cash_is_what_was_agreed),
+        TEST(a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt),
+        TEST(restored_halts_stand),
+        TEST(an_order_with_our_name_is_adopted_and_canceled),
+        TEST(an_ended_order_with_our_name_is_left),
+        TEST(a_foreign_order_is_told_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
