@@ -46,6 +46,7 @@ static int move_aside(struct session *session, int64_t wall_ns, struct error *er
     static const char *const names[] = { "ledger-paper.sqlite",
                                          "ledger-paper.sqlite-wal",
                                          "ledger-paper.sqlite-shm",
+                                         "audit-paper.head",
                                          "checkpoints/paper_state_latest.json",
                                          "quarantine",
                                          "journal" };
@@ -404,15 +405,19 @@ static int find_instances(struct session *session, struct error *err)
 
 int setup_open_ledger(struct session *session, struct error *err)
 {
-    char path[600], name[40];
+    char path[600], anchor[600], name[40];
     if (session->ledger)
         return 0;
     snprintf(name, sizeof(name), "ledger-%s.sqlite", session->mode);
     int code = setup_state_path(session, name, path, sizeof(path), err);
+    snprintf(name, sizeof(name), "audit-%s.head", session->mode);
+    if (code == 0)
+        code = setup_state_path(session, name, anchor, sizeof(anchor), err);
     if (code < 0)
         return code;
     const char *durability = config_string(session->config, "persistence.durability");
     struct ledger_options options = { .path = path,
+                                      .anchor_path = anchor,
                                       .instruments = &session->instruments,
                                       .power_safe =
                                           durability && strcmp(durability, "power") == 0 };

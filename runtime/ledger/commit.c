@@ -406,9 +406,30 @@ static int commit_now(struct ledger *ledger, struct error *err)
     return ledger_run(ledger, &commit, err, "commit a turn");
 }
 
+/* It is in the file: when the anchor cannot say so nothing of it may leave all the same. */
+static int anchor_now(struct ledger *ledger, bool sync, struct error *err)
+{
+    int code = ledger_write_anchor(ledger, sync, err);
+    ledger->broken |= code < 0;
+    return code;
+}
+
 int commit_group(struct ledger *ledger, struct error *err)
 {
-    return ledger->group_open ? commit_now(ledger, err) : 0;
+    if (!ledger->group_open)
+        return 0;
+    int code = commit_now(ledger, err);
+    ledger->broken |= code < 0;
+    return code < 0 ? code : anchor_now(ledger, true, err);
+}
+
+/* Intents and fills: what a power cut must not take where durability is power. */
+static bool must_sync(const struct turn *turn)
+{
+    bool must = false;
+    for (size_t i = 0; i < turn->count && !must; i++)
+        must = turn->records[i].kind == RECORD_ORDER || turn->records[i].kind == RECORD_FILL;
+    return must;
 }
 
 /* What came from outside cannot be made again by a replay: it does not wait for the group. */
@@ -432,24 +453,23 @@ static void roll_back(struct ledger *ledger)
 
 static int write_turn(struct ledger *ledger, const struct turn *turn, struct error *err)
 {
-    int code = begin_turn(ledger, err);
-    if (code < 0)
-        return code;
-
     int64_t seq = ledger->seq;
     char head[SHA256_TEXT_MAX];
     memcpy(head, ledger->head, sizeof(head));
+    int code = begin_turn(ledger, err);
     for (size_t i = 0; i < turn->count && code == 0; i++)
         code = write_record(ledger, turn, &turn->records[i], err);
     if (code == 0 && ledger->seq == seq) /* no row of trading_events tells the time reached */
         code = ledger_write_progress(ledger, turn->time_ns, turn->event, err);
-    if (code == 0 && must_commit(ledger, turn))
+    bool now = must_commit(ledger, turn);
+    if (code == 0 && now)
         code = commit_now(ledger, err);
     if (code == 0) {
         ledger->undo_count = 0;
-        return 0;
+        return now ? anchor_now(ledger, must_sync(turn), err) : 0;
     }
 
+    ledger->broken |= code == ERROR_IO || ledger->grouping;
     roll_back(ledger);
     undo_statuses(ledger);
     ledger->seq = seq;
@@ -467,6 +487,9 @@ int commit_turn(void *self, const struct turn *turn, struct error *err)
         return 0;
     if (ledger->replay.active)
         return replay_turn(ledger, turn, err);
+    int code = ledger_check_usable(ledger, err);
+    if (code < 0)
+        return code;
     return write_turn(ledger, turn, err);
 }
 

@@ -295,6 +295,67 @@ static int load_head(struct ledger *ledger, struct error *err)
     return 0;
 }
 
+/* ---- the anchor ---- */
+
+static int cut_tail(const struct ledger *ledger, const char *anchor_path,
+                    const struct anchor_head *head, struct error *err)
+{
+    return error_set(
+        err, ERROR_IO,
+        "ledger %s ends at row %" PRId64 ", but %s knows row %" PRId64
+        ": its tail was cut, or an older copy lies there (or, with durability process, the machine "
+        "lost power). Put the right file in its place; or go on with runtime restore, or with what "
+        "is there by removing %s",
+        ledger->path, ledger->seq, anchor_path, head->seq, anchor_path);
+}
+
+/* The anchor may be behind the ledger after a crash, never ahead, and what it names is there. */
+static int check_anchor(struct ledger *ledger, const char *anchor_path,
+                        const struct anchor_head *head, struct error *err)
+{
+    if (head->seq > ledger->seq)
+        return cut_tail(ledger, anchor_path, head, err);
+    if (head->seq == 0)
+        return 0;
+    struct binder find = bind_begin(ledger, HASH_AT);
+    bind_int(&find, head->seq);
+    int found = ledger_step(ledger, find.statement, err);
+    if (found < 0)
+        return found;
+    bool same = found && strcmp(column_text(find.statement, 0), head->hash) == 0;
+    sqlite3_reset(find.statement);
+    return same ? 0
+                : error_set(err, ERROR_IO,
+                            "ledger %s: row %" PRId64
+                            " is not the one that %s knows: another ledger lies there, or it was "
+                            "rewritten; see runtime audit verify. Put the right file in its place; "
+                            "or go on with runtime restore, or with what is there by removing %s",
+                            ledger->path, head->seq, anchor_path, anchor_path);
+}
+
+int ledger_write_anchor(struct ledger *ledger, bool sync, struct error *err)
+{
+    if (!ledger->anchor || ledger->anchored_seq == ledger->seq)
+        return 0;
+    struct anchor_head head = { .seq = ledger->seq };
+    text_copy(head.hash, sizeof(head.hash), ledger->head);
+    int code = anchor_write(ledger->anchor, &head, sync && ledger->power_safe, err);
+    if (code == 0)
+        ledger->anchored_seq = ledger->seq;
+    return code;
+}
+
+static int open_anchor(struct ledger *ledger, const char *path, struct error *err)
+{
+    bool found;
+    struct anchor_head head;
+    int code = anchor_open(path, &ledger->anchor, &found, &head, err);
+    if (code == 0 && found)
+        code = check_anchor(ledger, path, &head, err);
+    ledger->anchored_seq = found ? head.seq : -1;
+    return code < 0 ? code : ledger_write_anchor(ledger, true, err);
+}
+
 int ledger_open(const struct ledger_options *options, struct ledger **out, struct error *err)
 {
     *out = NULL;
@@ -306,6 +367,7 @@ int ledger_open(const struct ledger_options *options, struct ledger **out, struc
     ledger->path = strdup(options->path);
     ASSERT(ledger->path);
     ledger->instruments = options->instruments;
+    ledger->power_safe = options->power_safe;
     text_init(&ledger->body, ROW_BODY_MAX);
     text_init(&ledger->line, 2 * (size_t)ROW_BODY_MAX);
     ledger->writer = json_writer_open(&ledger->body, false);
@@ -317,6 +379,8 @@ int ledger_open(const struct ledger_options *options, struct ledger **out, struc
         code = load_ledger_id(ledger, err);
     if (code == 0)
         code = load_head(ledger, err);
+    if (code == 0 && options->anchor_path)
+        code = open_anchor(ledger, options->anchor_path, err);
     if (code < 0) {
         ledger_close(ledger);
         return code;
@@ -332,6 +396,7 @@ void ledger_close(struct ledger *ledger)
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(ledger->statements[i]);
     ASSERT(sqlite3_close(ledger->db) == SQLITE_OK); /* busy only if we kept a statement */
+    anchor_close(ledger->anchor);
     json_writer_close(ledger->writer);
     text_release(&ledger->body);
     text_release(&ledger->line);

@@ -7,13 +7,15 @@
  *   2. Every row of trading_events carries the hash of the row before it; seq has no gaps.
  *   3. While replaying nothing is written to a turn's tables: rows are compared.
  *   4. fills.fill_id is the seq of the row that booked it, so that "known then" is "fill_id below".
- *   5. An order id that was handed out but whose turn never committed was never seen outside. */
+ *   5. The anchor is written after COMMIT and before anything leaves: behind the file, never ahead.
+ *   6. An order id that was handed out but whose turn never committed was never seen outside. */
 #ifndef RUNTIME_LEDGER_PRIVATE_H
 #define RUNTIME_LEDGER_PRIVATE_H
 
 #include <sqlite3.h>
 
 #include "runtime/base/json.h"
+#include "runtime/ledger/anchor.h"
 #include "runtime/ledger/ledger.h"
 
 #define LEDGER_APPLICATION_ID                                                                      \
@@ -46,6 +48,7 @@ enum statement {
     INSERT_LEDGER_ID,
     SELECT_LEDGER_ID,
     LAST_EVENT,
+    HASH_AT,
     LAST_ORDER_ID,
     LAST_ORDER_ID_BETWEEN,
     LAST_EPOCH,
@@ -119,6 +122,10 @@ struct ledger {
     bool group_open;            /* it has begun */
     int64_t seq;                /* of the newest row of trading_events */
     char head[SHA256_TEXT_MAX]; /* its hash */
+    struct anchor *anchor;      /* NULL: none */
+    int64_t anchored_seq;       /* -1: it says nothing yet */
+    bool power_safe;
+    bool broken; /* a commit failed: memory may be ahead of the file, nothing more is recorded */
 
     /* The newest status of each order from base_order_id on, plus 1; 0: not seen. */
     uint64_t base_order_id;
@@ -166,6 +173,11 @@ MUST_CHECK int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struc
 
 /* The number in a client order id that this ledger made: of its order, or of a replace. 0: none. */
 int64_t ledger_order_number(const struct ledger *ledger, const char *client_order_id);
+
+/* Tells the anchor what the head is; `sync` where the turn must outlive a power cut. */
+MUST_CHECK int ledger_write_anchor(struct ledger *ledger, bool sync, struct error *err);
+/* ERROR_IO when a write failed before: whoever goes on trading would trade unrecorded. */
+MUST_CHECK int ledger_check_usable(const struct ledger *ledger, struct error *err);
 
 /* What SQLite's last failure on db means for a person. `busy` is the code of a locked file. */
 int ledger_failed(sqlite3 *db, const char *path, int busy, struct error *err, const char *doing,

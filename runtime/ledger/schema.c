@@ -287,6 +287,7 @@ const char *const statement_texts[STATEMENTS] = {
     [INSERT_LEDGER_ID] = "INSERT INTO meta(key, value) VALUES('ledger_id', ?)",
     [SELECT_LEDGER_ID] = "SELECT value FROM meta WHERE key = 'ledger_id'",
     [LAST_EVENT] = "SELECT seq, hash FROM trading_events ORDER BY seq DESC LIMIT 1",
+    [HASH_AT] = "SELECT hash FROM trading_events WHERE seq = ?",
     [LAST_ORDER_ID] = "SELECT coalesce(max(order_id), 0) FROM orders",
     [LAST_ORDER_ID_BETWEEN] =
         "SELECT coalesce(max(order_id), 0) FROM trading_events WHERE seq > ? AND seq < ?",

@@ -241,6 +241,17 @@ bool ledger_replaying(const struct ledger *ledger)
 
 /* ---- going on, ending ---- */
 
+int ledger_check_usable(const struct ledger *ledger, struct error *err)
+{
+    return ledger->broken
+               ? error_set(err, ERROR_IO,
+                           "ledger %s: an earlier write failed, nothing more is recorded "
+                           "in this run: stop, see that the disk is well and has room, "
+                           "and start again",
+                           ledger->path)
+               : 0;
+}
+
 int ledger_write_progress(struct ledger *ledger, int64_t market_ns, uint64_t event,
                           struct error *err)
 {
@@ -256,7 +267,9 @@ int ledger_progress(struct ledger *ledger, int64_t market_ns, uint64_t event, st
     ASSERT(ledger->session_id != 0);
     if (ledger->replay.active)
         return 0;
-    int code = ledger_write_progress(ledger, market_ns, event, err);
+    int code = ledger_check_usable(ledger, err);
+    if (code == 0)
+        code = ledger_write_progress(ledger, market_ns, event, err);
     return code < 0 ? code : commit_group(ledger, err);
 }
 
@@ -269,10 +282,13 @@ int ledger_session_end(struct ledger *ledger, int64_t market_ns, struct error *e
                          ", which was recorded. The data, a strategy or the program is not the "
                          "same; begin anew with --fresh",
                          ledger->replay.seq);
+    int code = ledger_check_usable(ledger, err);
+    if (code < 0)
+        return code;
     struct binder put = bind_begin(ledger, END_SESSION);
     bind_int(&put, market_ns);
     bind_int(&put, ledger->session_id);
-    int code = ledger_run(ledger, &put, err, "end the session");
+    code = ledger_run(ledger, &put, err, "end the session");
     return code < 0 ? code : commit_group(ledger, err);
 }
 

@@ -416,6 +416,11 @@ static void a_locked_file_is_not_waited_for(void **state)
     refused(f, ERROR_UNAVAILABLE, "another program holds a lock");
     sqlite3_close(other);
 
+    assert_int_equal(commit_at(f, START_NS, 1, &record, 1), ERROR_IO);
+    assert_says(f, "an earlier write failed");
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
     commit_one(f, 1, record);
     assert_query(f, "SELECT count(*) FROM trading_events", "1\n");
 }
@@ -1198,6 +1203,12 @@ static void a_full_disk_stops_the_turn(void **state)
 
     assert_int_equal(
         sqlite3_exec(f->ledger->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL), 0);
+    assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), ERROR_IO);
+    assert_int_equal(ledger_progress(f->ledger, START_NS + 2, 2, &f->err), ERROR_IO);
+    assert_int_equal(ledger_session_end(f->ledger, START_NS + 2, &f->err), ERROR_IO);
+    close_ledger(f);
+    open_ledger(f);
+    resume(f, "sim", false);
     assert_int_equal(commit_at(f, START_NS + 2, 2, records, 2), 0);
 }
 
@@ -1438,6 +1449,183 @@ static void anybody_can_check_the_chain(void **state)
     assert_int_not_equal(sqlite3_exec(db, "UPDATE trading_events SET event = 9", NULL, NULL, NULL),
                          0);
     sqlite3_close(db);
+}
+
+/* ---- the anchor ---- */
+
+static const char *anchor_path(const struct fixture *f)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/audit-paper.head", f->directory);
+    return path;
+}
+
+static int open_anchored(struct fixture *f, bool power_safe)
+{
+    struct ledger_options options = options_of(f);
+    options.anchor_path = anchor_path(f);
+    options.power_safe = power_safe;
+    f->err = (struct error){ 0 };
+    close_ledger(f);
+    int code = ledger_open(&options, &f->ledger, &f->err);
+    if (code == 0)
+        f->port = ledger_port(f->ledger);
+    return code;
+}
+
+static void assert_anchor(const struct fixture *f)
+{
+    struct anchor_head head = { 0 };
+    struct error err = { 0 };
+    char text[100], *expected = query(f, "SELECT coalesce(max(seq), 0), coalesce((SELECT hash FROM"
+                                         " trading_events ORDER BY seq DESC LIMIT 1),"
+                                         " replace(hex(zeroblob(32)), 'x', '0'))"
+                                         " FROM trading_events");
+    bool found;
+    assert_int_equal(anchor_read(anchor_path(f), &found, &head, &err), 0);
+    assert_true(found);
+    snprintf(text, sizeof(text), "%" PRId64 "|%s\n", head.seq, head.hash);
+    assert_string_equal(text, expected);
+    free(expected);
+}
+
+static void commit_order(struct fixture *f, uint64_t event)
+{
+    struct order order = new_order(f);
+    commit_one(f, event, order_record(&order));
+}
+
+static void the_anchor_follows_the_head(void **state)
+{
+    struct fixture *f = *state;
+    bool found;
+    struct anchor_head head;
+    assert_int_equal(anchor_read(anchor_path(f), &found, &head, &f->err), 0);
+    assert_false(found);
+    for (int power = 0; power < 2; power++) {
+        assert_int_equal(open_anchored(f, power), 0);
+        assert_anchor(f);
+        begin(f, "sim");
+        for (uint64_t event = 1; event < 5; event++) {
+            commit_order(f, event);
+            assert_anchor(f);
+            commit_one(f, event, said_record(RECORD_ALERT, "a", "b"));
+            assert_anchor(f);
+        }
+    }
+    /* Gathered turns are anchored when they are committed. */
+    begin(f, "feed");
+    ledger_group_turns(f->ledger);
+    commit_order(f, 9);
+    assert_int_equal(anchor_read(anchor_path(f), &found, &head, &f->err), 0);
+    assert_int_equal(head.seq, 16);
+    assert_int_equal(ledger_progress(f->ledger, START_NS + 9, 9, &f->err), 0);
+    assert_anchor(f);
+    assert_int_equal(open_anchored(f, false), 0);
+}
+
+/* After a kill between the commit and the anchor. */
+static void an_anchor_that_is_behind_is_brought_up(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_anchored(f, false), 0);
+    begin(f, "sim");
+    commit_order(f, 1);
+    close_ledger(f);
+    open_ledger(f); /* without it */
+    resume(f, "sim", false);
+    commit_order(f, 2);
+    assert_int_equal(open_anchored(f, false), 0);
+    assert_anchor(f);
+}
+
+static void a_cut_tail_is_told(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_anchored(f, false), 0);
+    begin(f, "sim");
+    commit_order(f, 1);
+    commit_order(f, 2);
+    tamper(f, "DROP TRIGGER trading_events_kept; DELETE FROM trading_events WHERE seq = 2");
+    assert_int_equal(open_anchored(f, false), ERROR_IO);
+    assert_says(f, "ends at row 1, but");
+    assert_says(f, "knows row 2");
+    assert_says(f, "runtime restore");
+    assert_int_equal(unlink(anchor_path(f)), 0); /* the way back that it names */
+    assert_int_equal(open_anchored(f, false), 0);
+    assert_anchor(f);
+}
+
+static void another_ledger_in_its_place_is_told(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_anchored(f, false), 0);
+    begin(f, "sim");
+    commit_order(f, 1);
+    tamper(f, "DROP TRIGGER trading_events_unchanged;"
+              "UPDATE trading_events SET hash = replace(hash, 'a', 'b')");
+    assert_int_equal(open_anchored(f, false), ERROR_IO);
+    assert_says(f, "row 1 is not the one");
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, at, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 1, file);
+    fclose(file);
+}
+
+/* A write that was cut in the middle leaves the record before it, whichever byte it stopped at. */
+static void a_torn_record_leaves_the_older_one(void **state)
+{
+    struct fixture *f = *state;
+    struct anchor *anchor;
+    struct anchor_head head = { .seq = 1 }, read;
+    bool found;
+    memset(head.hash, 'a', 64);
+    for (long slot = 0; slot < 2; slot++) {
+        for (long at = 0; at < 160; at += 1 + at / 40) {
+            unlink(anchor_path(f));
+            assert_int_equal(anchor_open(anchor_path(f), &anchor, &found, &read, &f->err), 0);
+            assert_false(found);
+            for (head.seq = 1; head.seq < 8 + slot; head.seq++)
+                assert_int_equal(anchor_write(anchor, &head, true, &f->err), 0);
+            anchor_close(anchor);
+            flip(anchor_path(f), (head.seq - 1) % 2 * 4096 + at);
+            assert_int_equal(anchor_read(anchor_path(f), &found, &read, &f->err), 0);
+            assert_true(found);
+            assert_int_equal(read.seq, head.seq - 2);
+        }
+    }
+    /* The next one goes over the torn one, never over the one that is left. */
+    assert_int_equal(anchor_open(anchor_path(f), &anchor, &found, &read, &f->err), 0);
+    assert_int_equal(anchor_write(anchor, &head, false, &f->err), 0);
+    anchor_close(anchor);
+    flip(anchor_path(f), (head.seq - 1) % 2 * 4096);
+    assert_int_equal(anchor_read(anchor_path(f), &found, &read, &f->err), 0);
+    assert_int_equal(read.seq, head.seq - 2);
+
+    flip(anchor_path(f), (head.seq - 2) % 2 * 4096 + 20);
+    assert_int_equal(anchor_read(anchor_path(f), &found, &read, &f->err), ERROR_IO);
+    assert_says(f, "neither of its records can be read");
+    assert_int_equal(open_anchored(f, false), ERROR_IO);
+    assert_int_equal(truncate(anchor_path(f), 0), 0); /* a crash while it was made */
+    assert_int_equal(open_anchored(f, false), 0);
+    assert_anchor(f);
+}
+
+static void an_anchor_that_cannot_be_written_stops_the_run(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_options options = options_of(f);
+    options.anchor_path = f->directory;
+    close_ledger(f);
+    assert_int_equal(ledger_open(&options, &f->ledger, &f->err), ERROR_IO);
+    assert_says(f, "cannot open it");
 }
 
 /* ---- replay ---- */
@@ -1881,6 +2069,12 @@ int main(void)
         TEST(instances_are_shared_by_a_source_and_never_by_feeds),
         TEST(a_killed_process_loses_nothing_it_committed),
         TEST(anybody_can_check_the_chain),
+        TEST(the_anchor_follows_the_head),
+        TEST(an_anchor_that_is_behind_is_brought_up),
+        TEST(a_cut_tail_is_told),
+        TEST(another_ledger_in_its_place_is_told),
+        TEST(a_torn_record_leaves_the_older_one),
+        TEST(an_anchor_that_cannot_be_written_stops_the_run),
         TEST(a_run_that_is_replayed_goes_on_as_if_never_interrupted),
         TEST(killed_at_any_turn_it_ends_the_same),
         TEST(sessions_of_other_sources_may_run_in_between),
