@@ -117,6 +117,6 @@ void strangers_report(struct engine *engine, uint32_t instrument, const struct r
     } else if (!is_told(engine, report)) {
         tell(engine, report, "not an order of ours");
     }
-    if (report->kind == REPORT_FILL)
+    if (report->kind == REPORT_FILL && report->ticket == 0) /* told again by each look otherwise */
         reconcile_soon(engine);
 }

@@ -221,14 +221,15 @@ static int refuse_turn(const struct engine *engine, struct error *err)
                      "an earlier turn could not be stored in the ledger: nothing may leave");
 }
 
-/* A command that the port cannot even take is a rejection by ourselves. */
+/* A command that the port cannot even take is a rejection by ourselves; but for a cancel, whose wish
+ * stands: it is sent again once the venue has said how the order stands. */
 static void refuse_command(struct engine *engine, const struct command *command,
                            const struct error *why)
 {
     const struct order *order = blotter_find(engine->blotter, command->order_id);
     static const enum report_kind kinds[] = { [COMMAND_SUBMIT] = REPORT_REJECTED,
                                               [COMMAND_RESEND] = REPORT_DOUBT,
-                                              [COMMAND_CANCEL] = REPORT_CANCEL_REJECT,
+                                              [COMMAND_CANCEL] = REPORT_DOUBT,
                                               [COMMAND_AMEND] = REPORT_REPLACE_REJECT };
     struct report report = { .kind = kinds[command->kind],
                              .qty = DECIMAL_NONE,

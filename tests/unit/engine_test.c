@@ -1377,15 +1377,23 @@ static void what_the_port_does_not_take_is_rejected_by_ourselves(void **state)
     assert_script(s, "commit 1\nrefused submit 2\nA order\nA reject\ncommit 1\n");
     assert_string_equal(status_of(s, id), "rejected");
     assert_string_equal(order_at(s, id)->reason, "the port is full");
-    engine_cancel(s->engine, A, resting, &s->refusal);
-    settle(s);
-    assert_script(s, "commit 1\nrefused cancel 1\nA order\ncommit 1\n");
-    assert_string_equal(status_of(s, resting), "new");
     engine_amend(s->engine, A, resting, D("2"), DECIMAL_NONE, &s->refusal);
     settle(s);
     assert_script(s, "commit 1\nrefused amend 1\nA order\ncommit 1\n");
     assert_decimal(order_at(s, resting)->qty, "1");
     assert_int_equal(engine_counts(s->engine)->rejected, 1);
+    /* The wish to cancel stands: it is asked how the order stands, and then sent again. */
+    engine_cancel(s->engine, A, resting, &s->refusal);
+    settle(s);
+    assert_script(s, "commit 1\nrefused cancel 1\nA order\ncommit 1\n");
+    assert_string_equal(status_of(s, resting), "unknown");
+    s->refuse[SENT_CANCEL] = false;
+    struct report working = report_on(s, resting, REPORT_STATUS);
+    working.ticket = last_query(s)->ticket;
+    working.status = ORDER_NEW;
+    working.cum_qty = DECIMAL_ZERO;
+    assert_done(s, tell_code(s, &working));
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
 }
 
 /* ---- reports
