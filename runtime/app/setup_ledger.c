@@ -403,6 +403,14 @@ static int find_instances(struct session *session, struct error *err)
     return code;
 }
 
+/* Whether a commit waits for the disk: as the user says, else only where real money is. */
+static bool is_power_safe(const struct session *session)
+{
+    if (!config_set_by_user(session->config, "persistence.durability"))
+        return session->source == SOURCE_VENUE;
+    return strcmp(config_string(session->config, "persistence.durability"), "power") == 0;
+}
+
 int setup_open_ledger(struct session *session, struct error *err)
 {
     char path[600], anchor[600], name[40];
@@ -415,12 +423,10 @@ int setup_open_ledger(struct session *session, struct error *err)
         code = setup_state_path(session, name, anchor, sizeof(anchor), err);
     if (code < 0)
         return code;
-    const char *durability = config_string(session->config, "persistence.durability");
     struct ledger_options options = { .path = path,
                                       .anchor_path = anchor,
                                       .instruments = &session->instruments,
-                                      .power_safe =
-                                          durability && strcmp(durability, "power") == 0 };
+                                      .power_safe = is_power_safe(session) };
     return ledger_open(&options, &session->ledger, err);
 }
 
