@@ -126,15 +126,52 @@ static bool round_order(struct engine *engine, struct order *order,
     return true;
 }
 
+static bool check_trail(struct engine *engine, struct order *order, struct refusal *refusal)
+{
+    char text[DECIMAL_TEXT_MAX];
+    if (!decimal_valid(order->trail) || decimal_sign(order->trail) <= 0 ||
+        (order->trail_is_share && decimal_cmp(order->trail, decimal_int(1)) >= 0))
+        return refuse(refusal, "trail", "a trailing stop needs a distance above zero (%s)",
+                      decimal_format(order->trail, text));
+    if (!order->trail_is_share)
+        order->trail = decimal_to_multiple(
+            order->trail, instrument_of(engine, order->instrument)->tick_size, ROUND_DOWN);
+    struct order begun = *order;
+    if (decimal_sign(order->trail) <= 0 || !held_trail_begin(engine, &begun))
+        return refuse(refusal, "trail", "the distance is less than a tick, or the whole price");
+    return true;
+}
+
+/* What the type needs to be watched or worked at all, and a time that is not over. */
+static bool check_terms(struct engine *engine, struct order *order, struct refusal *refusal)
+{
+    bool triggers = order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT;
+    bool limits = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
+    if (triggers && !decimal_valid(order->trigger_price))
+        return refuse(refusal, "no_trigger", "a %s order needs a trigger_price",
+                      order_type_name(order->type));
+    if (limits && !decimal_valid(order->price))
+        return refuse(refusal, "no_price", "a %s order needs a price",
+                      order_type_name(order->type));
+    if (held_expiry_ns(order) <= engine->now_ns)
+        return refuse(refusal, "expired", "the order would have expired already");
+    return order->type != ORDER_TRAILING || check_trail(engine, order, refusal);
+}
+
 static bool check_abilities(struct engine *engine, const struct order *order,
                             struct refusal *refusal)
 {
     const struct venue_port *venue = &engine->options.venue;
     const struct venue_abilities *abilities = venue->abilities(venue->self, order->instrument);
-    if (!(abilities->types & (1u << order->type)))
+    bool emulated = held_is_needed(engine, order);
+    enum order_type type = emulated ? held_fired_type(order->type) : order->type;
+    if (!(abilities->types & (1u << type)))
         return refuse(refusal, "not_supported", "this venue takes no %s orders",
-                      order_type_name(order->type));
-    if (!(abilities->tifs & (1u << order->tif)))
+                      order_type_name(type));
+    bool ends_here = order->tif == TIF_DAY || order->tif == TIF_GTD;
+    enum order_tif tif =
+        ends_here && !(abilities->tifs & (1u << order->tif)) ? TIF_GTC : order->tif;
+    if (!(abilities->tifs & (1u << tif)))
         return refuse(refusal, "not_supported", "this venue takes no time in force %s",
                       order_tif_name(order->tif));
     if (order->post_only && !abilities->post_only)
@@ -317,11 +354,21 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     memcpy(order->current_client_order_id, order->client_order_id,
            sizeof(order->current_client_order_id));
     order->inferred_qty = order->inferred_notional = DECIMAL_ZERO;
-    if (!blotter_add(engine->blotter, order))
+    held_trail_begin(engine, order);
+    bool here = order->held || (held_is_needed(engine, order) && !held_is_through(engine, order));
+    order->held = false;
+    struct order *placed = blotter_add(engine->blotter, order);
+    if (!placed)
         return 0;
     totals_order(engine);
-    turn_record_order(engine, order);
-    turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT, .order_id = order->order_id });
+    if (here) {
+        held_begin(engine, placed);
+    } else {
+        turn_record_order(engine, placed);
+        turn_command(engine,
+                     &(struct command){ .kind = COMMAND_SUBMIT, .order_id = order->order_id });
+    }
+    held_note_expiry(engine, placed);
     return order->order_id;
 }
 
@@ -355,6 +402,8 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
                            .qty = DECIMAL_ZERO,
                            .reduce_only = request->reduce_only,
                            .post_only = request->post_only,
+                           .trail = request->trail,
+                           .trail_is_share = request->trail_is_share,
                            .expires_ns = request->expires_ns,
                            .created_ns = engine->now_ns,
                            .updated_ns = engine->now_ns,
@@ -363,7 +412,7 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
                            .fees = DECIMAL_ZERO,
                            .instance_id = engine->instances[index].instance_id };
     memcpy(order.tag, request->tag, sizeof(order.tag));
-    if (!round_order(engine, &order, request, refusal) ||
+    if (!round_order(engine, &order, request, refusal) || !check_terms(engine, &order, refusal) ||
         !check_abilities(engine, &order, refusal) ||
         (order.reduce_only && !fit_reduce_only(engine, index, &order, refusal))) {
         text_copy(order.reason, sizeof(order.reason), refusal->reason);
@@ -394,6 +443,10 @@ bool desk_cancel(struct engine *engine, struct order *order)
 {
     if (!order_is_open(order) || order->pending & PENDING_CANCEL)
         return false;
+    if (order->held) {
+        held_end(engine, order, ORDER_CANCELED, "");
+        return true;
+    }
     turn_command(
         engine,
         &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
@@ -408,6 +461,10 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
         return false;
     decimal new_qty = decimal_valid(qty) ? qty : order->qty;
     decimal new_price = decimal_valid(price) ? price : order->price;
+    if (order->held) {
+        held_amend(engine, order, new_qty, new_price);
+        return true;
+    }
     turn_command(engine, &(struct command){ .kind = COMMAND_AMEND,
                                             .order_id = order->order_id,
                                             .qty = new_qty,
@@ -501,6 +558,35 @@ static bool gate_amend(struct engine *engine, int index, const struct order *ord
     return blocked(engine, index, &asked, &verdict, refusal);
 }
 
+bool desk_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX])
+{
+    int index = instance_of_order(engine, order);
+    if (order->reduce_only) {
+        order->qty = decimal_min(order->qty, reducible(engine, index, order));
+        text_copy(why, REASON_MAX, "nothing is left to reduce");
+        return !decimal_is_zero(order->qty);
+    }
+    struct risk_view view = view_of(engine, index, order);
+    decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
+    *own_side = decimal_sub(*own_side, order_remaining(order));
+    struct risk_verdict verdict;
+    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
+    if (verdict.verdict == VERDICT_APPROVE)
+        return true;
+    tell_verdict(engine, index, order, &verdict);
+    if (verdict.verdict == VERDICT_REDUCE) {
+        engine->counts.reduced++;
+        order->qty = verdict.qty;
+        return true;
+    }
+    text_copy(why, REASON_MAX, verdict.reason);
+    if (verdict.verdict == VERDICT_HALT && !engine->halted) {
+        turn_alert(engine, index, "daily_loss_limit", verdict.reason);
+        halts_session(engine, index, "daily_loss_limit", verdict.reason, true);
+    }
+    return false;
+}
+
 bool desk_passes_again(struct engine *engine, const struct order *order)
 {
     int index = instance_of_order(engine, order);
@@ -546,11 +632,13 @@ bool engine_amend(struct engine *engine, int index, uint64_t order_id, decimal q
         return refuse(refusal, "pending", "order %" PRIu64 " waits for an answer already (%s)",
                       order_id, order_status_name(order_status(order)));
     const struct venue_port *venue = &engine->options.venue;
-    if (venue->abilities(venue->self, order->instrument)->amend == AMEND_NONE)
+    if (!order->held && venue->abilities(venue->self, order->instrument)->amend == AMEND_NONE)
         return refuse(refusal, "not_supported", "this venue changes no order; cancel it instead");
     if (decimal_valid(price) && !decimal_valid(order->price))
         return refuse(refusal, "no_price", "a %s order has no price to amend",
                       order_type_name(order->type));
+    if (order->known == ORDER_PENDING_NEW)
+        return refuse(refusal, "pending", "order %" PRIu64 " is still on its way", order_id);
     if (!round_terms(engine, index, order, &qty, &price, refusal) ||
         !gate_amend(engine, index, order, qty, price, refusal))
         return false;
@@ -565,8 +653,10 @@ static decimal market_orders_under_way(const struct engine *engine, int index, u
     decimal sum = DECIMAL_ZERO;
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
         const struct order *order = blotter_open_at(engine->blotter, i);
+        bool fired = !order->held && held_is_needed(engine, order);
         if (order->instance_id != engine->instances[index].instance_id ||
-            order->instrument != instrument || order->type != ORDER_MARKET)
+            order->instrument != instrument ||
+            (fired ? held_fired_type(order->type) : order->type) != ORDER_MARKET)
             continue;
         decimal qty = order_remaining(order);
         sum = decimal_add(sum, order->side == SIDE_BUY ? qty : decimal_neg(qty));
@@ -698,6 +788,7 @@ void desk_flatten(struct engine *engine, int index, uint32_t instrument, decimal
                            .qty = decimal_min(qty, most),
                            .price = DECIMAL_NONE,
                            .trigger_price = DECIMAL_NONE,
+                           .trail = DECIMAL_NONE,
                            .stop = DECIMAL_NONE,
                            .take = DECIMAL_NONE,
                            .reduce_only = true,

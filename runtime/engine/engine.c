@@ -26,6 +26,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->reconciliation.next_ns = TIME_NEVER;
     engine->reconciliation.agreed.amount = DECIMAL_NONE;
     engine->timers_due_ns = TIME_NEVER;
+    engine->expiry_due_ns = engine->trails_due_ns = TIME_NEVER;
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
     engine->day_volume = engine->day_opening_equity = DECIMAL_ZERO;
@@ -64,6 +65,7 @@ void engine_close(struct engine *engine)
     free(engine->texts);
     free(engine->inquiries);
     free(engine->reconciliation.listed);
+    free(engine->expiries);
     free(engine->protections);
     free(engine->daily);
     free(engine);
@@ -233,6 +235,7 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
     if (!blotter_add(engine->blotter, order))
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
                          ORDERS_OPEN_MAX);
+    held_restore(engine, order);
     return exits_restore(engine, order, err);
 }
 
@@ -352,6 +355,8 @@ int64_t engine_due_ns(const struct engine *engine)
 {
     int64_t due_ns = market_due_ns(engine->market);
     due_ns = due_ns < engine->timers_due_ns ? due_ns : engine->timers_due_ns;
+    int64_t held_ns = held_due_ns(engine);
+    due_ns = due_ns < held_ns ? due_ns : held_ns;
     int64_t doubt_ns = doubt_due_ns(engine), reconcile_ns = reconcile_due_ns(engine);
     due_ns = due_ns < doubt_ns ? due_ns : doubt_ns;
     return due_ns < reconcile_ns ? due_ns : reconcile_ns;
@@ -412,6 +417,7 @@ int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
     call_bars(engine, closed, count);
     if (engine->timers_due_ns <= now_ns)
         fire_timers(engine, now_ns);
+    held_advance(engine);
     doubt_advance(engine);
     reconcile_advance(engine);
     return turn_is_idle(engine) ? 0 : turn_finish(engine, err);
@@ -456,6 +462,7 @@ static void step_bar(struct engine *engine, const struct event *event)
     market_bar(engine->market, event);
     if (event->bar.is_history)
         return;
+    held_bar(engine, event->instrument, &event->bar);
     const struct bars *const *closed;
     size_t count = market_closed_by_bar(engine->market, &closed);
     call_bars(engine, closed, count);
@@ -492,12 +499,14 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
     case EVENT_TRADE:
         engine->counts.trades++;
         market_trade(engine->market, event);
+        held_trade(engine, event->instrument, event->trade.price);
         call_market(engine, event, GUEST_TRADE, engine->trade_callers[event->instrument],
                     engine->trade_caller_count[event->instrument]);
         break;
     case EVENT_QUOTE:
         engine->counts.quotes++;
         market_quote(engine->market, event);
+        held_quote(engine, event->instrument, &event->quote);
         call_market(engine, event, GUEST_QUOTE, engine->quote_callers[event->instrument],
                     engine->quote_caller_count[event->instrument]);
         break;
@@ -543,6 +552,7 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     /* After a restart: what the crash kept from being placed, resized or canceled. */
     for (size_t k = 0; !reloaded_from && k < instance->instrument_count; k++)
         exits_sync(engine, index, instance->instruments[k]);
+    held_awake(engine);
     rebuild_callers(engine);
     return turn_finish(engine, err);
 }
@@ -603,7 +613,8 @@ void engine_each_order(const struct engine *engine, int index, bool all,
     for (size_t i = 0; i < count; i++) {
         const struct order *order =
             all ? blotter_at(engine->blotter, i) : blotter_open_at(engine->blotter, i);
-        if (order->instance_id == instance_id && !visit(self, order))
+        bool asked = all || order_is_open(order); /* a held one may have ended in this turn */
+        if (order->instance_id == instance_id && asked && !visit(self, order))
             return;
     }
 }

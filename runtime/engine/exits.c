@@ -68,8 +68,9 @@ static bool is_change_refused(const struct exit_leg *leg, const struct order *be
 static void follow_leg(struct engine *engine, int instance, struct exit_leg *leg,
                        const struct order *before, const struct order *order)
 {
-    bool guest_canceled = order->known == ORDER_CANCELED && order_is_open(before) &&
-                          before->pending & PENDING_CANCEL && !leg->canceling;
+    bool was_asked = before->pending & PENDING_CANCEL || before->held;
+    bool guest_canceled =
+        order->known == ORDER_CANCELED && order_is_open(before) && was_asked && !leg->canceling;
     if (order->known == ORDER_REJECTED || guest_canceled) {
         leg->price = DECIMAL_NONE; /* alerted, or wanted: not repeated */
     } else if (is_change_refused(leg, before, order)) {
@@ -111,6 +112,11 @@ void exits_follow(struct engine *engine, const struct order *before, const struc
         follow_entry(engine, order, booked_qty);
 }
 
+void exits_reached(struct engine *engine, struct order *order)
+{
+    held_fire(engine, order);
+}
+
 static decimal protected_qty(const struct protection *protection)
 {
     return decimal_max(decimal_sub(protection->entered_qty, protection->exited_qty), DECIMAL_ZERO);
@@ -127,6 +133,7 @@ static uint64_t place_exit(struct engine *engine, const struct protection *prote
                            .qty = qty,
                            .price = role == ROLE_TAKE ? price : DECIMAL_NONE,
                            .trigger_price = role == ROLE_STOP ? price : DECIMAL_NONE,
+                           .trail = DECIMAL_NONE,
                            .stop = DECIMAL_NONE,
                            .take = DECIMAL_NONE,
                            .reduce_only = true,

@@ -75,13 +75,16 @@ enum command_kind {
     COMMAND_CANCEL,
     COMMAND_AMEND,
     COMMAND_QUERY,
-    COMMAND_HOLD, /* nothing leaves: an order that rests here (held.c), taken back like a submit */
+    /* Nothing leaves, of orders that rest here (held.c): a new one, taken back like a submit, and
+     * one that changed or ended, taken back like a cancel. */
+    COMMAND_HOLD,
+    COMMAND_HELD_CHANGE,
 };
 struct command {
     enum command_kind kind;
     uint64_t order_id;
-    decimal qty, price;       /* AMEND: the whole new terms */
-    struct order before;      /* CANCEL, AMEND: to take it back when the callback fails */
+    decimal qty, price;  /* AMEND: the whole new terms */
+    struct order before; /* CANCEL, AMEND, HELD_CHANGE: to take it back when the callback fails */
     struct venue_query query; /* QUERY; its ids point into the order, or to "" */
 };
 
@@ -156,6 +159,21 @@ struct reconciliation {
     struct cash_record agreed; /* last agreed; amount DECIMAL_NONE: never */
 };
 
+/* Prices of one instrument, as mantissas, at or beyond which a held order may be concerned. */
+struct held_watch {
+    bool armed;                /* false: nothing is held, the rest says nothing */
+    int64_t low, high;         /* of trades */
+    int64_t bid_low, bid_high; /* of quotes: sells look at the bid, buys at the ask */
+    int64_t ask_low, ask_high;
+};
+
+/* When an order whose time in force the venue does not know must be ended. */
+struct expiry {
+    uint64_t order_id;
+    int64_t next_ns;
+    bool is_asked; /* its cancel is for this: the order ends as expired */
+};
+
 /* The exits of one protected entry. */
 struct protection {
     uint64_t entry_id;
@@ -209,6 +227,14 @@ struct engine {
     char strangers[STRANGERS_KEPT][VENUE_ORDER_ID_MAX]; /* told already, a ring */
     size_t stranger_next;
     struct halt instrument_halts[INSTRUMENTS_MAX];
+
+    /* orders that rest here */
+    struct held_watch held[INSTRUMENTS_MAX];
+    struct expiry *expiries;
+    size_t expiry_count, expiry_capacity;
+    int64_t expiry_due_ns;
+    int64_t trails_due_ns; /* when moved triggers are recorded */
+    uint64_t slept;        /* held orders that the ledger gave back, until it was told */
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
@@ -314,7 +340,68 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
 /* Why a new order that adds risk may not leave now; NULL: it may. */
 const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code);
 
+/* ---- held.c ---- */
+bool held_is_stop(enum order_type type); /* has a trigger */
+/* What a stop becomes when it fires: MARKET or LIMIT; other types stay. */
+enum order_type held_fired_type(enum order_type type);
+/* The venue cannot hold this type: a stop that the engine emulates. */
+bool held_is_needed(const struct engine *engine, const struct order *order);
+/* The venue cancels the others of its group by itself when it fills. */
+bool held_is_linked(const struct engine *engine, const struct order *order);
+/* The order as the venue must see it: itself, or *form without what the venue does not know. */
+const struct order *held_form(const struct engine *engine, const struct order *order,
+                              struct order *form);
+/* The price that stands is beyond what it waits for. */
+bool held_is_through(const struct engine *engine, const struct order *order);
+/* First trigger of a trailing stop, where there is a price. False: it is not above zero. */
+bool held_trail_begin(struct engine *engine, struct order *order);
+/* An order in the blotter begins to rest here, changes, or ends: recorded, told, taken back with
+ * the callback. */
+void held_begin(struct engine *engine, struct order *order);
+void held_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
+void held_end(struct engine *engine, struct order *order, enum order_status status,
+              const char *reason);
+/* After the commit of such a change. */
+void held_settle(struct engine *engine, const struct command *command);
+/* To the venue: as it is, or as what it becomes when it fires, if it may leave. */
+void held_release(struct engine *engine, struct order *order);
+void held_fire(struct engine *engine, struct order *order);
+void held_watch(struct engine *engine, const struct order *order);
+void held_meet_trade(struct engine *engine, uint32_t instrument, int64_t price);
+void held_meet_quote(struct engine *engine, uint32_t instrument, const struct quote_event *quote);
+void held_meet_bar(struct engine *engine, uint32_t instrument, const struct bar_event *bar);
+static inline void held_trade(struct engine *engine, uint32_t instrument, int64_t price)
+{
+    const struct held_watch *watch = &engine->held[instrument];
+    if (watch->armed && (price <= watch->low || price >= watch->high))
+        held_meet_trade(engine, instrument, price);
+}
+static inline void held_quote(struct engine *engine, uint32_t instrument,
+                              const struct quote_event *quote)
+{
+    const struct held_watch *watch = &engine->held[instrument];
+    if (watch->armed && (quote->bid <= watch->bid_low || quote->bid >= watch->bid_high ||
+                         quote->ask <= watch->ask_low || quote->ask >= watch->ask_high))
+        held_meet_quote(engine, instrument, quote);
+}
+static inline void held_bar(struct engine *engine, uint32_t instrument, const struct bar_event *bar)
+{
+    if (engine->held[instrument].armed)
+        held_meet_bar(engine, instrument, bar);
+}
+/* When it ends by its time in force; TIME_NEVER: it does not. */
+int64_t held_expiry_ns(const struct order *order);
+void held_note_expiry(struct engine *engine, const struct order *order);
+/* The end of a cancel that was for its time in force is an expiry. */
+void held_name_end(const struct engine *engine, const struct order *order, struct report *report);
+int64_t held_due_ns(const struct engine *engine);
+void held_advance(struct engine *engine);
+void held_restore(struct engine *engine, const struct order *order);
+void held_awake(struct engine *engine); /* says how many slept, once */
+
 /* ---- exits.c ---- */
+/* A held exit's price was reached. */
+void exits_reached(struct engine *engine, struct order *order);
 /* After any report on an order; booked_qty is what the report filled, or zero. */
 void exits_follow(struct engine *engine, const struct order *before, const struct order *order,
                   decimal booked_qty);
@@ -329,6 +416,9 @@ bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
 /* Ends `qty` of the instance's position by a market order; what is held bounds it. */
 void desk_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
+/* Whether a held order may leave now: through the gate like a new one, its quantity lowered where
+ * that is enough. False and *why. */
+bool desk_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX]);
 /* Whether an order that never arrived would pass the gate now. */
 bool desk_passes_again(struct engine *engine, const struct order *order);
 /* Asks the venue; sent at the end of the turn. Returns the ticket. */

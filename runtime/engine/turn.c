@@ -255,8 +255,10 @@ static int send_command(struct engine *engine, const struct command *command, st
     const struct venue_port *venue = &engine->options.venue;
     if (command->kind == COMMAND_QUERY)
         return venue->query(venue->self, &command->query, engine->now_ns, err);
+    struct order form;
     const struct order *order = blotter_find(engine->blotter, command->order_id);
     ASSERT(order);
+    order = held_form(engine, order, &form);
     switch (command->kind) {
     case COMMAND_SUBMIT:
     case COMMAND_RESEND:
@@ -281,9 +283,13 @@ static void refuse(struct engine *engine, const struct command *command, const s
 static void send_one(struct engine *engine, const struct command *command)
 {
     struct error err = { 0 };
-    if (send_command(engine, command, &err) < 0)
+    if (command->kind == COMMAND_HOLD)
+        return;
+    if (command->kind == COMMAND_HELD_CHANGE)
+        held_settle(engine, command);
+    else if (send_command(engine, command, &err) < 0)
         refuse(engine, command, &err);
-    else if (command->kind != COMMAND_QUERY && command->kind != COMMAND_HOLD)
+    else if (command->kind != COMMAND_QUERY)
         doubt_sent(engine, blotter_find(engine->blotter, command->order_id));
 }
 
