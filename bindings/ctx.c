@@ -404,8 +404,8 @@ const char *const ctx_fields[] = { "symbol", "symbols", "mode", "params", "state
 /* ctx.NAME for a name that is not there. */
 static int ctx_unknown(lua_State *L)
 {
-    static const char *const later[] = { "oco",         "when", "price_above",
-                                         "price_below", "at",   "position_is" };
+    static const char *const later[] = { "when", "price_above", "price_below", "at",
+                                         "position_is" };
     const char *known[128] = { NULL };
     size_t count = 0;
     if (lua_type(L, 2) != LUA_TSTRING)

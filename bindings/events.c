@@ -1,5 +1,5 @@
-/* events.c - what callbacks are told: tick, quote, bar, fill, verdict; and live views of position
- * and quote.
+/* events.c - what callbacks are told: tick, quote, bar, fill, verdict, difference; and live views
+ * of position and quote.
  *
  * One userdata per kind, made once and pointed at the event while its callback runs: nothing is
  * allocated per event. Used later it raises ("copy what you keep"). A live view always shows what
@@ -325,6 +325,51 @@ static int verdict_index(lua_State *L)
     return 1;
 }
 
+/* ---- difference ---- */
+
+enum {
+    DIFFERENCE_SYMBOL,
+    DIFFERENCE_OWN,
+    DIFFERENCE_VENUE,
+    DIFFERENCE_ACTION,
+    DIFFERENCE_TIME,
+    DIFFERENCE_TIME_NS
+};
+const char *const difference_fields[] = { "symbol", "own",     "venue", "action",
+                                          "time",   "time_ns", NULL };
+
+/* difference.symbol (nil: cash), own, venue (quantities, or amounts of cash), action ("halt",
+ * "block", "adjust"), time, time_ns */
+static int difference_index(lua_State *L)
+{
+    const struct script *script = ((const struct view *)lua_touserdata(L, 1))->script;
+    const struct guest_event *event = check_event(L, "difference");
+    const struct difference *difference = event->difference;
+    switch (names_field(L, &script->names[NAMES_DIFFERENCE], 2, "a difference")) {
+    case DIFFERENCE_SYMBOL:
+        if (difference->instrument == INSTRUMENT_NONE)
+            lua_pushnil(L);
+        else
+            push_symbol(L, script, difference->instrument);
+        break;
+    case DIFFERENCE_OWN:
+        push_decimal(L, difference->own);
+        break;
+    case DIFFERENCE_VENUE:
+        push_decimal(L, difference->venue);
+        break;
+    case DIFFERENCE_ACTION:
+        lua_pushstring(L, difference->action);
+        break;
+    case DIFFERENCE_TIME:
+        push_time(L, event->time_ns);
+        break;
+    default:
+        lua_pushinteger(L, event->time_ns);
+    }
+    return 1;
+}
+
 /* ---- position ---- */
 
 struct position_view {
@@ -426,6 +471,7 @@ static const struct view_class view_classes[VIEW_KINDS] = {
     [VIEW_BAR] = { "bar", bar_index, NAMES_BAR, bar_fields },
     [VIEW_FILL] = { "fill", fill_index, NAMES_FILL, fill_fields },
     [VIEW_VERDICT] = { "verdict", verdict_index, NAMES_VERDICT, verdict_fields },
+    [VIEW_DIFFERENCE] = { "difference", difference_index, NAMES_DIFFERENCE, difference_fields },
 };
 
 static struct view *push_view(lua_State *L, struct script *script, enum view_kind kind,

@@ -83,6 +83,13 @@ static void push_subject(lua_State *L, const struct delivery *delivery)
     case GUEST_RISK:
         push_view(L, script, VIEW_VERDICT, event);
         break;
+    case GUEST_RECONCILE:
+        push_view(L, script, VIEW_DIFFERENCE, event);
+        break;
+    case GUEST_CONNECTION:
+        lua_pushstring(L, script->instruments->list[event->instrument].venue);
+        lua_pushstring(L, event->name);
+        break;
     case GUEST_POSITION:
         push_position(L, script, event->instrument);
         break;
@@ -121,6 +128,7 @@ static int call_delivered(struct script *script, enum guest_call call,
                             call == GUEST_START ? BUDGET_LOAD : BUDGET_CALLBACK, err);
     script->views[VIEW_FILL]->event = NULL;
     script->views[VIEW_VERDICT]->event = NULL;
+    script->views[VIEW_DIFFERENCE]->event = NULL;
     return code;
 }
 

@@ -4,11 +4,21 @@
 static const char STRATEGY_KEY = 0; /* registry: the table that the chunk returned */
 
 const char *const callback_names[GUEST_CALLS + 1] = {
-    [GUEST_START] = "on_start",   [GUEST_STOP] = "on_stop",     [GUEST_TRADE] = "on_tick",
-    [GUEST_QUOTE] = "on_quote",   [GUEST_BAR] = "on_bar",       [GUEST_ORDER] = "on_order",
-    [GUEST_FILL] = "on_fill",     [GUEST_REJECT] = "on_reject", [GUEST_POSITION] = "on_position",
-    [GUEST_TIMER] = "on_timer",   [GUEST_RISK] = "on_risk",     [GUEST_RELOAD] = "on_reload",
+    [GUEST_START] = "on_start",
+    [GUEST_STOP] = "on_stop",
+    [GUEST_TRADE] = "on_tick",
+    [GUEST_QUOTE] = "on_quote",
+    [GUEST_BAR] = "on_bar",
+    [GUEST_ORDER] = "on_order",
+    [GUEST_FILL] = "on_fill",
+    [GUEST_REJECT] = "on_reject",
+    [GUEST_POSITION] = "on_position",
+    [GUEST_TIMER] = "on_timer",
+    [GUEST_RISK] = "on_risk",
+    [GUEST_RELOAD] = "on_reload",
     [GUEST_PARAMS] = "on_params",
+    [GUEST_CONNECTION] = "on_connection",
+    [GUEST_RECONCILE] = "on_reconcile",
 };
 
 const char *strategy_module(void *source, const char *name, size_t *length)

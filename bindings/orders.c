@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
+
 static const char ORDER[] = "order";
 
 struct handle {
@@ -35,7 +37,9 @@ enum {
     FIELD_TAG,
     FIELD_SYMBOL,
     FIELD_TRIGGER_PRICE,
+    FIELD_TRAIL,
     FIELD_TIF,
+    FIELD_EXPIRES,
     FIELD_STOP,
     FIELD_TAKE,
     FIELD_REDUCE_ONLY,
@@ -43,17 +47,25 @@ enum {
     FIELD_TIME,
     FIELD_TIME_NS,
 };
-const char *const order_fields[] = { "id",         "client_order_id",
-                                     "status",     "side",
-                                     "type",       "qty",
-                                     "filled_qty", "remaining_qty",
-                                     "price",      "avg_price",
-                                     "reason",     "tag",
-                                     "symbol",     "trigger_price",
-                                     "tif",        "stop",
-                                     "take",       "reduce_only",
-                                     "post_only",  "time",
-                                     "time_ns",    NULL };
+const char *const order_fields[] = {
+    "id",         "client_order_id", "status",    "side",      "type",    "qty",
+    "filled_qty", "remaining_qty",   "price",     "avg_price", "reason",  "tag",
+    "symbol",     "trigger_price",   "trail",     "tif",       "expires", "stop",
+    "take",       "reduce_only",     "post_only", "time",      "time_ns", NULL
+};
+
+/* The distance of a trailing stop as it was asked for: a number, or "1.5%"; nil of other types. */
+static void push_trail(lua_State *L, const struct order *order)
+{
+    char text[DECIMAL_TEXT_MAX];
+    if (order->trail_is_share)
+        lua_pushfstring(L, "%s%%",
+                        decimal_format(decimal_mul(order->trail, decimal_int(100)), text));
+    else if (order->type == ORDER_TRAILING)
+        push_decimal(L, order->trail);
+    else
+        lua_pushnil(L);
+}
 
 /* Pushes one field of an order; an empty reason is nil, so is a price that the type has none of. */
 static void push_order_field(lua_State *L, const struct script *script, const struct order *order,
@@ -101,6 +113,15 @@ static void push_order_field(lua_State *L, const struct script *script, const st
         break;
     case FIELD_TRIGGER_PRICE:
         push_decimal(L, order->trigger_price);
+        break;
+    case FIELD_TRAIL:
+        push_trail(L, order);
+        break;
+    case FIELD_EXPIRES:
+        if (order->expires_ns == TIME_NEVER)
+            lua_pushnil(L);
+        else
+            push_time(L, order->expires_ns);
         break;
     case FIELD_TIF:
         lua_pushstring(L, order_tif_name(order->tif));
@@ -206,7 +227,7 @@ enum {
     OPTION_TAKE,
     OPTION_STOP_ON,
     OPTION_TAG,
-    OPTION_TRIGGER_PRICE, /* from here on: not in this version */
+    OPTION_TRIGGER_PRICE,
     OPTION_TRAIL,
     OPTION_EXPIRES,
 };
@@ -217,15 +238,14 @@ const char *const order_options[] = { "symbol",      "side",          "type",  "
                                       NULL };
 
 #define BIT(option) (1u << (option))
-#define ENTRY                                                                                      \
-    (BIT(OPTION_SYMBOL) | BIT(OPTION_TYPE) | BIT(OPTION_PRICE) | BIT(OPTION_TIF) |                 \
-     BIT(OPTION_POST_ONLY) | BIT(OPTION_STOP) | BIT(OPTION_TAKE) | BIT(OPTION_STOP_ON) |           \
-     BIT(OPTION_TAG))
+#define TERMS                                                                                      \
+    (BIT(OPTION_SYMBOL) | BIT(OPTION_TYPE) | BIT(OPTION_PRICE) | BIT(OPTION_TRIGGER_PRICE) |       \
+     BIT(OPTION_TRAIL) | BIT(OPTION_STOP_ON) | BIT(OPTION_TIF) | BIT(OPTION_EXPIRES) |             \
+     BIT(OPTION_POST_ONLY) | BIT(OPTION_TAG))
+#define ENTRY (TERMS | BIT(OPTION_STOP) | BIT(OPTION_TAKE))
 #define BUY (ENTRY | BIT(OPTION_NOTIONAL) | BIT(OPTION_REDUCE_ONLY))
 #define SUBMIT (BUY | BIT(OPTION_SIDE) | BIT(OPTION_QTY))
-#define CLOSE                                                                                      \
-    (BIT(OPTION_SYMBOL) | BIT(OPTION_TYPE) | BIT(OPTION_PRICE) | BIT(OPTION_TIF) |                 \
-     BIT(OPTION_POST_ONLY) | BIT(OPTION_TAG))
+#define CLOSE TERMS
 
 /* What a call was given: the request, and which options stood in the table. */
 struct asked {
@@ -233,24 +253,49 @@ struct asked {
     unsigned given;
 };
 
-static enum order_type check_type(lua_State *L, const char *what)
+/* "1.5%" is 0.015 of the price, exactly; anything else is an amount. */
+static void check_trail(lua_State *L, struct order_request *request, const char *what)
 {
-    static const char *const words[] = {
-        "market", "limit", "stop", "stop_limit", "trailing", NULL
-    };
-    int word = check_word(L, -1, words, what);
-    if (word > 1)
-        luaL_error(L, "%s '%s' is not in this version; allowed: market, limit", what, words[word]);
-    return word == 1 ? ORDER_LIMIT : ORDER_MARKET;
+    size_t length = 0;
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+    request->trail_is_share = length > 0 && text[length - 1] == '%';
+    if (!request->trail_is_share) {
+        request->trail = check_decimal(L, -1, what);
+    } else if (decimal_parse(text, length - 1, &request->trail) == 0) {
+        request->trail = decimal_mul(request->trail, decimal_make(1, 2));
+    } else {
+        luaL_error(L, "%s must be a number or a percentage such as \"1.5%%\", not '%s'", what,
+                   text);
+    }
+    if (!decimal_valid(request->trail))
+        luaL_error(L, "%s has more digits than fit: %s", what, lua_tostring(L, -1));
+    if (decimal_sign(request->trail) <= 0)
+        luaL_error(L, "%s must be above 0", what);
+    if (request->trail_is_share && decimal_cmp(request->trail, decimal_int(1)) >= 0)
+        luaL_error(L, "%s must be below 100%%", what);
 }
 
-static enum order_tif check_tif(lua_State *L, const char *what)
+#define EXPIRES_LATEST 9.2e9 /* seconds: the last that fit into nanoseconds, in 2261 */
+
+/* UTC seconds, or ISO text. */
+static int64_t check_expires(lua_State *L, const char *what)
 {
-    static const char *const words[] = { "gtc", "ioc", "day", "fok", "gtd", NULL };
-    int word = check_word(L, -1, words, what);
-    if (word > 1)
-        luaL_error(L, "%s '%s' is not in this version; allowed: gtc, ioc", what, words[word]);
-    return word == 1 ? TIF_IOC : TIF_GTC;
+    int64_t time_ns;
+    size_t length;
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        const char *text = lua_tolstring(L, -1, &length);
+        if (!time_parse(text, length, &time_ns))
+            luaL_error(
+                L, "%s must be UTC seconds or a time such as \"2024-01-31T12:00:00Z\", not '%s'",
+                what, text);
+        return time_ns;
+    }
+    double seconds = check_finite(L, -1, what);
+    if (seconds < 0 || seconds > EXPIRES_LATEST)
+        luaL_error(L, "%s is in UTC seconds; %f is none of this age", what, seconds);
+    if (lua_isinteger(L, -1))
+        return lua_tointeger(L, -1) * NS_PER_SECOND;
+    return (int64_t)llround(seconds * (double)NS_PER_SECOND);
 }
 
 /* One option, its value on the stack top. `what` leads messages: "ctx:buy: price". */
@@ -258,6 +303,10 @@ static void read_option(lua_State *L, const struct script *script, struct order_
                         int option, const char *what)
 {
     static const char *const sides[] = { "buy", "sell", NULL };
+    static const char *const types[] = {
+        "market", "limit", "stop", "stop_limit", "trailing", NULL
+    };
+    static const char *const tifs[] = { "gtc", "day", "ioc", "fok", "gtd", NULL };
     static const char *const triggers[] = { "last", "mark", "quote", NULL };
     switch (option) {
     case OPTION_SYMBOL:
@@ -267,7 +316,7 @@ static void read_option(lua_State *L, const struct script *script, struct order_
         request->side = check_word(L, -1, sides, what) == 0 ? SIDE_BUY : SIDE_SELL;
         break;
     case OPTION_TYPE:
-        request->type = check_type(L, what);
+        request->type = (enum order_type)check_word(L, -1, types, what);
         break;
     case OPTION_QTY:
         request->qty = check_decimal(L, -1, what);
@@ -279,7 +328,7 @@ static void read_option(lua_State *L, const struct script *script, struct order_
         request->price = check_decimal(L, -1, what);
         break;
     case OPTION_TIF:
-        request->tif = check_tif(L, what);
+        request->tif = (enum order_tif)check_word(L, -1, tifs, what);
         break;
     case OPTION_POST_ONLY:
         request->post_only = check_flag(L, -1, what);
@@ -299,8 +348,14 @@ static void read_option(lua_State *L, const struct script *script, struct order_
     case OPTION_TAG:
         text_copy(request->tag, sizeof(request->tag), check_name(L, -1, TAG_MAX - 1, what));
         break;
+    case OPTION_TRIGGER_PRICE:
+        request->trigger_price = check_decimal(L, -1, what);
+        break;
+    case OPTION_TRAIL:
+        check_trail(L, request, what);
+        break;
     default:
-        luaL_error(L, "%s is not in this version", what);
+        request->expires_ns = check_expires(L, what);
     }
 }
 
@@ -337,8 +392,7 @@ static struct asked check_options(lua_State *L, const struct script *script, int
     push_plain(L, index);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         int option = names_find(L, &script->names[NAMES_OPTIONS], -2);
-        bool later = option >= OPTION_TRIGGER_PRICE;
-        if (option < 0 || !(later || allowed & BIT(option)))
+        if (option < 0 || !(allowed & BIT(option)))
             raise_option(L, call, allowed);
         char what[64];
         snprintf(what, sizeof(what), "%s: %s", call, order_options[option]);
@@ -349,22 +403,54 @@ static struct asked check_options(lua_State *L, const struct script *script, int
     return asked;
 }
 
+static bool is_given(const struct asked *asked, int option)
+{
+    return asked->given & BIT(option);
+}
+
+/* Each type has the prices that it needs and no others. */
+static void check_prices(lua_State *L, const struct asked *asked, const char *call)
+{
+    enum order_type type = asked->request.type;
+    bool limits = type == ORDER_LIMIT || type == ORDER_STOP_LIMIT;
+    bool stops = type == ORDER_STOP || type == ORDER_STOP_LIMIT;
+    const char *name = order_type_name(type);
+    if (limits && !is_given(asked, OPTION_PRICE))
+        luaL_error(L, "%s: a %s order needs a price", call, name);
+    if (stops && !is_given(asked, OPTION_TRIGGER_PRICE))
+        luaL_error(L, "%s: a %s order needs a trigger_price", call, name);
+    if (type == ORDER_TRAILING && !is_given(asked, OPTION_TRAIL))
+        luaL_error(L, "%s: a trailing stop needs a trail", call);
+    if (type == ORDER_MARKET && is_given(asked, OPTION_PRICE))
+        luaL_error(L, "%s: a price makes a limit order; add type = \"limit\"", call);
+    if (type == ORDER_STOP && is_given(asked, OPTION_PRICE))
+        luaL_error(L, "%s: a stop has no limit price; type = \"stop_limit\" has one", call);
+    if (type == ORDER_TRAILING && is_given(asked, OPTION_PRICE))
+        luaL_error(L, "%s: a trailing stop has no limit price", call);
+    if (type != ORDER_TRAILING && is_given(asked, OPTION_TRAIL))
+        luaL_error(L, "%s: a trail makes a trailing stop; add type = \"trailing\"", call);
+    if (type < ORDER_STOP && is_given(asked, OPTION_TRIGGER_PRICE))
+        luaL_error(L, "%s: a trigger_price makes a stop; add type = \"stop\"", call);
+}
+
 /* What options mean together; mistakes of the script, so they raise. */
 static void check_together(lua_State *L, const struct asked *asked, const char *call)
 {
     const struct order_request *request = &asked->request;
-    if (request->type == ORDER_MARKET && asked->given & BIT(OPTION_PRICE))
-        luaL_error(L, "%s: a price makes a limit order; add type = \"limit\"", call);
-    if (request->type == ORDER_LIMIT && !(asked->given & BIT(OPTION_PRICE)))
-        luaL_error(L, "%s: a limit order needs a price", call);
-    if (request->post_only && request->type == ORDER_MARKET)
+    bool protects = is_given(asked, OPTION_STOP) || is_given(asked, OPTION_TAKE);
+    check_prices(L, asked, call);
+    if (request->post_only && request->type != ORDER_LIMIT)
         luaL_error(L, "%s: post_only is for limit orders; add type = \"limit\" and a price", call);
-    if (request->post_only && request->tif == TIF_IOC)
-        luaL_error(L, "%s: post_only and tif = \"ioc\" exclude each other", call);
-    if (request->reduce_only && asked->given & (BIT(OPTION_STOP) | BIT(OPTION_TAKE)))
+    if (request->post_only && (request->tif == TIF_IOC || request->tif == TIF_FOK))
+        luaL_error(L, "%s: post_only and tif = \"%s\" exclude each other", call,
+                   order_tif_name(request->tif));
+    if (request->tif == TIF_GTD && !is_given(asked, OPTION_EXPIRES))
+        luaL_error(L, "%s: tif = \"gtd\" needs expires", call);
+    if (request->tif != TIF_GTD && is_given(asked, OPTION_EXPIRES))
+        luaL_error(L, "%s: expires goes with tif = \"gtd\"", call);
+    if (request->reduce_only && protects)
         luaL_error(L, "%s: stop and take protect an entry; this order is reduce_only", call);
-    if (asked->given & BIT(OPTION_STOP_ON) &&
-        !(asked->given & (BIT(OPTION_STOP) | BIT(OPTION_TAKE))))
+    if (is_given(asked, OPTION_STOP_ON) && !protects && request->type < ORDER_STOP)
         luaL_error(L, "%s: stop_on says what a stop or take watches; there is neither", call);
 }
 
@@ -434,9 +520,10 @@ static int enter(lua_State *L, enum order_side side, const char *call)
  *   -> nil, reason, code         zero_qty, no_quote, min_notional, buying_power, a limit, ...
  *   raises                       wrong type, unknown option, NaN; in on_start
  *
- * options: symbol, type ("market", "limit"), price, tif ("gtc", "ioc"), post_only, reduce_only,
- * notional, stop, take, stop_on ("last", "mark", "quote"), tag. Numbers are rounded to tick and lot
- * by the engine, once. */
+ * options: symbol, type ("market", "limit", "stop", "stop_limit", "trailing"), price,
+ * trigger_price, trail (an amount, or "1.5%"), tif ("gtc", "day", "ioc", "fok", "gtd"), expires
+ * (UTC seconds or ISO text), post_only, reduce_only, notional, stop, take, stop_on ("last", "mark",
+ * "quote"), tag. Numbers are rounded to tick and lot by the engine, once. */
 static int order_buy(lua_State *L)
 {
     return enter(L, SIDE_BUY, "ctx:buy");
@@ -448,6 +535,16 @@ static int order_sell(lua_State *L)
     return enter(L, SIDE_SELL, "ctx:sell");
 }
 
+/* A whole order in the table at index. */
+static struct asked check_submit(lua_State *L, const struct script *script, int index,
+                                 const char *call)
+{
+    struct asked asked = check_options(L, script, index, SUBMIT, call);
+    if (!is_given(&asked, OPTION_SIDE))
+        luaL_error(L, "%s: side is missing: \"buy\" or \"sell\"", call);
+    return asked;
+}
+
 /* ctx:submit{ side =, qty =, ... }: as ctx:buy, all in one table
  *
  *   -> order handle, or nil, reason, code
@@ -457,10 +554,52 @@ static int order_submit(lua_State *L)
     struct script *script = check_desk(L, "ctx:submit");
     if (!lua_istable(L, 2))
         return luaL_error(L, "ctx:submit: a table is wanted, such as { side = \"buy\", qty = 1 }");
-    struct asked asked = check_options(L, script, 2, SUBMIT, "ctx:submit");
-    if (!(asked.given & BIT(OPTION_SIDE)))
-        return luaL_error(L, "ctx:submit: side is missing: \"buy\" or \"sell\"");
+    struct asked asked = check_submit(L, script, 2, "ctx:submit");
     return submit(L, script, &asked, "ctx:submit");
+}
+
+/* The tables of the two orders, pushed. */
+static void push_legs(lua_State *L)
+{
+    static const char wanted[] = "ctx:oco: a list of two orders is wanted, such as "
+                                 "{ { side = \"sell\", ... }, { side = \"sell\", ... } }";
+    int count = 0;
+    if (!lua_istable(L, 2))
+        luaL_error(L, "%s", wanted);
+    push_plain(L, 2);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        count++;
+    for (int i = 1; i <= 2; i++)
+        if (lua_rawgeti(L, -i, i) != LUA_TTABLE || count != 2)
+            luaL_error(L, "%s", wanted);
+}
+
+/* ctx:oco{ a, b }: two orders as for ctx:submit; a fill of one cancels the other, a part of it
+ * reduces the other
+ *
+ *   -> two order handles
+ *   -> nil, reason, code         one was refused, so neither was placed
+ *   raises as ctx:submit, naming the order */
+static int order_oco(lua_State *L)
+{
+    static const char *const calls[] = { "ctx:oco: order 1", "ctx:oco: order 2" };
+    struct script *script = check_desk(L, "ctx:oco");
+    struct order_request requests[2];
+    push_legs(L);
+    int first = lua_gettop(L) - 1;
+    for (int i = 0; i < 2; i++) {
+        struct asked asked = check_submit(L, script, first + i, calls[i]);
+        check_together(L, &asked, calls[i]);
+        check_amount(L, &asked, calls[i]);
+        requests[i] = asked.request;
+    }
+    struct refusal refusal = { 0 };
+    uint64_t ids[2];
+    if (!engine_oco(script->engine, script->instance, requests, ids, &refusal))
+        return push_refusal(L, &refusal);
+    push_order(L, script, ids[0]);
+    push_order(L, script, ids[1]);
+    return 2;
 }
 
 /* ctx:target(qty [, options]): one order for what is missing to a signed position
@@ -509,7 +648,7 @@ static int order_target_weight(lua_State *L)
 /* ctx:close([options]): ends the position exactly
  *
  *   -> order handle; nil alone when flat; nil, reason, code when refused
- *   options: symbol, type, price, tif, post_only, tag */
+ *   options: symbol, type, price, trigger_price, trail, stop_on, tif, expires, post_only, tag */
 static int order_close(lua_State *L)
 {
     struct script *script = check_desk(L, "ctx:close");
@@ -728,6 +867,7 @@ static int order_list(lua_State *L)
 const luaL_Reg order_functions[] = { { "buy", order_buy },
                                      { "sell", order_sell },
                                      { "submit", order_submit },
+                                     { "oco", order_oco },
                                      { "target", order_target },
                                      { "target_weight", order_target_weight },
                                      { "close", order_close },

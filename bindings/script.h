@@ -3,9 +3,9 @@
  *
  *   values.c   numbers, names and refusals between Lua and C
  *   state.c    ctx.state            ctx.c      ctx: reading, log, timers
- *   orders.c   order calls, handles events.c   tick, quote, bar, fill, verdict, position
- *   series.c   bars and series      ta.c, stats.c  globals
- *   guest.c    puts a script together and answers the engine
+ *   orders.c   order calls, handles events.c   tick, quote, bar, fill, verdict, difference,
+ * position series.c   bars and series      ta.c, stats.c  globals guest.c    puts a script together
+ * and answers the engine
  *
  * C functions that scripts call find their script in upvalue 1 or in their userdata; both are out
  * of a script's reach. Functions marked "may raise" leave by a Lua error: they hold nothing then.
@@ -35,6 +35,7 @@ enum names_class {
     NAMES_BAR,
     NAMES_FILL,
     NAMES_VERDICT,
+    NAMES_DIFFERENCE,
     NAMES_POSITION,
     NAMES_ORDER,
     NAMES_OPTIONS,
@@ -107,7 +108,15 @@ struct view {
     const struct guest_event *event; /* NULL: the callback ended */
     uint32_t live;                   /* of ctx:quote(): the instrument, else INSTRUMENT_NONE */
 };
-enum view_kind { VIEW_TICK, VIEW_QUOTE, VIEW_BAR, VIEW_FILL, VIEW_VERDICT, VIEW_KINDS };
+enum view_kind {
+    VIEW_TICK,
+    VIEW_QUOTE,
+    VIEW_BAR,
+    VIEW_FILL,
+    VIEW_VERDICT,
+    VIEW_DIFFERENCE,
+    VIEW_KINDS
+};
 
 struct held_study {
     struct study *study;
@@ -222,14 +231,16 @@ bool bucket_take(struct bucket *bucket, int64_t now_ns, int64_t per_second, int6
 
 extern const luaL_Reg ctx_functions[], order_functions[], stats_functions[];
 extern const char *const ctx_fields[],
-    *const tick_fields[], *const quote_fields[], *const bar_fields[],
-                                                     *const fill_fields[],
-                                                         *const verdict_fields[],
-                                                             *const position_fields[],
-                                                                 *const order_fields[],
-                                                                     *const order_options[],
-                                                                         *const bars_fields[],
-                                                                             *const series_fields[];
+    *const tick_fields[], *const quote_fields[],
+                              *const bar_fields[],
+                                  *const fill_fields[],
+                                      *const verdict_fields[],
+                                          *const difference_fields[],
+                                              *const position_fields[],
+                                                  *const order_fields[],
+                                                      *const order_options[],
+                                                          *const bars_fields[],
+                                                              *const series_fields[];
 
 void ctx_open(lua_State *L, struct script *script);
 /* The script of a ctx function; raises unless argument 1 is ctx. `call` names it: "ctx:buy". */

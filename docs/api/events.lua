@@ -65,6 +65,15 @@
 ---@field time number
 ---@field time_ns integer
 
+---What our books and the venue's did not agree on.
+---@class runtime.difference
+---@field symbol string? nil: cash
+---@field own number our quantity, or our cash
+---@field venue number the venue's
+---@field action "halt"|"block"|"adjust" what was done about it
+---@field time number
+---@field time_ns integer
+
 ---A live view of what this instance holds.
 ---@class runtime.position
 ---@field symbol string

@@ -7,21 +7,21 @@
 
 ---@class runtime.options
 ---@field symbol? string
----@field type? "market"|"limit" market where absent
----@field price? number|string of a limit order
----@field tif? "gtc"|"ioc"
+---@field type? "market"|"limit"|"stop"|"stop_limit"|"trailing" market where absent
+---@field price? number|string of a limit and a stop_limit
+---@field trigger_price? number|string of a stop and a stop_limit; where a trailing stop begins
+---@field trail? number|string of a trailing stop: an amount, or a share of the price ("1.5%")
+---@field tif? "gtc"|"day"|"ioc"|"fok"|"gtd" gtc where absent
+---@field expires? number|string of gtd: UTC seconds, or ISO text
 ---@field post_only? boolean
 ---@field reduce_only? boolean about this instance's own position
 ---@field notional? number|string money instead of a quantity
 ---@field stop? number|string exit of a protected entry
 ---@field take? number|string exit of a protected entry
----@field stop_on? "last"|"mark"|"quote" what the exits watch
+---@field stop_on? "last"|"mark"|"quote" what a stop or the exits watch
 ---@field tag? string at most 63 bytes
 ---@field side? "buy"|"sell" of ctx:submit
 ---@field qty? number|string of ctx:submit and ctx:amend
----@field trigger_price? number|string not in this version
----@field trail? number|string not in this version
----@field expires? number not in this version
 
 ---An order, read anew at each access. Handles of one order are equal.
 ---@class runtime.order
@@ -39,6 +39,8 @@
 ---@field tag string?
 ---@field symbol string
 ---@field trigger_price number?
+---@field trail number|string|nil as it was asked for; nil of other types
+---@field expires number? UTC seconds, of gtd
 ---@field tif "gtc"|"day"|"ioc"|"fok"|"gtd"
 ---@field stop number?
 ---@field take number?
@@ -70,6 +72,13 @@ function ctx:sell(qty, options) end
 ---@return string? code
 function ctx:submit(options) end
 
+---Two orders of which a fill of one cancels the other; part of it reduces the other. Both or none.
+---@param orders { [1]: runtime.options, [2]: runtime.options } each as for ctx:submit
+---@return runtime.order? first
+---@return runtime.order|string|nil second or the reason
+---@return string? code
+function ctx:oco(orders) end
+
 ---One order for what is missing to a signed position; nil alone when there is nothing to do.
 ---@param qty number|string
 ---@param options? runtime.options
@@ -87,7 +96,7 @@ function ctx:target(qty, options) end
 function ctx:target_weight(fraction, options) end
 
 ---Ends the position exactly; nil alone when flat.
----@param options? runtime.options symbol, type, price, tif, post_only, tag
+---@param options? runtime.options symbol, type and its prices, stop_on, tif, expires, post_only, tag
 ---@return runtime.order? order
 ---@return string? reason
 ---@return string? code

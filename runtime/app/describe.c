@@ -335,13 +335,21 @@ void describe_params_json(const struct strategy_info *info, struct json_writer *
 static const char *callback_name(enum guest_call call)
 {
     static const char *const names[GUEST_CALLS] = {
-        [GUEST_START] = "on_start",   [GUEST_STOP] = "on_stop",
-        [GUEST_TRADE] = "on_tick",    [GUEST_QUOTE] = "on_quote",
-        [GUEST_BAR] = "on_bar",       [GUEST_ORDER] = "on_order",
-        [GUEST_FILL] = "on_fill",     [GUEST_REJECT] = "on_reject",
-        [GUEST_TIMER] = "on_timer",   [GUEST_POSITION] = "on_position",
-        [GUEST_RISK] = "on_risk",     [GUEST_RELOAD] = "on_reload",
+        [GUEST_START] = "on_start",
+        [GUEST_STOP] = "on_stop",
+        [GUEST_TRADE] = "on_tick",
+        [GUEST_QUOTE] = "on_quote",
+        [GUEST_BAR] = "on_bar",
+        [GUEST_ORDER] = "on_order",
+        [GUEST_FILL] = "on_fill",
+        [GUEST_REJECT] = "on_reject",
+        [GUEST_TIMER] = "on_timer",
+        [GUEST_POSITION] = "on_position",
+        [GUEST_RISK] = "on_risk",
+        [GUEST_RELOAD] = "on_reload",
         [GUEST_PARAMS] = "on_params",
+        [GUEST_CONNECTION] = "on_connection",
+        [GUEST_RECONCILE] = "on_reconcile",
     };
     return names[call];
 }

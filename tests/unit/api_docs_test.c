@@ -80,6 +80,7 @@ static void every_field_has_a_stub(void **state)
     assert_fields(events, "bar", "bar", bar_fields);
     assert_fields(events, "fill", "fill", fill_fields);
     assert_fields(events, "verdict", "verdict", verdict_fields);
+    assert_fields(events, "difference", "difference", difference_fields);
     assert_fields(events, "position", "position", position_fields);
     assert_fields(series, "series", "series", series_fields);
     assert_fields(series, "bars", "bars", bars_fields);

@@ -103,6 +103,49 @@ static void rejections_and_verdicts_are_told(void **state)
     fixture_close(fixture);
 }
 
+static void connections_and_differences_are_told(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new(
+        HEAD "S.needs = { warmup = false }\n"
+             "local kept\nfunction S.on_connection(ctx, venue, what, p)\n"
+             "  if kept then return kept.own end\n"
+             "  ctx.state.line = venue .. ' ' .. what .. ' ' .. type(p)\nend\n"
+             "function S.on_reconcile(ctx, d, p)\n"
+             "  kept = d.symbol and d or nil\n"
+             "  assert(d.time == ctx:now() and d.time_ns == ctx:now_ns() and p)\n"
+             "  local list = ctx.state.list or {}\n"
+             "  list[#list + 1] = (d.symbol or 'cash') .. ' ' .. d.own .. ' ' .. d.venue .. "
+             "' ' .. d.action\n  ctx.state.list = list\nend\n"
+             "function S.on_tick() end\nreturn S");
+    struct error err = { 0 };
+    assert_int_equal(fixture_open(fixture, &err), 0);
+    assert_string_equal(fixture->info.notes, "");
+    const struct guest *guest = engine_guest(fixture->engine, fixture->instance);
+    struct difference cash = { .instrument = INSTRUMENT_NONE,
+                               .own = decimal_text("-2.5"),
+                               .venue = decimal_text("0.25"),
+                               .action = "block" };
+    struct difference held = {
+        .instrument = 1, .own = decimal_int(0), .venue = decimal_text("1.5"), .action = "adjust"
+    };
+    struct guest_event event = { .time_ns = fixture->now_ns, .instrument = 1, .name = "down" };
+    fixture_trade(fixture, 0, 100, 1);
+    event.time_ns = engine_now(fixture->engine);
+    assert_int_equal(guest->call(guest->self, GUEST_CONNECTION, &event, &err), 0);
+    event.difference = &cash;
+    assert_int_equal(guest->call(guest->self, GUEST_RECONCILE, &event, &err), 0);
+    event.difference = &held;
+    assert_int_equal(guest->call(guest->self, GUEST_RECONCILE, &event, &err), 0);
+    fixture_trade(fixture, 0, 100, 1); /* so that the state is asked for */
+    assert_int_equal(engine_flush(fixture->engine, fixture->now_ns, &err), 0);
+    assert_contains(fixture->state, "\"line\":\"sim down table\"");
+    assert_contains(fixture->state, "\"list\":[\"cash -2.5 0.25 block\",\"ETH 0.0 1.5 adjust\"]");
+    assert_true(guest->call(guest->self, GUEST_CONNECTION, &event, &err) < 0);
+    assert_contains(err.message, "this difference's callback has ended; copy what you keep");
+    fixture_close(fixture);
+}
+
 /* "copy what you keep": a kept event would otherwise silently show another one. */
 static void an_event_ends_with_its_callback(void **state)
 {
@@ -194,7 +237,7 @@ static void mistakes_raise_with_the_nearest_name(void **state)
         const char *body, *part;
     } cases[] = {
         { "ctx:positon()", "ctx has no 'positon'; did you mean 'position'?" },
-        { "ctx:oco()", "ctx:oco is not in this version" },
+        { "ctx:when()", "ctx:when is not in this version" },
         { "ctx.buy(1)", "call it with a colon: ctx:buy(...)" },
         { "ctx:last('BTX')", "'BTX' is not among this strategy's symbols; did you mean 'BTC'" },
         { "return p.fast", "params has no 'fast'" },
@@ -213,9 +256,9 @@ static void mistakes_raise_with_the_nearest_name(void **state)
         { "ctx:buy(1, { price = 5 })", "add type = \"limit\"" },
         { "ctx:buy(1, { type = 'limit' })", "a limit order needs a price" },
         { "ctx:buy(1, { type = 'limt', price = 5 })", "cannot be 'limt'; allowed: market, limit" },
-        { "ctx:buy(1, { type = 'stop' })", "'stop' is not in this version" },
-        { "ctx:buy(1, { tif = 'fok' })", "'fok' is not in this version" },
-        { "ctx:buy(1, { trail = 5 })", "trail is not in this version" },
+        { "ctx:buy(1, { type = 'stop' })", "a stop order needs a trigger_price" },
+        { "ctx:buy(1, { tif = 'fak' })", "cannot be 'fak'; allowed: gtc, day, ioc, fok, gtd" },
+        { "ctx:buy(1, { trail = 5 })", "add type = \"trailing\"" },
         { "ctx:buy(1, { stop = 0/0 })", "stop must be a finite number" },
         { "ctx:buy(1, { post_only = true })", "post_only is for limit orders" },
         { "ctx:buy(1, { tag = 5 })", "tag must be a string" },
@@ -720,6 +763,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(callbacks_get_what_the_contract_says),
         cmocka_unit_test(rejections_and_verdicts_are_told),
+        cmocka_unit_test(connections_and_differences_are_told),
         cmocka_unit_test(an_event_ends_with_its_callback),
         cmocka_unit_test(events_are_read_only_and_know_their_fields),
         cmocka_unit_test(a_failed_callback_is_taken_back),
