@@ -185,6 +185,24 @@ struct working {
     decimal buy, sell;
 };
 
+/* Orders of one group that the venue links: at most one of them fills. */
+static bool may_link(const struct engine *engine, const struct order *a, const struct order *b)
+{
+    const struct venue_port *venue = &engine->options.venue;
+    return venue->abilities(venue->self, a->instrument)->oco && !held_is_needed(engine, a) &&
+           !held_is_needed(engine, b);
+}
+
+/* What of a working quantity an order of its group counts already. */
+static decimal counted_by_first(const struct engine *engine, const struct order *order)
+{
+    if (order->group_id == 0 || order->group_id == order->order_id)
+        return DECIMAL_ZERO;
+    const struct order *first = blotter_find(engine->blotter, order->group_id);
+    bool shared = first && first->side == order->side && may_link(engine, first, order);
+    return shared ? order_remaining(first) : DECIMAL_ZERO;
+}
+
 /* What works for this instance on one instrument; exits are not counted, they only reduce. */
 static struct working working_of(const struct engine *engine, const struct instance *instance,
                                  uint32_t index)
@@ -199,7 +217,8 @@ static struct working working_of(const struct engine *engine, const struct insta
         decimal qty = order_remaining(order);
         if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_qty))
             qty = decimal_max(qty, decimal_sub(order->pending_qty, order->filled_qty));
-        *side = decimal_add(*side, qty);
+        qty = decimal_sub(qty, counted_by_first(engine, order));
+        *side = decimal_add(*side, decimal_max(qty, DECIMAL_ZERO));
     }
     return working;
 }
@@ -321,10 +340,15 @@ static bool blocked(struct engine *engine, int index, const struct order *order,
     return refuse(refusal, verdict->code, "%s", verdict->reason);
 }
 
+/* `beside`: an order that will work beside it and is not in the blotter yet, or NULL. */
 static bool pass_gate(struct engine *engine, int index, struct order *order,
-                      struct refusal *refusal)
+                      const struct order *beside, struct refusal *refusal)
 {
     struct risk_view view = view_of(engine, index, order);
+    if (beside && !beside->reduce_only) {
+        decimal *side = beside->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
+        *side = decimal_add(*side, beside->qty);
+    }
     struct risk_verdict verdict;
     risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
     if (verdict.verdict == VERDICT_APPROVE)
@@ -351,6 +375,8 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     order->created_ns = order->updated_ns = engine->now_ns;
     order->order_id =
         engine->options.ledger.next_order_id(engine->options.ledger.self, order->client_order_id);
+    if (order->group_id == GROUP_OWN)
+        order->group_id = order->order_id;
     memcpy(order->current_client_order_id, order->client_order_id,
            sizeof(order->current_client_order_id));
     order->inferred_qty = order->inferred_notional = DECIMAL_ZERO;
@@ -388,12 +414,11 @@ static bool fit_reduce_only(struct engine *engine, int index, struct order *orde
     return refuse(refusal, "nothing_to_reduce", "reduce_only, but there is no position to reduce");
 }
 
-uint64_t engine_submit(struct engine *engine, int index, const struct order_request *request,
-                       struct refusal *refusal)
+/* An order as asked for: rounded, fit to what may be reduced, passed by the gate. False: refused,
+ * and recorded. */
+static bool prepare(struct engine *engine, int index, const struct order_request *request,
+                    const struct order *beside, struct order *out, struct refusal *refusal)
 {
-    *refusal = (struct refusal){ 0 };
-    if (!may_ask(engine, index, refusal))
-        return 0;
     struct order order = { .instrument = request->instrument,
                            .side = request->side,
                            .type = request->type,
@@ -417,11 +442,22 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
         (order.reduce_only && !fit_reduce_only(engine, index, &order, refusal))) {
         text_copy(order.reason, sizeof(order.reason), refusal->reason);
         record_blocked(engine, index, &order, refusal->code);
-        return 0;
+        return false;
     }
-    if (!pass_gate(engine, index, &order, refusal))
-        return 0;
+    if (!pass_gate(engine, index, &order, beside, refusal))
+        return false;
     order.reason[0] = '\0';
+    *out = order;
+    return true;
+}
+
+uint64_t engine_submit(struct engine *engine, int index, const struct order_request *request,
+                       struct refusal *refusal)
+{
+    *refusal = (struct refusal){ 0 };
+    struct order order;
+    if (!may_ask(engine, index, refusal) || !prepare(engine, index, request, NULL, &order, refusal))
+        return 0;
     uint64_t order_id = desk_place(engine, index, &order);
     if (order_id == 0) {
         refuse(refusal, "too_many_orders", "%d orders are open already", ORDERS_OPEN_MAX);
@@ -434,9 +470,27 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
 bool engine_oco(struct engine *engine, int index, const struct order_request requests[2],
                 uint64_t ids[2], struct refusal *refusal)
 {
-    (void)engine, (void)index, (void)requests;
+    *refusal = (struct refusal){ 0 };
     ids[0] = ids[1] = 0;
-    return refuse(refusal, "not_supported", "linked orders are not in this version");
+    if (!may_ask(engine, index, refusal))
+        return false;
+    if (requests[0].instrument != requests[1].instrument)
+        return refuse(refusal, "not_supported", "linked orders must be of one symbol");
+    struct order legs[2];
+    if (!prepare(engine, index, &requests[0], NULL, &legs[0], refusal))
+        return false;
+    legs[1] = legs[0];
+    legs[1].type = requests[1].type;
+    const struct order *beside = may_link(engine, &legs[0], &legs[1]) ? NULL : &legs[0];
+    if (!prepare(engine, index, &requests[1], beside, &legs[1], refusal))
+        return false;
+    if (blotter_open_count(engine->blotter) + 2 > ORDERS_OPEN_MAX)
+        return refuse(refusal, "too_many_orders", "%d orders are open already", ORDERS_OPEN_MAX);
+    legs[0].group_id = GROUP_OWN;
+    legs[1].group_id = ids[0] = desk_place(engine, index, &legs[0]);
+    ids[1] = desk_place(engine, index, &legs[1]);
+    pairs_begin(engine, ids);
+    return true;
 }
 
 bool desk_cancel(struct engine *engine, struct order *order)
@@ -453,6 +507,31 @@ bool desk_cancel(struct engine *engine, struct order *order)
     order_mark_cancel(order, engine->now_ns);
     turn_record_order(engine, order);
     return true;
+}
+
+/* A cancel that reached the venue before its order was refused: the wish stands, and is sent again
+ * when the order is there. */
+void desk_follow(struct engine *engine, const struct order *before, const struct order *order,
+                 const struct report *report)
+{
+    if (before->known != ORDER_PENDING_NEW || !(before->pending & PENDING_CANCEL))
+        return;
+    size_t at = 0;
+    while (at < engine->early_cancel_count && engine->early_cancels[at] != order->order_id)
+        at++;
+    bool known = at < engine->early_cancel_count;
+    if (report->kind == REPORT_CANCEL_REJECT && !known) {
+        engine->early_cancels = memory_grow(engine->early_cancels, &engine->early_cancel_capacity,
+                                            at + 1, sizeof(uint64_t));
+        engine->early_cancels[engine->early_cancel_count++] = order->order_id;
+    }
+    if (!known || order->known == ORDER_PENDING_NEW)
+        return;
+    engine->early_cancels[at] = engine->early_cancels[--engine->early_cancel_count];
+    if (order_is_open(order) && order->pending & PENDING_CANCEL)
+        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
+                                                .order_id = order->order_id,
+                                                .before = *order });
 }
 
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price)

@@ -66,6 +66,8 @@ void engine_close(struct engine *engine)
     free(engine->inquiries);
     free(engine->reconciliation.listed);
     free(engine->expiries);
+    free(engine->early_cancels);
+    free(engine->pairs);
     free(engine->protections);
     free(engine->daily);
     free(engine);

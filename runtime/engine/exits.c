@@ -110,6 +110,8 @@ void exits_follow(struct engine *engine, const struct order *before, const struc
         follow_exit(engine, before, order, booked_qty);
     else if (is_protected_entry(order))
         follow_entry(engine, order, booked_qty);
+    if (order->role == ROLE_PLAIN && order->group_id != 0)
+        pairs_follow(engine, before, order, booked_qty);
 }
 
 void exits_reached(struct engine *engine, struct order *order)
@@ -238,6 +240,8 @@ int exits_restore(struct engine *engine, const struct order *order, struct error
     if (order->role == ROLE_PLAIN) {
         if (is_protected_entry(order))
             follow_entry(engine, order, order->filled_qty);
+        if (order->group_id != 0)
+            pairs_restore(engine, order);
         return 0;
     }
     if (order->parent_order_id == 0)

@@ -256,6 +256,7 @@ void report_apply_to(struct engine *engine, struct order *order, const struct re
             count_end(engine, order);
         blotter_update(engine->blotter, order);
     }
+    desk_follow(engine, &before, order, &report);
     doubt_follow(engine, order, &report, change);
     exits_follow(engine, &before, order, outcome.news);
     exits_sync(engine, instance, order->instrument);

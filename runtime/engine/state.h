@@ -8,6 +8,7 @@
  *   reconcile.c our books against the venue's: orders, fills, positions, cash
  *   halts.c    where no new risk may go: the session, or one instrument
  *   held.c     orders that rest here because the venue cannot hold them: triggers, expiry
+ *   pairs.c    two orders of which one fills (oco), where the venue links nothing
  *   exits.c    the stop and take of protected entries
  *   desk.c     what a guest asks: submit, cancel, amend, target, close, size
  *   totals.c   equity, drawdown, exposure, the day's figures */
@@ -174,6 +175,16 @@ struct expiry {
     bool is_asked; /* its cancel is for this: the order ends as expired */
 };
 
+/* Two orders that a strategy linked. */
+struct pair {
+    uint64_t group_id;
+    uint64_t ids[2];
+    decimal total[2]; /* what this order may fill while the other fills nothing */
+    decimal asked[2]; /* what was last asked to be left of it: 0 a cancel; none: nothing */
+    bool is_ours[2];  /* the change under way is ours, not the strategy's */
+    bool again[2];    /* canceled to be placed anew for the rest: the venue changes no orders */
+};
+
 /* The exits of one protected entry. */
 struct protection {
     uint64_t entry_id;
@@ -235,6 +246,11 @@ struct engine {
     int64_t expiry_due_ns;
     int64_t trails_due_ns; /* when moved triggers are recorded */
     uint64_t slept;        /* held orders that the ledger gave back, until it was told */
+
+    uint64_t *early_cancels; /* orders whose cancel was refused because they were not there yet */
+    size_t early_cancel_count, early_cancel_capacity;
+    struct pair *pairs;
+    size_t pair_count, pair_capacity;
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
@@ -399,6 +415,12 @@ void held_advance(struct engine *engine);
 void held_restore(struct engine *engine, const struct order *order);
 void held_awake(struct engine *engine); /* says how many slept, once */
 
+/* ---- pairs.c ---- */
+void pairs_begin(struct engine *engine, const uint64_t ids[2]);
+void pairs_follow(struct engine *engine, const struct order *before, const struct order *order,
+                  decimal booked_qty);
+void pairs_restore(struct engine *engine, const struct order *order);
+
 /* ---- exits.c ---- */
 /* A held exit's price was reached. */
 void exits_reached(struct engine *engine, struct order *order);
@@ -409,6 +431,10 @@ void exits_sync(struct engine *engine, int instance, uint32_t instrument);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
 
 /* ---- desk.c ---- */
+#define GROUP_OWN UINT64_MAX /* desk_place: the first order of a group, which bears its id */
+/* After any report on an order: a cancel that came too early. */
+void desk_follow(struct engine *engine, const struct order *before, const struct order *order,
+                 const struct report *report);
 uint64_t desk_place(struct engine *engine, int instance,
                     struct order *order); /* no gate: exits, close-outs */
 bool desk_cancel(struct engine *engine, struct order *order);

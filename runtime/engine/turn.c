@@ -221,8 +221,8 @@ static int refuse_turn(const struct engine *engine, struct error *err)
                      "an earlier turn could not be stored in the ledger: nothing may leave");
 }
 
-/* A command that the port cannot even take is a rejection by ourselves; but for a cancel, whose wish
- * stands: it is sent again once the venue has said how the order stands. */
+/* A command that the port cannot even take is a rejection by ourselves; but for a cancel, whose
+ * wish stands: it is sent again once the venue has said how the order stands. */
 static void refuse_command(struct engine *engine, const struct command *command,
                            const struct error *why)
 {
