@@ -96,6 +96,12 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(B)/libruntime.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
+# Scripted conversations between strategy, runtime and venue.
+SCENARIO := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/scenario/*.c))
+$(B)/scenario: $(SCENARIO) $(B)/libruntime.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 # The program as a Lua module, for the busted specs: the same code, position independent. Lua itself is
 # the interpreter's that loads it.
 $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
@@ -104,7 +110,7 @@ $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $^ $(PKG_LIBS) -lm -pthread
 
 -include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d $(B)/obj/tests/testing/runtime_testing.d
--include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c tests/simulation/*.c))
+-include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c tests/simulation/*.c tests/scenario/*.c))
 
 unit: $(UNIT)
 tools: $(TOOLS)
@@ -120,7 +126,7 @@ run: deps
 	$(B)/runtime strategies/momentum.lua --paper --speed 60
 
 asan:
-	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools
+	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools build/asan/scenario
 
 ifneq ($(B),build/module) # inside that flavour the rule above makes it
 build/module/runtime_testing.so: FORCE
