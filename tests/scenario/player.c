@@ -570,6 +570,7 @@ static int open_engine(struct player *player, struct error *err)
     if (code < 0)
         return code;
     engine_set_external(player->engine, player->external_id);
+    player->has_external = true;
     struct guest guest = { .self = player,
                            .calls = 1u << GUEST_TRADE | 1u << GUEST_FILL | 1u << GUEST_ORDER,
                            .call = on_call,
@@ -879,6 +880,7 @@ void player_close(struct player *player)
         nftw(player->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     text_release(&player->failures);
     free(player->queue);
+    free(player->sent);
     free(player->orders);
     script_release(&player->script);
 }

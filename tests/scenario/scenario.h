@@ -20,7 +20,6 @@
 #define ORDERS_TOLD_MAX 128
 #define NAMES_MAX 512
 #define TRADES_MAX 1024
-#define SENT_MAX 4096
 #define QUESTIONS_MAX 256
 #define ALERTS_MAX 1024
 
@@ -78,6 +77,7 @@ struct told_order {
     decimal traded_qty, notional;             /* as told by trades */
     int64_t submit_ns, cancel_ns, replace_ns; /* sent and not answered; TIME_NEVER */
     bool not_found;                           /* the last answer */
+    bool is_silent; /* the script failed a question about it: nobody knows */
 };
 
 struct told_trade {
@@ -179,8 +179,8 @@ struct player {
     bool lose_commits;  /* a crash before the commit is coming */
 
     struct told told;
-    struct sent sent[SENT_MAX];
-    size_t sent_count;
+    struct sent *sent;
+    size_t sent_count, sent_capacity;
     struct question questions[QUESTIONS_MAX];
     size_t question_count;
     struct queued *queue;

@@ -289,6 +289,8 @@ static bool fail_asked(struct player *player, const struct step *step)
         const struct question *question = &player->questions[i];
         if (!is_error_of(player, player->at, question->query.kind, question->order))
             continue;
+        if (question->order != SIZE_MAX)
+            player->told.orders[question->order].is_silent = true;
         question_end(player, i, false);
         found = true;
     }

@@ -86,6 +86,7 @@ bool told_is_in_flight(const struct told_order *order)
 
 void told_answered(struct told_order *order)
 {
+    order->is_silent = false;
     order->submit_ns = order->cancel_ns = order->replace_ns = TIME_NEVER;
 }
 
@@ -93,6 +94,7 @@ static void follow_cum(struct told_order *order)
 {
     bool some = decimal_sign(told_cum(order)) > 0;
     order->is_told = true;
+    order->is_silent = false;
     order->submit_ns = TIME_NEVER;
     if (decimal_valid(order->qty) && some && decimal_cmp(told_cum(order), order->qty) >= 0) {
         order->status = ORDER_FILLED;
@@ -146,6 +148,7 @@ void told_bust(struct told *told, struct told_order *order, const char *trade)
 void told_sum(struct told_order *order, enum order_status status, decimal cum, decimal avg)
 {
     order->is_told = true;
+    order->is_silent = false;
     order->submit_ns = TIME_NEVER;
     if (decimal_valid(cum) && decimal_cmp(cum, told_cum(order)) < 0)
         return; /* old news */

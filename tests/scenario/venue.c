@@ -88,7 +88,7 @@ static void answer_order(struct player *player, size_t index)
     struct question *question = &player->questions[index];
     struct told_order *order =
         question->order == SIZE_MAX ? NULL : &player->told.orders[question->order];
-    bool knows = order && order->is_told && !told_is_in_flight(order);
+    bool knows = order && order->is_told && !told_is_in_flight(order) && !order->is_silent;
     bool missing = order && order->not_found && !told_is_in_flight(order);
     if (missing) {
         struct report report = report_new(player, REPORT_NOT_FOUND, order->id);
@@ -191,7 +191,8 @@ void scripted_advance(struct player *player)
 
 static struct sent *keep_sent(struct player *player, enum sent_kind kind, size_t order)
 {
-    ASSERT(player->sent_count < SENT_MAX);
+    player->sent = memory_grow(player->sent, &player->sent_capacity, player->sent_count + 1,
+                               sizeof(struct sent));
     struct sent *sent = &player->sent[player->sent_count++];
     *sent = (struct sent){ .kind = kind,
                            .order = order,
