@@ -4,6 +4,7 @@
 #   make run          set up, build, and paper-trade strategies/momentum.lua on the sim market
 #   make test         set up, and run every test under the address and undefined sanitizers
 #   make smoke        the five critical paths, in seconds
+#   make simulate     seeded worlds against the whole runtime, SEEDS=2000
 #   make bench        speed as ratios measured in one run
 #   make lint         formatting, static checks, layering
 #   make asan         build/asan/runtime, with sanitizers
@@ -19,6 +20,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 B ?= build
 SECONDS ?= 60
+SEEDS ?= 2000
 VERSION := 0.1.0
 
 CC ?= cc
@@ -52,7 +54,7 @@ else
 Q := @
 endif
 
-.PHONY: all run test smoke bench lint asan fuzz cover hooks install clean deps format
+.PHONY: all run test smoke simulate bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
@@ -102,6 +104,12 @@ $(B)/scenario: $(SCENARIO) $(B)/libruntime.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+# The ledger's port is taken on its way to the engine: what is committed can be looked at.
+SIMULATION := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/simulation/*.c))
+$(B)/simulate: $(SIMULATION) $(B)/libruntime.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--wrap=ledger_port -o $@ $(SIMULATION) $(B)/libruntime.a $(LIBS)
+
 # The program as a Lua module, for the busted specs: the same code, position independent. Lua itself is
 # the interpreter's that loads it.
 $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
@@ -146,6 +154,10 @@ smoke: deps
 bench: deps
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@for bench in $(BENCH); do $$bench || exit 1; done
+
+simulate: deps
+	@$(MAKE) --no-print-directory $(B)/simulate
+	$(B)/simulate --seeds 1-$(SEEDS) --jobs $(shell nproc)
 
 lint: deps
 	@sh tests/tools/lint.sh
