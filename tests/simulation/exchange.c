@@ -387,8 +387,7 @@ static void meet(struct exchange *exchange, uint32_t index, int64_t price, int64
     for (size_t i = 0; i < exchange->open_count && qty > 0; i++) {
         struct exchange_order *order = order_at(exchange, exchange->open[i]);
         if (order->market != index || order->side == aggressor || order->price == 0 ||
-            (is_stop(order->type) && !order->triggered) ||
-            order->side * (order->price - price) < 0)
+            (is_stop(order->type) && !order->triggered) || order->side * (order->price - price) < 0)
             continue;
         uint64_t id = order->id;
         if (order->price == price && order->queue > 0) {
@@ -425,9 +424,8 @@ static void walk(struct exchange *exchange, struct market_book *market)
     if (market->mid < 1000)
         market->mid = 1000;
     int64_t half = between(exchange, 1, 3);
-    market->quote =
-        (struct exchange_quote){ market->mid - half, market->mid + half, between(exchange, 1, 200),
-                                 between(exchange, 1, 200) };
+    market->quote = (struct exchange_quote){ market->mid - half, market->mid + half,
+                                             between(exchange, 1, 200), between(exchange, 1, 200) };
 }
 
 static void step_market(struct exchange *exchange, uint32_t index)

@@ -35,6 +35,7 @@ static const char *const names[FAULTS] = {
     [FAULT_BURST] = "burst",
     [FAULT_KILL_SEND] = "kill_send",
     [FAULT_KILL_COMMIT] = "kill_commit",
+    [FAULT_KILL_WRITE] = "kill_write",
     [FAULT_CLOCK] = "clock",
     [FAULT_RELOAD] = "reload",
 };

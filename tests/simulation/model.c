@@ -9,7 +9,7 @@
 #include "runtime/base/map.h"
 
 #define SLOTS_MAX 64       /* instances */
-#define MONEY_SCALE 18     /* of sums of money */
+#define MONEY_SCALE 24     /* of sums of money */
 #define OPEN_ORDERS_MAX 64 /* the strategies keep below */
 #define STATUSES (ORDER_EXPIRED + 1)
 
@@ -370,8 +370,7 @@ static void apply_position(struct model *model, const struct record *record)
         return;
     money flow = units(model, record->position.realized_pnl, MONEY_SCALE) -
                  units(model, record->position.cost, MONEY_SCALE);
-    if (flow != book->flow ||
-        units(model, record->position.fees, MONEY_SCALE) != book->fees)
+    if (flow != book->flow || units(model, record->position.fees, MONEY_SCALE) != book->fees)
         model_fail(model,
                    "C5 money of instance %" PRIu32 " in market %" PRIu32
                    " is not the sum of its fills",
@@ -479,8 +478,7 @@ void model_settle_unsure(struct model *model, const struct ledger_port *ledger)
     for (size_t i = 0; i < model->unsure_count && !known; i++) {
         int answer = is_there(ledger, &model->unsure[i]);
         const struct record *record = &model->unsure[i];
-        if (answer < 0 && record->kind == RECORD_ORDER &&
-            !mirror_of(model, record->order.order_id))
+        if (answer < 0 && record->kind == RECORD_ORDER && !mirror_of(model, record->order.order_id))
             answer = 1;
         if (answer < 0 && record->kind == RECORD_ORDER) {
             struct order order;
@@ -665,8 +663,7 @@ static void rest_orders(struct model *model, const struct session *session)
         const struct exchange_order *order = exchange_find(exchange, mirror->current_id);
         if ((!order || !exchange_is_open(order)) && !is_flagged(session, mirror->market))
             model_fail(model, "Q1 order %s is %s here, and does not work at the venue",
-                       mirror->client_id,
-                       order_status_name((enum order_status)mirror->status));
+                       mirror->client_id, order_status_name((enum order_status)mirror->status));
         if (mirror->pending || mirror->known == ORDER_PENDING_NEW)
             model_fail(model, "Q2 order %s is still %s", mirror->client_id,
                        order_status_name((enum order_status)mirror->status));

@@ -51,7 +51,9 @@ size_t reach_print(const struct reach *reach, FILE *out)
             bool must = declared[f] & (1u << s);
             missing += must && reach->hits[f][s] == 0;
             fprintf(out, " %9" PRIu64 "%c", reach->hits[f][s],
-                    must && reach->hits[f][s] == 0 ? '!' : must ? '+' : ' ');
+                    must && reach->hits[f][s] == 0 ? '!'
+                    : must                         ? '+'
+                                                   : ' ');
         }
         fprintf(out, "\n");
     }

@@ -31,11 +31,12 @@ struct arguments {
 
 static int usage(const char *why)
 {
-    fprintf(stderr,
-            "simulate: %s\n"
-            "usage: simulate [--seed N | --seeds FROM-TO] [--seconds S] [--faults LIST] [--jobs J]\n"
-            "                [--trace] [--twice] [--reach]\n",
-            why);
+    fprintf(
+        stderr,
+        "simulate: %s\n"
+        "usage: simulate [--seed N | --seeds FROM-TO] [--seconds S] [--faults LIST] [--jobs J]\n"
+        "                [--trace] [--twice] [--reach]\n",
+        why);
     return 64;
 }
 
@@ -50,8 +51,7 @@ static bool parse_range(const char *text, struct arguments *arguments)
 {
     char *end;
     arguments->from = strtoull(text, &end, 10);
-    return *end == '-' && parse_number(end + 1, &arguments->to) &&
-           arguments->from <= arguments->to;
+    return *end == '-' && parse_number(end + 1, &arguments->to) && arguments->from <= arguments->to;
 }
 
 static bool parse_value(struct arguments *arguments, const char *name, const char *value)
@@ -85,7 +85,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 {
     *arguments = (struct arguments){ .from = 1, .to = 1, .jobs = 1 };
     arguments->world.seconds = SECONDS_DEFAULT;
-    (void)fault_mask("all", arguments->world.allowed, NULL);
+    for (int i = 0; i < FAULTS; i++)
+        arguments->world.allowed[i] = true;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0)
             arguments->world.trace = true;

@@ -71,8 +71,8 @@ struct wire {
     int64_t public_back_ns;
     bool outage;
 
-    size_t asking;       /* the call whose effects are told now, SIZE_MAX */
-    int64_t hold_ns;     /* what is told now is told so much later */
+    size_t asking;   /* the call whose effects are told now, SIZE_MAX */
+    int64_t hold_ns; /* what is told now is told so much later */
     uint64_t strangers;
     struct overfill *overfills;
     size_t overfill_count, overfill_capacity;
@@ -155,8 +155,7 @@ static void push(struct wire *wire, struct message *message)
 {
     message->number = ++wire->numbers;
     message->epoch = wire->epoch[message->channel];
-    wire->heap =
-        memory_grow(wire->heap, &wire->capacity, wire->count + 1, sizeof(wire->heap[0]));
+    wire->heap = memory_grow(wire->heap, &wire->capacity, wire->count + 1, sizeof(wire->heap[0]));
     size_t at = wire->count++;
     while (at > 0 && is_before(message, wire->heap[(at - 1) / 2])) {
         wire->heap[at] = wire->heap[(at - 1) / 2];
@@ -274,9 +273,9 @@ static void answer(struct wire *wire, size_t call, struct message *message, int6
 static enum order_status status_of(const struct exchange_order *order)
 {
     static const enum order_status statuses[] = {
-        [EX_NEW] = ORDER_NEW,           [EX_PARTIAL] = ORDER_PARTIALLY_FILLED,
-        [EX_FILLED] = ORDER_FILLED,     [EX_CANCELED] = ORDER_CANCELED,
-        [EX_EXPIRED] = ORDER_EXPIRED,   [EX_REJECTED] = ORDER_REJECTED,
+        [EX_NEW] = ORDER_NEW,         [EX_PARTIAL] = ORDER_PARTIALLY_FILLED,
+        [EX_FILLED] = ORDER_FILLED,   [EX_CANCELED] = ORDER_CANCELED,
+        [EX_EXPIRED] = ORDER_EXPIRED, [EX_REJECTED] = ORDER_REJECTED,
     };
     return statuses[order->status];
 }
@@ -343,17 +342,19 @@ static void on_news(void *self, enum exchange_news news, const struct exchange_o
 {
     struct wire *wire = self;
     const struct exchange_profile *profile = &wire->exchange->profile;
-    bool is_answer = wire->asking != SIZE_MAX && (news == NEWS_ACK || news == NEWS_REPLACED ||
-                                                  (news == NEWS_CANCELED &&
-                                                   wire->calls[wire->asking].kind == SEND_CANCEL));
+    bool is_answer = wire->asking != SIZE_MAX &&
+                     (news == NEWS_ACK || news == NEWS_REPLACED ||
+                      (news == NEWS_CANCELED && wire->calls[wire->asking].kind == SEND_CANCEL));
     if (is_answer && !profile->tells_twice)
         return;
     if (news == NEWS_TRADE && !profile->tells_trades)
         tell(wire, REPORT_STATUS, order, NULL);
     else
         tell(wire, KIND_OF_NEWS[news], order, trade);
-    if (news == NEWS_TRADE && profile->tells_trades && fault(wire, FAULT_ZERO_FILL, order->client_id)) {
-        struct message *message = report_message(wire, REPORT_FILL, order->market, order->client_id);
+    if (news == NEWS_TRADE && profile->tells_trades &&
+        fault(wire, FAULT_ZERO_FILL, order->client_id)) {
+        struct message *message =
+            report_message(wire, REPORT_FILL, order->market, order->client_id);
         snprintf(message->report.fill.exec_id, sizeof(message->report.fill.exec_id), "z%" PRIu64,
                  trade->id);
         message->fault = FAULT_ZERO_FILL;
@@ -377,10 +378,9 @@ static void on_quote(void *self, uint32_t market, const struct exchange_quote *q
     if (quote->bid >= quote->ask)
         return;
     struct message *message = event_message(wire, EVENT_QUOTE, market);
-    message->event.quote = (struct quote_event){ .bid = quote->bid,
-                                                 .ask = quote->ask,
-                                                 .bid_qty = quote->bid_qty,
-                                                 .ask_qty = quote->ask_qty };
+    message->event.quote = (struct quote_event){
+        .bid = quote->bid, .ask = quote->ask, .bid_qty = quote->bid_qty, .ask_qty = quote->ask_qty
+    };
     stream(wire, message, CHANNEL_PUBLIC);
 }
 
@@ -471,8 +471,7 @@ static void arrive_order(struct wire *wire, size_t index)
 static void answer_end(struct wire *wire, size_t index, bool complete, const char *reason,
                        int64_t extra_ns)
 {
-    struct message *message =
-        event_message(wire, EVENT_ANSWER, wire->calls[index].request.market);
+    struct message *message = event_message(wire, EVENT_ANSWER, wire->calls[index].request.market);
     message->event.answer.ticket = wire->calls[index].ticket;
     message->event.answer.complete = complete;
     text_copy(message->event.answer.reason, sizeof(message->event.answer.reason), reason);
@@ -482,8 +481,7 @@ static void answer_end(struct wire *wire, size_t index, bool complete, const cha
 static void answer_status(struct wire *wire, size_t index, const struct exchange_order *order,
                           int64_t extra_ns)
 {
-    struct message *message =
-        report_message(wire, REPORT_STATUS, order->market, order->client_id);
+    struct message *message = report_message(wire, REPORT_STATUS, order->market, order->client_id);
     message->report.ticket = wire->calls[index].ticket;
     fill_status(&message->report, order);
     answer(wire, index, message, extra_ns);
@@ -503,8 +501,8 @@ static void answer_order(struct wire *wire, size_t index, int64_t extra_ns)
         answer_status(wire, index, order, extra_ns);
         return;
     }
-    struct message *message = report_message(wire, REPORT_NOT_FOUND, call->request.market,
-                                             call->request.client_id);
+    struct message *message =
+        report_message(wire, REPORT_NOT_FOUND, call->request.market, call->request.client_id);
     message->report.ticket = call->ticket;
     answer(wire, index, message, extra_ns);
 }
@@ -733,7 +731,8 @@ static void break_channel(struct wire *wire, enum channel channel)
 
 static void break_lines(struct wire *wire)
 {
-    bool all = rare_fault(wire, FAULT_DISCONNECT), one = !all && rare_fault(wire, FAULT_PRIVATE_DOWN);
+    bool all = rare_fault(wire, FAULT_DISCONNECT),
+         one = !all && rare_fault(wire, FAULT_PRIVATE_DOWN);
     bool unnoticed = !all && !one && rare_fault(wire, FAULT_HALF_OPEN);
     if (wire->outage || !(all || one || unnoticed))
         return;
@@ -743,7 +742,8 @@ static void break_lines(struct wire *wire)
         break_channel(wire, CHANNEL_PUBLIC);
         wire->down[CHANNEL_REQUESTS] = true;
     }
-    int64_t told = wire->now_ns + (unnoticed ? between(wire, NS_PER_SECOND, 20 * NS_PER_SECOND) : 1);
+    int64_t told =
+        wire->now_ns + (unnoticed ? between(wire, NS_PER_SECOND, 20 * NS_PER_SECOND) : 1);
     push_connection(wire, MESSAGE_DOWN, told);
     push_connection(wire, MESSAGE_UP, told + between(wire, NS_PER_MS, 15 * NS_PER_SECOND));
 }
@@ -760,10 +760,9 @@ static void break_market(struct wire *wire)
                   { FAULT_BURST, MOOD_BURST, 1 } };
     for (size_t i = 0; i < ARRAY_SIZE(moods); i++)
         if (rare_fault(wire, moods[i].fault))
-            exchange_mood(wire->exchange,
-                          (uint32_t)random_below(&wire->random, wire->exchange->market_count),
-                          moods[i].mood,
-                          wire->now_ns + between(wire, 1, moods[i].seconds) * NS_PER_SECOND);
+            exchange_mood(
+                wire->exchange, (uint32_t)random_below(&wire->random, wire->exchange->market_count),
+                moods[i].mood, wire->now_ns + between(wire, 1, moods[i].seconds) * NS_PER_SECOND);
     if (!wire->outage && !wire->down[CHANNEL_PUBLIC] && rare_fault(wire, FAULT_PUBLIC_DOWN)) {
         break_channel(wire, CHANNEL_PUBLIC);
         wire->public_back_ns = wire->now_ns + between(wire, 2, 30) * NS_PER_SECOND;
@@ -816,12 +815,9 @@ static size_t a_trade(struct wire *wire)
 
 static void stranger(struct wire *wire)
 {
-    struct exchange_request request = { .market = 0,
-                                        .side = 1,
-                                        .type = ORDER_LIMIT,
-                                        .tif = TIF_GTC,
-                                        .qty = 1,
-                                        .price = 10 };
+    struct exchange_request request = {
+        .market = 0, .side = 1, .type = ORDER_LIMIT, .tif = TIF_GTC, .qty = 1, .price = 10
+    };
     snprintf(request.client_id, sizeof(request.client_id), "hand-%" PRIu64, ++wire->strangers);
     exchange_submit(wire->exchange, &request);
 }
@@ -838,8 +834,8 @@ static void act_unasked(struct wire *wire)
         rare_fault(wire, FAULT_RESTATE))
         exchange_restate(exchange, order->id, order->qty - 1);
     bool tells_trades = exchange->profile.tells_trades;
-    bool long_enough = trade != SIZE_MAX && (!exchange->profile.is_spot ||
-                                             exchange->trades[trade].side < 0);
+    bool long_enough =
+        trade != SIZE_MAX && (!exchange->profile.is_spot || exchange->trades[trade].side < 0);
     if (tells_trades && long_enough && rare_fault(wire, FAULT_BUST))
         exchange_bust(exchange, trade);
     if (tells_trades && long_enough && rare_fault(wire, FAULT_CORRECT))
@@ -1009,8 +1005,8 @@ static int port_submit(void *self, const struct order *order, int64_t now_ns, st
     request->qty = lots_of(order->qty);
     request->price = ticks_of(order->price);
     request->trigger = ticks_of(order->trigger_price);
-    request->expires_ns = order->expires_ns == TIME_NEVER ? TIME_NEVER
-                                                          : order->expires_ns - wire->offset_ns;
+    request->expires_ns =
+        order->expires_ns == TIME_NEVER ? TIME_NEVER : order->expires_ns - wire->offset_ns;
     leave(wire, index);
     return 0;
 }
@@ -1049,8 +1045,8 @@ static int port_query(void *self, const struct venue_query *query, int64_t now_n
     if (code <= 0)
         return code;
     uint32_t market = query->instrument < wire->exchange->market_count ? query->instrument : 0;
-    size_t index = call_new(wire, SEND_QUERY, market,
-                            query->client_order_id ? query->client_order_id : "");
+    size_t index =
+        call_new(wire, SEND_QUERY, market, query->client_order_id ? query->client_order_id : "");
     struct call *call = &wire->calls[index];
     call->query = query->kind;
     call->all_markets = query->instrument == INSTRUMENT_NONE;
@@ -1100,7 +1096,9 @@ struct wire *wire_open(const struct wire_options *options)
         .tifs = profile->tifs,
         .oco = profile->oco,
         .reduce_only = profile->reduce_only,
-        .amend = !profile->amends ? AMEND_NONE : profile->renames ? AMEND_NEW_ID : AMEND_IN_PLACE,
+        .amend = !profile->amends   ? AMEND_NONE
+                 : profile->renames ? AMEND_NEW_ID
+                                    : AMEND_IN_PLACE,
         .post_only = profile->post_only,
         .cash_is_spot = profile->is_spot,
         .answer_within_ns = 3 * ANSWER_WITHIN,

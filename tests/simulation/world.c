@@ -20,7 +20,7 @@
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
 
-static const char *const files[] = { "probe", "chaos", "protected", "quoter",
+static const char *const files[] = { "probe", "chaos",   "protected", "quoter",
                                      "slow",  "failing", "looping" };
 
 struct world {
@@ -85,8 +85,8 @@ static void trace_report(struct world *world, const struct event *event, const c
     trace(world, "event report %s %s%s%s %s %s%s%s %s", report_kind_name(report->kind),
           report->client_order_id, is_status ? " " : "",
           is_status ? order_status_name(report->status) : "", decimal_format(q, qty),
-          decimal_format(is_fill ? report->fill.price : report->price, price),
-          is_fill ? " " : "", is_fill ? report->fill.exec_id : report->reason, mark);
+          decimal_format(is_fill ? report->fill.price : report->price, price), is_fill ? " " : "",
+          is_fill ? report->fill.exec_id : report->reason, mark);
 }
 
 static void trace_event(struct world *world, const struct event *event, enum fault fault)
@@ -196,8 +196,8 @@ static void die(struct world *world, size_t torn)
     trace(world, "the process ends");
     world->dead = true;
     world->kill_in = 0;
-    world->after = disk_after_crash(world->disk, CRASH_KILL, torn,
-                                    hash64(world->seed, ++world->deaths, 7));
+    world->after =
+        disk_after_crash(world->disk, CRASH_KILL, torn, hash64(world->seed, ++world->deaths, 7));
     wire_detach(world->wire);
 }
 
@@ -220,12 +220,11 @@ static int commit(void *self, const struct turn *turn, struct error *err)
         return world->ledger.commit(self, turn, err);
     for (size_t i = 0; i < turn->count; i++)
         trace_record(world, &turn->records[i]);
-    bool kill = random_below(&world->random, 40) == 0 && fault(world, FAULT_KILL_COMMIT);
+    bool kill = random_below(&world->random, 8) == 0 && fault(world, FAULT_KILL_COMMIT);
     if (kill)
         world->kill_in = 1 + random_below(&world->random, 12);
     int code = world->ledger.commit(self, turn, err);
-    world->kill_in = 0;
-    if (kill && world->dead) {
+    if (world->dead) {
         model_commit_unsure(world->model, turn);
         return code;
     }
@@ -282,7 +281,7 @@ static bool on_send(void *self, enum wire_send kind, const struct order *order,
     struct world *world = self;
     trace_send(world, kind, order, query, qty, price);
     model_send(world->model, kind, order, query);
-    if (random_below(&world->random, 40) != 0 || !fault(world, FAULT_KILL_SEND))
+    if (random_below(&world->random, 8) != 0 || !fault(world, FAULT_KILL_SEND))
         return true;
     *left = random_below(&world->random, 2) == 0;
     die(world, 0);
@@ -423,7 +422,8 @@ static void write_config(struct world *world, bool shared)
     text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n",
                 modes[random_below(&world->random, 3)], chance(world, 50) ? 100 : 20);
     text_add(&text, "sandbox: { instructions: 20000 }\n");
-    text_printf(&text, "persistence: { durability: %s }\n", chance(world, 20) ? "power" : "process");
+    text_printf(&text, "persistence: { durability: %s }\n",
+                chance(world, 20) ? "power" : "process");
     if (text_write_file(world->config, text.data, text.length, &err) < 0)
         model_fail(world->model, "%s: %s", err.where, err.message);
     text_release(&text);
@@ -441,14 +441,13 @@ static void draw(struct world *world)
     random_seed(&faults, hash64(world->seed, 5, 6));
     fault_draw(&world->plan, world->options->allowed, world->options->always, &faults);
     world->model = model_open(&world->exchange);
-    struct wire_options wire = { .exchange = &world->exchange,
-                                 .plan = world->plan,
-                                 .watch = { .self = world,
-                                            .send = on_send,
-                                            .event = on_event,
-                                            .fault = on_fault },
-                                 .seed = hash64(world->seed, 7, 8),
-                                 .now_ns = START_NS };
+    struct wire_options wire = {
+        .exchange = &world->exchange,
+        .plan = world->plan,
+        .watch = { .self = world, .send = on_send, .event = on_event, .fault = on_fault },
+        .seed = hash64(world->seed, 7, 8),
+        .now_ns = START_NS
+    };
     world->wire = wire_open(&wire);
     model_set_wire(world->model, world->wire);
     snprintf(world->config, sizeof(world->config), "%s/config.yaml", world->options->folder);
@@ -520,8 +519,8 @@ static void restart(struct world *world)
                             : (int64_t)random_below(&world->random, 120 * NS_PER_SECOND);
         wire_run_alone(world->wire, wire_now_ns(world->wire) + pause);
         if (fault(world, FAULT_CLOCK))
-            world->skew_ns = (int64_t)random_below(&world->random, 7200 * NS_PER_SECOND) -
-                             3600 * NS_PER_SECOND;
+            world->skew_ns =
+                (int64_t)random_below(&world->random, 7200 * NS_PER_SECOND) - 3600 * NS_PER_SECOND;
     } while (!model_failure(world->model) && !start(world));
 }
 
@@ -546,6 +545,9 @@ static void step(struct world *world)
     int64_t now = wire_now_ns(world->wire);
     if (!world->dead && code >= 0 && now >= world->flush_ns) {
         world->flush_ns = now + NS_PER_SECOND;
+        if (world->kill_in == 0 && random_below(&world->random, 16) == 0 &&
+            fault(world, FAULT_KILL_WRITE))
+            world->kill_in = 1 + random_below(&world->random, 100);
         code = session_flush(world->session, false, &err);
         if (code == 0 && now >= world->reload_ns) {
             world->reload_ns = now + 20 * NS_PER_SECOND;
