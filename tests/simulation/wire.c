@@ -1062,7 +1062,7 @@ static int port_query(void *self, const struct venue_query *query, int64_t now_n
 static int64_t port_due(void *self)
 {
     const struct wire *wire = self;
-    return wire->attached ? due(wire) + wire->offset_ns : TIME_NEVER;
+    return wire->attached && wire->running ? due(wire) + wire->offset_ns : TIME_NEVER;
 }
 
 static void port_advance(void *self, int64_t now_ns)

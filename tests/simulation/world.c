@@ -19,6 +19,9 @@
 #define HEALED_SECONDS 150                             /* strategies trade on, nothing fails */
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
+/* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
+ * may miss one, and the money then rests on what the sums told. */
+#define SKEW_MOST_NS (9 * NS_PER_MINUTE)
 
 static const char *const files[] = { "probe", "chaos",   "protected", "quoter",
                                      "slow",  "failing", "looping" };
