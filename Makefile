@@ -105,10 +105,9 @@ $(B)/scenario: $(SCENARIO) $(B)/libruntime.a
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 # The ledger's port is taken on its way to the engine: what is committed can be looked at.
-SIMULATION := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/simulation/*.c))
-$(B)/simulate: $(SIMULATION) $(B)/libruntime.a
+$(B)/simulate: $(B)/obj/tests/simulation/simulate.o $(B)/libsimulation.a $(B)/libruntime.a
 	@echo "  LINK $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--wrap=ledger_port -o $@ $(SIMULATION) $(B)/libruntime.a $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--wrap=ledger_port -o $@ $^ $(LIBS)
 
 # The program as a Lua module, for the busted specs: the same code, position independent. Lua itself is
 # the interpreter's that loads it.
