@@ -92,7 +92,8 @@ void anchor_close(struct anchor *anchor)
     free(anchor);
 }
 
-/* 1 a record, 0 nothing was ever written there, negative: *err. */
+/* 1 a record, 0 nothing was ever written there, negative: *err. The first record goes into slot 1:
+ * while slot 0 is empty none was ever whole. */
 static int read_newest(struct anchor *anchor, struct anchor_head *head, struct error *err)
 {
     bool found = false, empty = true;
@@ -104,7 +105,7 @@ static int read_newest(struct anchor *anchor, struct anchor_head *head, struct e
                                                  (sqlite3_int64)slot * RECORD_GAP);
         if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) /* short: filled with zeros */
             return failed(anchor->path, "read it", code, err);
-        for (size_t i = 0; i < RECORD_SIZE; i++)
+        for (size_t i = 0; slot == 0 && i < RECORD_SIZE; i++)
             empty &= record[i] == '\0';
         if (!record_read(record, &generation, &read) || (found && generation < anchor->generation))
             continue;
