@@ -112,11 +112,6 @@ static struct image image_copy(const struct image *image)
     return copy;
 }
 
-static int image_byte(const struct image *image, size_t at)
-{
-    return at < image->length ? image->bytes[at] : 0;
-}
-
 /* ---- files and names ---- */
 
 static void file_release(struct file *file)
@@ -845,7 +840,7 @@ static void copy_name(struct disk *to, const struct disk *disk, const struct nam
         copy->durable = copy_file(disk, name->durable, torn);
 }
 
-/* A length between the two, one of them more often than not. */
+/* The old one, the new one, or a number of whole sectors between. */
 static size_t surviving_length(struct random *chances, size_t old, size_t new)
 {
     size_t low = old < new ? old : new, high = old < new ? new : old;
@@ -855,7 +850,9 @@ static size_t surviving_length(struct random *chances, size_t old, size_t new)
     case 1:
         return new;
     default:
-        return low + random_below(chances, high - low + 1);
+        low += random_below(chances, high - low + 1);
+        low += (SECTOR - low % SECTOR) % SECTOR;
+        return low < high ? low : high;
     }
 }
 
@@ -863,16 +860,19 @@ static size_t surviving_length(struct random *chances, size_t old, size_t new)
 static void cut_power(struct file *file, struct random *chances, unsigned kept)
 {
     const struct image *old = &file->synced, *new = &file->now;
+    if (file->dirty_from == file->dirty_to)
+        return;
     struct image left = { 0 };
     size_t length = kept == 0   ? old->length
                     : kept == 8 ? new->length
                                 : surviving_length(chances, old->length, new->length);
+    image_put(&left, 0, old->bytes, old->length < length ? old->length : length);
     image_resize(&left, length);
     for (size_t at = 0; at < length; at += SECTOR) {
         bool is_new = random_below(chances, 8) < kept;
-        for (size_t i = at; i < length && i < at + SECTOR; i++)
-            left.bytes[i] = (unsigned char)(is_new && i < new->length ? image_byte(new, i)
-                                                                      : image_byte(old, i));
+        size_t end = at + SECTOR < length ? at + SECTOR : length;
+        if (is_new && at < new->length) /* beyond its end the old bytes stay, or zeros */
+            memcpy(left.bytes + at, new->bytes + at, (end < new->length ? end : new->length) - at);
     }
     free(file->now.bytes);
     free(file->synced.bytes);

@@ -29,7 +29,7 @@ static int run(struct script *script, uint64_t turns)
 static struct script begin_script(struct fixture *f, const char *path, bool power_safe)
 {
     *f = (struct fixture){ 0 };
-    script_begin(f, path, power_safe);
+    script_begin(f, path, NULL, power_safe);
     begin(f, "sim");
     return script_of(f);
 }
@@ -46,7 +46,7 @@ static char *dump_of(struct disk *disk)
     struct fixture f = { 0 };
     struct disk *before = disk_in_use();
     disk_use(disk);
-    script_begin(&f, PATH, false);
+    script_begin(&f, PATH, NULL, false);
     char *dump = dump_ledger(f.ledger->db);
     close_ledger(&f);
     disk_use(before);

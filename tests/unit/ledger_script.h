@@ -11,9 +11,11 @@
 #define SCRIPT_WORDS 700 /* of the longest state: overflow pages */
 
 /* A ledger at this path; a disk in use decides where that is. The id is the same each time. */
-static inline void script_begin(struct fixture *f, const char *path, bool power_safe)
+static inline void script_begin(struct fixture *f, const char *path, const char *anchor,
+                                bool power_safe)
 {
     struct ledger_options options = { .path = path,
+                                      .anchor_path = anchor, /* NULL: none */
                                       .instruments = &f->instruments,
                                       .power_safe = power_safe };
     if (f->instruments.count == 0) {
