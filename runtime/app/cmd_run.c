@@ -134,6 +134,9 @@ static int drive(struct session *session, struct status *status, struct log *log
                               : session_due_ns(session) == TIME_NEVER
                                   ? POLICY_LEAVE /* the data is over: nothing can be filled */
                                   : session_stop_policy(session);
+    /* A halt that nobody lifted outlives the run: it goes on with `runtime resume`. */
+    if (session_goes_on(session) && engine_is_halted(session->engine, NULL))
+        outcome->exit_code = -ERROR_HALTED;
     struct error failure = { 0 };
     int failed = session_failure(session, &failure);
     int code = session_stop(session, policy, outcome->stopped_by, err);

@@ -227,10 +227,7 @@ enum stop_policy session_stop_policy(const struct session *session)
  * they have arrived and, where positions are flattened, been filled. */
 static bool anything_under_way(const struct session *session, enum stop_policy policy)
 {
-    bool travels = session->source == SOURCE_VENUE
-                       ? engine_orders_in_flight(session->engine) > 0
-                       : session->venue.due_ns(session->venue.self) != TIME_NEVER;
-    if (travels)
+    if (engine_orders_in_flight(session->engine) > 0)
         return true;
     return policy == POLICY_FLATTEN && engine_open_orders(session->engine) > 0;
 }

@@ -124,6 +124,38 @@ struct halt_record {
 MUST_CHECK int ledger_each_halt(struct ledger *ledger,
                                 void (*visit)(void *self, const struct halt_record *halt),
                                 void *self, struct error *err);
+/* ---- remains.c: without a session, what a stopped process left ---- */
+
+struct standing_halt {
+    struct halt_record halt;
+    int64_t since_ns; /* market time */
+};
+/* Halts that nobody lifted, of all sources that go on; oldest first. */
+MUST_CHECK int ledger_each_standing_halt(struct ledger *ledger,
+                                         void (*visit)(void *self,
+                                                       const struct standing_halt *halt),
+                                         void *self, struct error *err);
+/* Ends them all, each with its own record; those of one source in one transaction. The records have
+ * the market time that the source's newest session reached, wall_ns goes into their bodies. How
+ * many (0 or more), or ERROR_IO, ERROR_UNAVAILABLE. No session may have begun. */
+MUST_CHECK int ledger_lift_halts(struct ledger *ledger, const char *by, int64_t wall_ns,
+                                 struct error *err);
+
+/* An open order, or a position that is not flat; texts as the tables have them, valid during the
+ * call. Needs no instruments. */
+struct remaining {
+    bool is_position;
+    uint32_t instance_id;
+    const char *strategy, *venue, *symbol, *qty;
+    const char *side, *type, *filled_qty, *price, *trigger_price; /* orders; "": none */
+    const char *status, *client_order_id, *venue_order_id;
+    bool reduce_only;
+};
+/* Orders by their ids, then positions, of all sources that go on. */
+MUST_CHECK int ledger_each_remaining(struct ledger *ledger,
+                                     void (*visit)(void *self, const struct remaining *remaining),
+                                     void *self, struct error *err);
+
 /* Cash as last agreed with the venue. */
 MUST_CHECK int ledger_each_cash(struct ledger *ledger, const char *venue,
                                 void (*visit)(void *self, const struct cash_record *cash),

@@ -357,6 +357,22 @@ const char *const statement_texts[STATEMENTS] = {
         " JOIN sessions s ON s.session_id = e.session_id"
         " WHERE h.lifted_ns IS NULL AND " OF_SCOPE("?1", "?2") " ORDER BY h.halt_id",
     [CASH] = "SELECT currency, amount, own FROM cash WHERE venue = ? ORDER BY currency",
+    [STANDING_HALTS] =
+        "SELECT h.scope, h.code, h.reason, h.since_ns, s.mode, s.source FROM halts h"
+        " JOIN trading_events e ON e.seq = h.halt_id"
+        " JOIN sessions s ON s.session_id = e.session_id"
+        " WHERE h.lifted_ns IS NULL AND s.source <> 'feed' ORDER BY h.halt_id",
+    [REMAINING_ORDERS] =
+        "SELECT i.instance_id, i.strategy, o.venue, o.symbol, o.side, o.type, o.qty, o.filled_qty,"
+        " coalesce(o.price, ''), coalesce(o.trigger_price, ''), o.status, o.reduce_only,"
+        " o.current_client_order_id, o.venue_order_id FROM orders o"
+        " JOIN instances i ON i.instance_id = o.instance_id"
+        " WHERE substr(i.scope, 1, 5) <> 'feed#' AND o." IS_OPEN " ORDER BY o.order_id",
+    [REMAINING_POSITIONS] =
+        "SELECT i.instance_id, i.strategy, p.venue, p.symbol, p.qty FROM positions p"
+        " JOIN instances i ON i.instance_id = p.instance_id"
+        " WHERE substr(i.scope, 1, 5) <> 'feed#' AND p.qty <> '0'"
+        " ORDER BY i.instance_id, p.venue, p.symbol",
     [SELECT_STATE] = "SELECT body FROM strategy_state WHERE instance_id = ?",
     [RESULT_ROWS] =
         "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"

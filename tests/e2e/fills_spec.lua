@@ -52,6 +52,57 @@ local function bars_csv(count)
   return table.concat(rows, "\n") .. "\n"
 end
 
+-- One order of each kind after the other, near the market; flat again every few minutes. The tag of a
+-- trailing stop tells the checker its distance.
+local TYPES = [[
+local S = { api = 1, name = "types" }
+local turn, kind = 0, 0
+local function sorts(last, now)
+  return {
+    { type = "stop", trigger_price = last * 1.0002 },
+    { type = "stop_limit", trigger_price = last * 1.0002, price = last * 1.0003 },
+    { type = "trailing", trail = "0.03%", tag = "trail=0.03%" },
+    { type = "trailing", trail = 12.5, tag = "trail=12.5" },
+    { type = "limit", price = last * 0.9998, tif = "gtd", expires = now + 40 },
+    { type = "limit", price = last * 1.0001, tif = "fok" },
+    { type = "limit", price = last * 0.9997, tif = "day" },
+    { type = "limit", price = last * 1.0002, tif = "ioc" },
+    { type = "limit", price = last * 0.9999, post_only = true },
+  }
+end
+function S.on_start(ctx) ctx:timer("turn", 60) end
+function S.on_timer(ctx)
+  turn = turn + 1
+  local last = ctx:last()
+  if not last then return end
+  if turn % 3 == 0 then
+    ctx:cancel_all()
+    ctx:close_all()
+    return
+  end
+  kind = kind % 9 + 1
+  local order = sorts(last, ctx:now())[kind]
+  order.side, order.qty = "buy", 0.005 * (1 + turn % 7)
+  if turn % 2 == 0 and not order.price then
+    order.side = "sell"
+    if order.trigger_price then order.trigger_price = last * 0.9998 end
+  end
+  ctx:submit(order)
+end
+return S
+]]
+
+-- What of the orders of a run in cwd/state was filled: { ["trailing gtc"] = 35, ... }
+local function filled_kinds(cwd)
+  local kinds = {}
+  for _, line in ipairs(support.journal(cwd .. "/state", "orders.csv")) do
+    local row = support.fields(line)
+    local kind = row[8] .. " " .. row[12]
+    if row[13] == "filled" then kinds[kind] = (kinds[kind] or 0) + 1 end
+  end
+  return kinds
+end
+
 describe("each fill is one that the market offered", function()
   after_each(support.cleanup)
 
@@ -62,6 +113,26 @@ describe("each fill is one that the market offered", function()
       all_proven(cwd, 3)
     end)
   end
+
+  it("on sim: every type and time in force", function()
+    local cwd = support.directory()
+    support.write(cwd .. "/types.lua", TYPES)
+    run(cwd, "types.lua", "--duration", "14400", "--symbols", "BTC/USDT:USDT", "--capital", "10000")
+    all_proven(cwd, 150)
+    local kinds = filled_kinds(cwd)
+    for _, kind in ipairs({ "market gtc", "stop gtc", "stop_limit gtc", "trailing gtc", "limit gtc",
+                            "limit gtd", "limit fok", "limit day", "limit ioc" }) do
+      assert.truthy((kinds[kind] or 0) >= 5, kind .. ": " .. (kinds[kind] or 0))
+    end
+  end)
+
+  it("on trades alone: every type and time in force", function()
+    local cwd = support.directory()
+    support.write(cwd .. "/types.lua", TYPES)
+    support.write(cwd .. "/feed.csv", support.trades_csv(support.walk(8000)))
+    run(cwd, "types.lua", "--feed", "feed.csv", "--symbols", "BTC/USDT:USDT", "--capital", "10000")
+    all_proven(cwd, 20)
+  end)
 
   it("on trades alone", function()
     local cwd = support.directory()
@@ -95,6 +166,19 @@ describe("each fill is one that the market offered", function()
       "s/^2024-01-01T00/2024-01-01T00:00:00.000000000Z#/;s/#[^,]*,/,/" },
     { "a quantity that was not ordered", "s/,buy,0\\./,buy,7./" },
   }
+  -- The same of trailing stops: the distance asked for was another one.
+  for _, lie in ipairs({ { "trail=12.5", "trail=30" }, { "trail=12.5", "trail=5" },
+                         { "trail=0.03%", "trail=0.1%" }, { "trail=0.03%", "trail=0.01%" } }) do
+    it(("and the checker tells %s from %s"):format(lie[1], lie[2]), function()
+      local cwd = support.directory()
+      support.write(cwd .. "/types.lua", TYPES)
+      run(cwd, "types.lua", "--duration", "7200", "--symbols", "BTC/USDT:USDT", "--capital", "10000")
+      support.shell(("sed -i 's/%s$/%s/' %s/state/journal/*/orders.csv"):format(lie[1], lie[2], cwd))
+      local _, wrong, said = prove(cwd)
+      assert.truthy(wrong > 0, said)
+    end)
+  end
+
   for _, lie in ipairs(lies) do
     it("and the checker finds " .. lie[1], function()
       local cwd = support.directory()

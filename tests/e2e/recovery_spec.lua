@@ -440,4 +440,35 @@ return S
     held, orders = ended_with("flatten")
     assert.same({ 0, { "resting canceled", "held canceled" } }, { held, orders })
   end)
+
+  it("takes no new risk while a halt stands, ends with 75, and goes on after resume", function()
+    support.expect(0, words, { cwd = cwd })
+    support.expect(0, { "resume" }, { cwd = cwd }) -- nothing stands: that is no failure
+    -- As a strict reconciliation leaves it.
+    assert.equal(0, support.shell(("sqlite3 %s %s"):format(
+      support.quote(cwd .. "/artifacts/ledger-paper.sqlite"),
+      support.quote([[insert into halts(halt_id, scope, code, reason, since_ns)
+        select max(seq), 'session', 'reconcile_diff', 'not ours', max(time_ns) from trading_events]]))))
+    local result = support.expect(75, words, { cwd = cwd })
+    assert.truthy(result.err:find("a halt goes on", 1, true), result.err)
+    assert.truthy(support.json(result.out).ended > "2024-01-01T00:19:50", result.out) -- it stayed up
+
+    local run = support.start({ "rester.lua", "--symbols", SYMBOL, "--speed", "60", "--json" }, { cwd = cwd })
+    run:wait_for_running()
+    result = support.expect(69, { "resume" }, { cwd = cwd })
+    assert.truthy(result.err:find("in a later version", 1, true), result.err)
+    run:signal("INT")
+    assert.equal(75, run:wait().code)
+
+    result = support.expect(0, { "resume", "--json" }, { cwd = cwd })
+    local lifted = support.json(result.out).lifted
+    assert.equal(1, #lifted)
+    assert.same({ "paper", "session", "reconcile_diff", "not ours" },
+      { lifted[1].mode, lifted[1].scope, lifted[1].code, lifted[1].reason })
+    assert.same({ "resume" }, query("select lifted_by from halts"))
+    assert.same({ "1" }, query("select count(*) from trading_events where kind = 'halt'"))
+    support.expect(0, words, { cwd = cwd })
+    support.expect(66, { "resume", "--state", "nowhere" }, { cwd = cwd })
+    support.expect(64, { "resume", "rester.lua" }, { cwd = cwd })
+  end)
 end)

@@ -19,7 +19,8 @@ local function run(rows, body, more)
       function S.on_order(ctx, order)
         local said = ctx.state.said or {}
         ctx.state.said = said
-        ctx.state.said[#said + 1] = order.type .. " " .. order.status .. (order.reason and " " .. order.reason or "")
+        local reason = order.reason and " " .. order.reason or ""
+        ctx.state.said[#said + 1] = order.type .. " " .. order.status .. reason
       end
     ]]):format(body, more or "return kept")),
   })
@@ -142,5 +143,55 @@ describe("time in force", function()
     ]])
     assert.same({ true, "the order would have expired already", "expired" }, result.state.out)
     assert.equal("blocked", result.journal.orders[1].status)
+  end)
+end)
+
+describe("ctx:oco", function()
+  after_each(testing.cleanup)
+
+  local BOTH = [[
+    local a, b, code = ctx:oco{
+      { side = "sell", qty = 1, type = "limit", price = 110, reduce_only = true, tag = "take" },
+      { side = "sell", qty = 1, type = "stop", trigger_price = 95, reduce_only = true, tag = "stop" },
+    }
+    ctx.state.out = a and { a.tag, b.tag } or { b, code }
+  ]]
+
+  it("gives two orders, of which a fill of one cancels the other", function()
+    local result = run(prices(100, 100, 100, 110.5, 94, 93), [[ctx:buy(1)]],
+      "if n == 3 then " .. BOTH .. " end")
+    assert.same({ "take", "stop" }, result.state.out)
+    assert.same({ "sell", "1", "110", "maker", "00:00:03" }, fill(result, 2))
+    assert.equal(2, result.fills)
+    local stop = testing.find(result.orders, { tag = "stop" })[1]
+    assert.same({ "canceled", "oco" }, { stop.status, stop.reason })
+  end)
+
+  it("reduces the other by what fills of one", function()
+    local rows = { { 0, 100 }, { 1, 100 }, { 2, 100 }, { 3, 110.5, 0.4 }, { 4, 95 }, { 5, 94 } }
+    local result = run(rows, [[ctx:buy(1)]], "if n == 3 then " .. BOTH .. " end")
+    assert.same({ "sell", "0.4", "110", "maker", "00:00:03" }, fill(result, 2))
+    assert.same({ "sell", "0.6", "94", "taker", "00:00:05" }, fill(result, 3))
+    assert.same({}, result.positions)
+  end)
+
+  it("links entries too", function()
+    local result = run(prices(100, 105, 106, 90, 90), [[
+      ctx:oco{ { side = "buy", qty = 1, type = "stop", trigger_price = 105 },
+               { side = "buy", qty = 1, type = "limit", price = 95 } }
+    ]])
+    assert.same({ "buy", "1", "106", "taker", "00:00:02" }, fill(result))
+    assert.equal(1, result.fills)
+  end)
+
+  it("places none when one is refused", function()
+    local result = run(prices(100, 90, 120), [[
+      local a, reason, code = ctx:oco{ { side = "buy", qty = 1, type = "limit", price = 95 },
+                                       { side = "buy", qty = 0.0001, type = "stop", trigger_price = 110 } }
+      ctx.state.out = { a == nil, type(reason), code }
+    ]])
+    assert.same({ true, "string", "zero_qty" }, result.state.out)
+    assert.equal(0, result.counts.submitted)
+    assert.equal(0, result.fills)
   end)
 end)

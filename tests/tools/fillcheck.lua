@@ -8,15 +8,21 @@
 --   1. an order arrives no earlier than its asking plus the latency; on bars, which are told at their
 --      end, an exit was asked for at the instant of the fill that it protects
 --   2. a fill is no earlier than the arrival
---   3. a limit price is never passed
+--   3. a limit price is never passed, a stop_limit's neither
 --   4. a taker never gets a better price than what was offered at that instant: the standing quote,
 --      else a trade at that instant, else the range of the bar it fell into
 --   5. a maker gets exactly its limit, and only when a trade or quote at that instant reached it,
 --      and all makers of one instant together no more than what was traded or shown
 --   6. an order is never filled beyond its quantity
+--   7. a stop is filled only after the last trade reached its trigger; the trigger of a trailing stop
+--      is made again from the trades since its arrival where the order's tag says the distance
+--      ("trail=1.5%", "trail=20"), and then it must not be filled later than the market allowed
+--   8. a fok is filled whole at one instant; nothing is filled after an order's end, a day order not
+--      after its UTC day
 --
 -- Prints a line per violation; the last line is "N fills proven, N not". Exit 0 or 1.
 
+local DAY = 86400 * 1000000000
 local SCALE = 12 -- digits after the point that integers keep: exact for market data
 
 local function fixed(text)
@@ -177,12 +183,72 @@ local function fill_times(fills)
   return times
 end
 
+-- What all prices of these trades are multiples of; 0 when there are none.
+local function tick_of(trades)
+  local tick = 0
+  for _, trade in ipairs(trades) do
+    local a, b = tick, trade.price
+    while b ~= 0 do a, b = b, a % b end
+    tick = a
+  end
+  return tick
+end
+
+-- "1.5%" or "20" of a tag: how far from the best price, as a function of it.
+local function trail_of(tag)
+  local number, percent = tag:match("^trail=([%d.]+)(%%?)$")
+  if not number then return nil end
+  if percent == "" then
+    local distance = fixed(number)
+    return function() return distance end
+  end
+  return function(best) return best * tonumber(number) / 100 end
+end
+
+-- Watches the trades from the one that stood at the arrival on. Gives the time of the first that may
+-- fire the stop, and of the first that must; nil where there is none until `time`.
+local function fired(order, of, time)
+  local buys, best = order.side == "buy", nil
+  local tick = tick_of(of.trades)
+  local may, must
+  for i = math.max(1, last_at(of.trades, order.arrived)), last_at(of.trades, time) do
+    local price, at = of.trades[i].price, math.max(of.trades[i].time, order.arrived)
+    local function reaches(trigger) if buys then return price >= trigger end return price <= trigger end
+    for _, trigger in ipairs(order.triggers) do
+      if reaches(trigger) then may = may or at end
+    end
+    if order.trail then
+      best = best and (buys and math.min(best, price) or math.max(best, price)) or price
+      local distance = buys and order.trail(best) or -order.trail(best)
+      if reaches(best + distance - (buys and tick or -tick)) and price ~= best then may = may or at end
+      if reaches(best + distance) then must = must or at end
+    elseif may then
+      must = may
+    end
+    if must then break end
+  end
+  return may, must
+end
+
+-- On trades alone a taker gets the trade after the one that fired it.
+local function check_stop(fill, order, of, time, say)
+  if #of.trades == 0 or (#order.triggers == 0 and not order.trail) then return end
+  local may, must = fired(order, of, time)
+  if not may then return say("is of a stop whose trigger no trade reached") end
+  if may > time then say("is of a stop that had not fired") end
+  local first = not order.stop_seen
+  order.stop_seen = true
+  if not first or not must or order.type == "stop_limit" or fill.liquidity == "maker" then return end
+  local after = #of.quotes > 0 and must or (of.trades[last_at(of.trades, must) + 1] or {}).time
+  if after and time > after then say("is later than the market allowed") end
+end
+
 local function read_orders(path, filled_at, latency, on_bars)
   local orders = {}
   local told, cause -- when a fill was told, and when it happened
   for _, row in ipairs((read_csv(path))) do
     if row.order_id ~= "" then
-      local order = orders[row.order_id] or { limits = {} }
+      local order = orders[row.order_id] or { limits = {}, triggers = {}, fills = {} }
       orders[row.order_id] = order
       local at = nanoseconds(row.time)
       if row.status == "pending_new" and not order.asked then
@@ -195,7 +261,12 @@ local function read_orders(path, filled_at, latency, on_bars)
         told, cause = at, filled_at[row.order_id]
       end
       order.type, order.side = row.type, row.side
-      order.qty = quantity(row.qty)
+      order.qty, order.tif, order.trail = quantity(row.qty), row.tif, trail_of(row.tag)
+      order.first_qty = order.first_qty or order.qty
+      if row.status == "canceled" or row.status == "expired" then order.ended = at end
+      if row.trigger_price ~= "" then
+        order.triggers[#order.triggers + 1] = fixed(row.trigger_price)
+      end
       if row.price ~= "" then order.limits[#order.limits + 1] = fixed(row.price) end
     end
   end
@@ -210,8 +281,14 @@ local function check_fill(fill, order, of, latency, makers, say)
   end
   if time < order.arrived then say("is before the order's arrival") end
   order.filled = (order.filled or 0) + quantity(fill.qty)
+  order.fills[#order.fills + 1] = time
   if order.filled > order.qty * (1 + 1e-12) then say("fills beyond the order's quantity") end
-  if order.type == "limit" then
+  if order.ended and time > order.ended then say("is after the order's end") end
+  if order.tif == "day" and time // DAY ~= order.arrived // DAY then say("is after the order's day") end
+  if order.type == "stop" or order.type == "stop_limit" or order.type == "trailing" then
+    check_stop(fill, order, of, time, say)
+  end
+  if order.type == "limit" or order.type == "stop_limit" then
     local within = false
     for _, limit in ipairs(order.limits) do
       within = within or price == limit or better(fill.side, price, limit)
@@ -251,6 +328,14 @@ for _, fill in ipairs(fills) do
     say("has no data file")
   end
   if faults == 0 then proven = proven + 1 else wrong = wrong + 1 end
+end
+for id, order in pairs(orders) do
+  local once = order.fills[1] == order.fills[#order.fills]
+  local whole = math.abs((order.filled or 0) - (order.first_qty or 0)) < 1e-9
+  if order.tif == "fok" and #order.fills > 0 and not (whole and once) then
+    wrong, proven = wrong + #order.fills, proven - #order.fills
+    print(("order %s is fok and was filled in part"):format(id))
+  end
 end
 print(("%d fills proven, %d not"):format(proven, wrong))
 os.exit(wrong == 0 and proven > 0)

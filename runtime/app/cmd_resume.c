@@ -1,0 +1,165 @@
+/* cmd_resume.c - runtime resume: lifts what stands in the way of new risk after a halt. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "runtime/app/app.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/json.h"
+#include "runtime/base/text.h"
+#include "runtime/ledger/ledger.h"
+
+#define OUTPUT_MAX (1u << 20)
+
+struct listing {
+    struct json_writer *writer; /* NULL: a table */
+    struct text *out;
+    const char *mode;
+    size_t count;
+};
+
+static void list_json(struct json_writer *writer, const char *mode,
+                      const struct standing_halt *standing, const char *since)
+{
+    const char *const fields[][2] = { { "mode", mode },
+                                      { "scope", standing->halt.scope },
+                                      { "code", standing->halt.code },
+                                      { "reason", standing->halt.reason },
+                                      { "since", since } };
+    json_object_begin(writer);
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        json_key(writer, fields[i][0]);
+        json_string(writer, fields[i][1]);
+    }
+    json_object_end(writer);
+}
+
+static void list_halt(void *self, const struct standing_halt *standing)
+{
+    struct listing *listing = self;
+    char since[TIME_TEXT_MAX];
+    time_format(standing->since_ns, since);
+    if (listing->writer)
+        list_json(listing->writer, listing->mode, standing, since);
+    else
+        text_printf(listing->out, "%s%-6s %-16s %-20s %-31s %s\n",
+                    listing->count ? ""
+                                   : "mode   scope            code                 since"
+                                     "                           reason\n",
+                    listing->mode, standing->halt.scope, standing->halt.code, since,
+                    standing->halt.reason);
+    listing->count++;
+}
+
+/* A halt is lifted by whoever lists it: what was not seen is not agreed to. */
+static int resume_ledger(const char *path, const char *anchor, struct listing *listing,
+                         struct error *err)
+{
+    struct ledger_options options = { .path = path, .anchor_path = anchor, .power_safe = true };
+    struct ledger *ledger;
+    int code = ledger_open(&options, &ledger, err);
+    if (code < 0)
+        return code;
+    code = ledger_each_standing_halt(ledger, list_halt, listing, err);
+    if (code == 0)
+        code = ledger_lift_halts(ledger, "resume", clock_now(clock_wall()), err);
+    ledger_close(ledger);
+    return code < 0 ? code : 0;
+}
+
+static int lock_state(const char *state, int *lock_fd, struct error *err)
+{
+    char path[700];
+    snprintf(path, sizeof(path), "%.600s/lock", state);
+    *lock_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (*lock_fd < 0 && errno == ENOENT)
+        return error_at(err, ERROR_NO_INPUT, state,
+                        "nothing ever ran in this state directory; name the one that it ran in "
+                        "with --state");
+    if (*lock_fd < 0)
+        return error_at(err, ERROR_IO, path, "cannot open: %s", strerror(errno));
+    if (flock(*lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return error_at(err, ERROR_UNAVAILABLE, state,
+                        "a runtime uses this state directory. Stop it first; resume talks to a "
+                        "running instance in a later version");
+    return 0;
+}
+
+static int resume(const char *state, struct listing *listing, struct error *err)
+{
+    static const char *const modes[] = { "paper", "live" };
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(modes); i++) {
+        char path[700], anchor[700];
+        snprintf(path, sizeof(path), "%.600s/ledger-%s.sqlite", state, modes[i]);
+        snprintf(anchor, sizeof(anchor), "%.600s/audit-%s.head", state, modes[i]);
+        listing->mode = modes[i];
+        if (access(path, F_OK) == 0)
+            code = resume_ledger(path, anchor, listing, err);
+    }
+    return code;
+}
+
+static void print(const struct options *options, struct listing *listing)
+{
+    if (listing->writer) {
+        json_array_end(listing->writer);
+        json_object_end(listing->writer);
+    } else if (listing->count == 0) {
+        text_add(listing->out, "no halt stands\n");
+    } else {
+        text_printf(listing->out, "%zu %s lifted; the next start trades again\n", listing->count,
+                    listing->count == 1 ? "halt is" : "halts are");
+    }
+    fwrite(listing->out->data, 1, listing->out->length, stdout);
+    if (options->json)
+        fputc('\n', stdout);
+}
+
+static int run(const struct options *options)
+{
+    struct error err = { 0 };
+    struct text out;
+    int lock_fd = -1, code = 0;
+    if (options->operands.count + options->strategies.count > 0)
+        code = error_set(&err, ERROR_USAGE,
+                         "runtime resume takes no operand; the halts of a "
+                         "state directory are lifted together");
+    text_init(&out, OUTPUT_MAX);
+    struct listing listing = { .out = &out };
+    if (options->json) {
+        listing.writer = json_writer_open(&out, false);
+        json_object_begin(listing.writer);
+        json_key(listing.writer, "lifted");
+        json_array_begin(listing.writer);
+    }
+    if (code == 0)
+        code = lock_state(options->state, &lock_fd, &err);
+    if (code == 0)
+        code = resume(options->state, &listing, &err);
+    if (code == 0)
+        print(options, &listing);
+    if (listing.writer)
+        json_writer_close(listing.writer);
+    text_release(&out);
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return code < 0 ? app_fail(options, &err) : 0;
+}
+
+const struct command_entry command_resume = {
+    .name = "resume",
+    .summary = "lift the halts that a stopped run left",
+    .usage = "runtime resume [--state DIR] [--json]\n"
+             "\n"
+             "Lists the halts that stand in a state directory (which, why, since when) and lifts\n"
+             "them: the next start may take new risk again. Refuses while a runtime uses the\n"
+             "directory.\n"
+             "\n"
+             "  runtime resume --state artifacts\n",
+    .run = run,
+};
