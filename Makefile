@@ -4,6 +4,7 @@
 #   make run          set up, build, and paper-trade strategies/momentum.lua on the sim market
 #   make test         set up, and run every test under the address and undefined sanitizers
 #   make smoke        the five critical paths, in seconds
+#   make simulate     seeded worlds against the whole runtime, SEEDS=2000
 #   make bench        speed as ratios measured in one run
 #   make lint         formatting, static checks, layering
 #   make asan         build/asan/runtime, with sanitizers
@@ -19,6 +20,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 B ?= build
 SECONDS ?= 60
+SEEDS ?= 2000
 VERSION := 0.1.0
 
 CC ?= cc
@@ -52,7 +54,7 @@ else
 Q := @
 endif
 
-.PHONY: all run test smoke bench lint asan fuzz cover hooks install clean deps format
+.PHONY: all run test smoke simulate bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
@@ -96,6 +98,17 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(B)/libruntime.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libruntime.a $(LIBS)
 
+# Scripted conversations between strategy, runtime and venue.
+SCENARIO := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/scenario/*.c))
+$(B)/scenario: $(SCENARIO) $(B)/libruntime.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+# The ledger's port is taken on its way to the engine: what is committed can be looked at.
+$(B)/simulate: $(B)/obj/tests/simulation/simulate.o $(B)/libsimulation.a $(B)/libruntime.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--wrap=ledger_port -o $@ $^ $(LIBS)
+
 # The program as a Lua module, for the busted specs: the same code, position independent. Lua itself is
 # the interpreter's that loads it.
 $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
@@ -104,7 +117,7 @@ $(B)/runtime_testing.so: $(B)/obj/tests/testing/runtime_testing.o $(OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $^ $(PKG_LIBS) -lm -pthread
 
 -include $(OBJECTS:.o=.d) $(B)/obj/runtime/main.d $(B)/obj/tests/testing/runtime_testing.d
--include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c tests/simulation/*.c))
+-include $(patsubst tests/%.c,$(B)/obj/tests/%.d,$(wildcard tests/unit/*.c tests/bench/*.c tests/tools/*.c tests/simulation/*.c tests/scenario/*.c))
 
 unit: $(UNIT)
 tools: $(TOOLS)
@@ -120,7 +133,7 @@ run: deps
 	$(B)/runtime strategies/momentum.lua --paper --speed 60
 
 asan:
-	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools
+	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools build/asan/scenario
 
 ifneq ($(B),build/module) # inside that flavour the rule above makes it
 build/module/runtime_testing.so: FORCE
@@ -140,6 +153,10 @@ smoke: deps
 bench: deps
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@for bench in $(BENCH); do $$bench || exit 1; done
+
+simulate: deps
+	@$(MAKE) --no-print-directory $(B)/simulate
+	$(B)/simulate --seeds 1-$(SEEDS) --jobs $(shell nproc)
 
 lint: deps
 	@sh tests/tools/lint.sh

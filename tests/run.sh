@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests and adds them up: tests/run.sh all | smoke | unit | strategies | e2e | tidy
+# Runs the tests and adds them up: tests/run.sh all | smoke | unit | scenarios | strategies | e2e | tidy
 # The last line is "N passed, N failed". Output of a suite is shown when something in it failed.
 set -u
 what=${1:-all}
@@ -45,6 +45,27 @@ run_busted() {
   count "$name" "$logs/$name.log" $?
 }
 
+# play_scenarios NAME FILE.json...: a line of the player is "ok ID" or "FAIL ID ...".
+play_scenarios() {
+  name=$1
+  shift
+  if [ ! -e "$1" ]; then
+    echo "ok 1 - $1 # SKIP there are none here" >"$logs/$name.log"
+    count "$name" "$logs/$name.log" 0
+    return
+  fi
+  build/asan/scenario "$@" >"$logs/$name.log" 2>&1
+  code=$?
+  sed -i 's/^FAIL /not ok /' "$logs/$name.log"
+  [ "$code" -gt 1 ] && echo "not ok the player itself" >>"$logs/$name.log"
+  count "$name" "$logs/$name.log" "$code"
+}
+
+run_scenarios() {
+  play_scenarios scenarios tests/scenarios/*.json
+  play_scenarios shared_scenarios ../shared/scenarios/*.json
+}
+
 run_strategies() {
   for spec in tests/strategies/*_spec.lua; do
     [ -e "$spec" ] && run_busted "$(basename "$spec" .lua)" "$spec"
@@ -62,17 +83,19 @@ smoke)
   RUNTIME_BIN=build/runtime run_busted smoke_spec tests/e2e/smoke_spec.lua
   ;;
 unit) run_unit ;;
+scenarios) run_scenarios ;;
 strategies) run_strategies ;;
 e2e) run_e2e ;;
 tidy) run_busted tidy_spec tests/tidy_spec.lua ;;
 all)
   run_unit
+  run_scenarios
   run_busted tidy_spec tests/tidy_spec.lua
   run_strategies
   run_e2e
   ;;
 *)
-  echo "tests/run.sh: '$what' is not a suite; allowed are all, smoke, unit, strategies, e2e, tidy" >&2
+  echo "tests/run.sh: '$what' is not a suite; allowed are all, smoke, unit, scenarios, strategies, e2e, tidy" >&2
   exit 64
   ;;
 esac

@@ -282,7 +282,7 @@ uint64_t desk_query(struct engine *engine, const struct venue_query *query)
 static struct risk_view view_of(struct engine *engine, int index, const struct order *order)
 {
     const struct instance *instance = &engine->instances[index];
-    const char *code, *why = halts_why(engine, order->instrument, &code);
+    const char *code = NULL, *why = halts_why(engine, order->instrument, &code);
     struct holding *holding = instance_holding(engine, index, order->instrument);
     struct working working = working_of(engine, instance, order->instrument);
     bool counts_positions =
@@ -302,6 +302,7 @@ static struct risk_view view_of(struct engine *engine, int index, const struct o
         .day_trades = engine->day_trades,
         .orders_last_second = totals_orders_last_second(engine),
         .halted = engine->halted || why,
+        .halt_code = engine->halted ? "halted" : code,
         .halt_reason = engine->halted ? engine->halt_reason : why,
     };
 }

@@ -90,7 +90,7 @@ const char *halts_why(const struct engine *engine, uint32_t instrument, const ch
 {
     const struct halt *halt = &engine->instrument_halts[instrument];
     if (halt->set) {
-        *code = halt->code;
+        *code = "halted";
         return halt->reason;
     }
     if (!engine->is_connected) {

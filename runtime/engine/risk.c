@@ -131,8 +131,9 @@ static bool check_halt(struct judgement *j)
     if (!j->view->halted || decimal_is_zero(j->opening))
         return true;
     j->out->qty = DECIMAL_ZERO;
-    say(j->out, VERDICT_BLOCK, "halted", "trading is halted: %s%s",
-        j->view->halt_reason ? j->view->halt_reason : "no reason given", "");
+    say(j->out, VERDICT_BLOCK, j->view->halt_code ? j->view->halt_code : "halted",
+        "trading is halted: %s%s", j->view->halt_reason ? j->view->halt_reason : "no reason given",
+        "");
     return false;
 }
 

@@ -42,6 +42,7 @@ struct risk_view {
     uint32_t day_trades;
     uint32_t orders_last_second;
     bool halted; /* the session, or this instrument */
+    const char *halt_code; /* "halted", "disconnected", "reconciling" */
     const char *halt_reason;
 };
 

@@ -503,7 +503,7 @@ static void a_lost_line_puts_what_is_under_way_in_doubt(void **state)
     pass(s, SECONDS(600));
     assert_int_equal(s->query_count, 0); /* whom should we ask? */
     assert_int_equal(submit(s, A, limit_of(SIDE_BUY, "1", "90")), 0);
-    assert_string_equal(s->refusal.code, "halted");
+    assert_string_equal(s->refusal.code, "disconnected");
     connection(s, true);
     assert_int_equal(s->query_count, 1);
     answer_status(s, under_way, ORDER_NEW, "0", NULL);

@@ -162,7 +162,7 @@ static void no_new_risk_before_the_books_were_compared(void **state)
     hold(s, "1");
     connect(s);
     assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
-    assert_string_equal(s->refusal.code, "halted");
+    assert_string_equal(s->refusal.code, "reconciling");
     assert_true(market_order(s, SIDE_SELL, "1") != 0); /* the way out is open */
     answer_all(s, &(struct venue_books){ .btc = "1" });
     assert_true(market_order(s, SIDE_BUY, "1") != 0);

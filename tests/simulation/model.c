@@ -1,0 +1,712 @@
+/* model.c - see model.h. */
+#include "tests/simulation/model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/map.h"
+
+#define SLOTS_MAX 64       /* instances */
+#define MONEY_SCALE 24     /* of sums of money */
+#define OPEN_ORDERS_MAX 64 /* the strategies keep below */
+#define STATUSES (ORDER_EXPIRED + 1)
+
+struct mirror {
+    uint64_t order_id;
+    char client_id[CLIENT_ORDER_ID_MAX], current_id[CLIENT_ORDER_ID_MAX];
+    uint32_t instance_id, market;
+    int side;
+    bool reduce_only, held, pending;
+    int64_t qty, most; /* lots: now, ever asked for */
+    int64_t filled;    /* lots, as the order says */
+    int64_t booked;    /* lots, of its fills */
+    int known, status; /* enum order_status */
+};
+
+/* What an instance has in one market. */
+struct book {
+    int64_t qty;
+    money flow, fees; /* at MONEY_SCALE */
+    bool adjusted;
+};
+
+struct slot {
+    uint32_t instance_id;
+    struct book books[MARKETS_MAX];
+    int64_t heard, expected; /* on_fill: what its state says, what it must say */
+    bool counts;             /* its state has told a count */
+    bool lost;               /* it stopped: its count is not kept any more */
+};
+
+struct model {
+    const struct exchange *exchange;
+    const struct wire *wire;
+    char failure[512];
+    struct mirror *orders;
+    size_t order_count, order_capacity;
+    struct map *by_client, *by_id;
+    struct slot slots[SLOTS_MAX];
+    size_t slot_count;
+    uint8_t *seen; /* of trades: booked by its own id */
+    size_t seen_capacity;
+    bool halted, halted_market[MARKETS_MAX], reconciling;
+    size_t orders_checked, trades_checked;
+    uint64_t transitions, fills;
+    bool dirty, silent;
+    /* a turn whose commit was cut off */
+    struct record *unsure;
+    size_t unsure_count;
+};
+
+struct model *model_open(const struct exchange *exchange)
+{
+    struct model *model = memory_new(sizeof(*model));
+    model->exchange = exchange;
+    model->by_client = map_open();
+    model->by_id = map_open();
+    return model;
+}
+
+static void forget_unsure(struct model *model)
+{
+    for (size_t i = 0; i < model->unsure_count; i++)
+        if (model->unsure[i].kind == RECORD_STATE)
+            free((char *)(uintptr_t)model->unsure[i].body);
+    free(model->unsure);
+    model->unsure = NULL;
+    model->unsure_count = 0;
+}
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    forget_unsure(model);
+    map_close(model->by_client);
+    map_close(model->by_id);
+    free(model->orders);
+    free(model->seen);
+    free(model);
+}
+
+void model_set_wire(struct model *model, const struct wire *wire)
+{
+    model->wire = wire;
+}
+
+const char *model_failure(const struct model *model)
+{
+    return model->failure[0] ? model->failure : NULL;
+}
+
+void model_fail(struct model *model, const char *format, ...)
+{
+    if (model->failure[0])
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(model->failure, sizeof(model->failure), format, arguments);
+    va_end(arguments);
+}
+
+uint64_t model_transitions(const struct model *model)
+{
+    return model->transitions;
+}
+
+uint64_t model_fills(const struct model *model)
+{
+    return model->fills;
+}
+
+/* ---- numbers at the edge ---- */
+
+/* The decimal as a count of 10^-scale; digits beyond are cut and told. */
+static money units(const struct model *model, decimal value, int scale)
+{
+    (void)model;
+    if (!decimal_valid(value))
+        return 0;
+    money result = value.coefficient;
+    for (int i = value.scale; i < scale; i++)
+        result *= 10;
+    for (int i = value.scale; i > scale; i--)
+        result /= 10;
+    return result;
+}
+
+static int64_t lots(const struct model *model, decimal qty)
+{
+    return (int64_t)units(model, qty, QTY_SCALE);
+}
+
+static money notional_of(const struct model *model, const struct fill *fill)
+{
+    if (fill->kind != FILL_TRADE)
+        return units(model, fill->notional, MONEY_SCALE);
+    money product = units(model, fill->qty, QTY_SCALE) * units(model, fill->price, PRICE_SCALE);
+    for (int i = QTY_SCALE + PRICE_SCALE; i < MONEY_SCALE; i++)
+        product *= 10;
+    return product;
+}
+
+/* ---- finding ---- */
+
+static struct mirror *mirror_of(const struct model *model, uint64_t order_id)
+{
+    char key[24];
+    uint64_t index;
+    snprintf(key, sizeof(key), "%" PRIu64, order_id);
+    return map_get(model->by_id, key, &index) ? &model->orders[index] : NULL;
+}
+
+static struct mirror *mirror_of_client(const struct model *model, const char *client_id)
+{
+    uint64_t index;
+    return map_get(model->by_client, client_id, &index) ? &model->orders[index] : NULL;
+}
+
+int model_status(const struct model *model, const char *client_id)
+{
+    const struct mirror *mirror = mirror_of_client(model, client_id);
+    return mirror ? mirror->status : -1;
+}
+
+static struct slot *slot_of(struct model *model, uint32_t instance_id)
+{
+    for (size_t i = 0; i < model->slot_count; i++)
+        if (model->slots[i].instance_id == instance_id)
+            return &model->slots[i];
+    ASSERT(model->slot_count < SLOTS_MAX);
+    model->slots[model->slot_count].instance_id = instance_id;
+    return &model->slots[model->slot_count++];
+}
+
+/* ---- turns ---- */
+
+/* DECISIONS of which known status may follow which; a step to itself is none. */
+static bool is_legal(int from, int to)
+{
+    static const unsigned next[STATUSES] = {
+        [ORDER_PENDING_NEW] = 1u << ORDER_NEW | 1u << ORDER_PARTIALLY_FILLED | 1u << ORDER_FILLED |
+                              1u << ORDER_CANCELED | 1u << ORDER_REJECTED | 1u << ORDER_EXPIRED,
+        [ORDER_NEW] = 1u << ORDER_PARTIALLY_FILLED | 1u << ORDER_FILLED | 1u << ORDER_CANCELED |
+                      1u << ORDER_REJECTED | 1u << ORDER_EXPIRED,
+        [ORDER_PARTIALLY_FILLED] = 1u << ORDER_FILLED | 1u << ORDER_CANCELED | 1u << ORDER_EXPIRED |
+                                   1u << ORDER_NEW /* busted */,
+        [ORDER_FILLED] = 1u << ORDER_PARTIALLY_FILLED | 1u << ORDER_NEW /* busted, reopened */,
+        [ORDER_CANCELED] = 1u << ORDER_FILLED /* late */,
+        [ORDER_EXPIRED] = 1u << ORDER_FILLED,
+        [ORDER_REJECTED] = 0,
+    };
+    return from == to || next[from] & (1u << to);
+}
+
+static struct mirror *add_mirror(struct model *model, const struct order *order)
+{
+    char key[24];
+    model->orders = memory_grow(model->orders, &model->order_capacity, model->order_count + 1,
+                                sizeof(model->orders[0]));
+    struct mirror *mirror = &model->orders[model->order_count];
+    memset(mirror, 0, sizeof(*mirror));
+    snprintf(key, sizeof(key), "%" PRIu64, order->order_id);
+    map_put(model->by_id, key, model->order_count);
+    if (mirror_of_client(model, order->client_order_id))
+        model_fail(model, "C2 client order id %s was given twice", order->client_order_id);
+    map_put(model->by_client, order->client_order_id, model->order_count);
+    model->order_count++;
+    mirror->order_id = order->order_id;
+    memcpy(mirror->client_id, order->client_order_id, sizeof(mirror->client_id));
+    mirror->known = -1;
+    return mirror;
+}
+
+static void check_order(struct model *model, const struct mirror *mirror)
+{
+    const char *id = mirror->client_id;
+    if (mirror->filled != mirror->booked)
+        model_fail(model, "C3 order %s says %" PRId64 " lots filled, its fills add up to %" PRId64,
+                   id, mirror->filled, mirror->booked);
+    bool open = mirror->known == ORDER_NEW || mirror->known == ORDER_PARTIALLY_FILLED ||
+                mirror->known == ORDER_PENDING_NEW;
+    if (open && mirror->filled >= mirror->qty)
+        model_fail(model, "C3 order %s is %s with %" PRId64 " of %" PRId64 " lots filled", id,
+                   order_status_name((enum order_status)mirror->known), mirror->filled,
+                   mirror->qty);
+    if (mirror->known == ORDER_FILLED && mirror->filled < mirror->qty)
+        model_fail(model, "C3 order %s is filled with %" PRId64 " of %" PRId64 " lots", id,
+                   mirror->filled, mirror->qty);
+    if (mirror->known == ORDER_NEW && mirror->filled != 0)
+        model_fail(model, "C3 order %s is new with %" PRId64 " lots filled", id, mirror->filled);
+}
+
+static void apply_order(struct model *model, const struct order *order)
+{
+    struct mirror *mirror = mirror_of(model, order->order_id);
+    if (!mirror)
+        mirror = add_mirror(model, order);
+    bool was_held = mirror->held;
+    int known = (int)order->known;
+    if (mirror->known >= 0 && !is_legal(mirror->known, known) &&
+        !(was_held && !order->held && mirror->known == ORDER_NEW && known == ORDER_PENDING_NEW) &&
+        !(order->held && known == ORDER_NEW))
+        model_fail(model, "C4 order %s went from %s to %s", order->client_order_id,
+                   order_status_name((enum order_status)mirror->known),
+                   order_status_name(order->known));
+    int status = (int)order_status(order);
+    model->transitions += mirror->known < 0 || mirror->status != status;
+    memcpy(mirror->current_id, order->current_client_order_id, sizeof(mirror->current_id));
+    if (strcmp(mirror->current_id, mirror->client_id) != 0)
+        map_put(model->by_client, mirror->current_id, (uint64_t)(mirror - model->orders));
+    if (order->pending_client_order_id[0])
+        map_put(model->by_client, order->pending_client_order_id,
+                (uint64_t)(mirror - model->orders));
+    mirror->instance_id = order->instance_id;
+    mirror->market = order->instrument;
+    mirror->side = order->side == SIDE_BUY ? 1 : -1;
+    mirror->reduce_only = order->reduce_only;
+    mirror->held = order->held;
+    mirror->pending = order->pending != 0 || order->doubt;
+    mirror->known = known;
+    mirror->status = status;
+    mirror->qty = lots(model, order->qty);
+    mirror->filled = lots(model, order->filled_qty);
+    int64_t asked = lots(model, order->pending_qty);
+    if (mirror->qty > mirror->most)
+        mirror->most = mirror->qty;
+    if (asked > mirror->most)
+        mirror->most = asked;
+}
+
+static bool is_trade_of(const struct model *model, const struct exchange_trade *trade,
+                        const struct mirror *mirror, const struct fill *fill)
+{
+    int64_t qty = lots(model, fill->qty);
+    int64_t price = (int64_t)units(model, fill->price, PRICE_SCALE);
+    const struct exchange_order *order = exchange_order(model->exchange, trade->order);
+    if (strcmp(order->first_id, mirror->client_id) != 0)
+        return false;
+    return (qty == trade->qty && price == trade->price) ||
+           (qty == trade->first_qty && price == trade->first_price);
+}
+
+/* A trade must be the venue's, of this order, and booked under its id once. */
+static void check_trade(struct model *model, const struct mirror *mirror, const struct fill *fill)
+{
+    char *end;
+    if (fill->exec_id[0] != 't' || !mirror->client_id[0])
+        return; /* what stands instead of a corrected one has a name of ours */
+    uint64_t id = strtoull(fill->exec_id + 1, &end, 10);
+    if (id < 1 || id > model->exchange->trade_count || *end) {
+        model_fail(model, "C5 fill %s of order %s: the venue has no such trade", fill->exec_id,
+                   mirror->client_id);
+        return;
+    }
+    if (!is_trade_of(model, &model->exchange->trades[id - 1], mirror, fill))
+        model_fail(model, "C5 fill %s of order %s is not as it was at the venue", fill->exec_id,
+                   mirror->client_id);
+    size_t before = model->seen_capacity;
+    model->seen = memory_grow(model->seen, &model->seen_capacity, id + 1, 1);
+    if (model->seen_capacity > before)
+        memset(model->seen + before, 0, model->seen_capacity - before);
+    if (model->seen[id])
+        model_fail(model, "C5 trade %s was booked twice", fill->exec_id);
+    model->seen[id] = 1;
+}
+
+static void apply_fill(struct model *model, const struct record *record)
+{
+    struct mirror *mirror = mirror_of(model, record->order.order_id);
+    const struct fill *fill = &record->fill;
+    if (!mirror) {
+        model_fail(model, "C6 fill %s is of an order without a row", fill->exec_id);
+        return;
+    }
+    if (fill->kind == FILL_TRADE)
+        check_trade(model, mirror, fill);
+    int sign = fill->kind == FILL_REVERSAL ? -1 : 1;
+    int64_t qty = sign * lots(model, fill->qty);
+    struct book *book = &slot_of(model, record->instance_id)->books[record->instrument];
+    mirror->booked += qty;
+    book->qty += mirror->side * qty;
+    book->flow -= sign * mirror->side * notional_of(model, fill);
+    book->fees += sign * units(model, fill->fee, MONEY_SCALE);
+    model->fills++;
+}
+
+/* How many on_fill an order's fills of one turn make: none for a correction, else one when more is
+ * filled than was known. */
+static void expect_callbacks(struct model *model, const struct record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].kind != RECORD_FILL)
+            continue;
+        const struct fill *first = &records[i].fill;
+        money news = 0;
+        bool correction = first->kind == FILL_REVERSAL && strcmp(first->replaces, "inferred") != 0;
+        size_t k = i;
+        for (; k < count && records[k].kind == RECORD_FILL; k++) {
+            const struct fill *fill = &records[k].fill;
+            news += (fill->kind == FILL_REVERSAL ? -1 : 1) * units(model, fill->qty, QTY_SCALE);
+        }
+        if (!correction && news > 0)
+            slot_of(model, records[i].instance_id)->expected++;
+        i = k - 1;
+    }
+}
+
+static void apply_position(struct model *model, const struct record *record)
+{
+    struct book *book = &slot_of(model, record->instance_id)->books[record->instrument];
+    int64_t qty = lots(model, record->position.qty);
+    if (qty != book->qty)
+        model_fail(model,
+                   "C5 position of instance %" PRIu32 " in market %" PRIu32 " is %" PRId64
+                   " lots, its fills add up to %" PRId64,
+                   record->instance_id, record->instrument, qty, book->qty);
+    if (book->adjusted)
+        return;
+    money flow = units(model, record->position.realized_pnl, MONEY_SCALE) -
+                 units(model, record->position.cost, MONEY_SCALE);
+    if (flow != book->flow || units(model, record->position.fees, MONEY_SCALE) != book->fees)
+        model_fail(model,
+                   "C5 money of instance %" PRIu32 " in market %" PRIu32
+                   " is not the sum of its fills",
+                   record->instance_id, record->instrument);
+}
+
+static void apply_adjustment(struct model *model, const struct record *record)
+{
+    struct book *book = &slot_of(model, record->instance_id)->books[record->instrument];
+    const struct adjustment *adjustment = &record->adjustment;
+    if (lots(model, adjustment->qty_before) != book->qty)
+        model_fail(model, "C5 adjustment %.12s begins at another quantity", adjustment->id);
+    book->qty = lots(model, adjustment->qty_after);
+    book->adjusted = true;
+}
+
+static void apply_state(struct model *model, const struct record *record)
+{
+    struct slot *slot = slot_of(model, record->instance_id);
+    const char *at = record->body ? strstr(record->body, "\"fills\":") : NULL;
+    if (!at)
+        return;
+    slot->heard = strtoll(at + 8, NULL, 10);
+    slot->counts = true;
+}
+
+static void apply(struct model *model, const struct record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        switch (records[i].kind) {
+        case RECORD_ORDER:
+            apply_order(model, &records[i].order);
+            break;
+        case RECORD_FILL:
+            apply_fill(model, &records[i]);
+            break;
+        case RECORD_POSITION: /* several of one turn each tell its end */
+            break;
+        case RECORD_ADJUSTMENT:
+            apply_adjustment(model, &records[i]);
+            break;
+        case RECORD_STATE:
+            apply_state(model, &records[i]);
+            break;
+        default:
+            break;
+        }
+    }
+    expect_callbacks(model, records, count);
+    for (size_t i = count; i-- > 0;) { /* the last word on each */
+        if (records[i].kind == RECORD_ORDER)
+            check_order(model, mirror_of(model, records[i].order.order_id));
+        if (records[i].kind != RECORD_POSITION)
+            continue;
+        bool later = false;
+        for (size_t k = i + 1; k < count; k++)
+            later |= records[k].kind == RECORD_POSITION &&
+                     records[k].instance_id == records[i].instance_id &&
+                     records[k].instrument == records[i].instrument;
+        if (!later)
+            apply_position(model, &records[i]);
+    }
+    model->dirty = true;
+}
+
+void model_commit(struct model *model, const struct turn *turn)
+{
+    apply(model, turn->records, turn->count);
+}
+
+void model_commit_unsure(struct model *model, const struct turn *turn)
+{
+    forget_unsure(model);
+    model->unsure = memory_new((turn->count + 1) * sizeof(struct record));
+    memcpy(model->unsure, turn->records, turn->count * sizeof(struct record));
+    model->unsure_count = turn->count;
+    for (size_t i = 0; i < turn->count; i++) {
+        if (turn->records[i].kind != RECORD_STATE)
+            continue;
+        char *copy = memory_new(turn->records[i].body_length + 1);
+        memcpy(copy, turn->records[i].body, turn->records[i].body_length);
+        model->unsure[i].body = copy;
+    }
+}
+
+/* Whether the ledger holds what this record says; only kinds that can tell. */
+static int is_there(const struct ledger_port *ledger, const struct record *record)
+{
+    struct order order;
+    if (record->kind == RECORD_FILL)
+        return ledger->find_fill(ledger->self, record->instrument, record->fill.exec_id, NULL,
+                                 NULL) != BOOKED_NOT;
+    if (record->kind != RECORD_ORDER)
+        return -1;
+    if (!ledger->find_order(ledger->self, record->order.client_order_id, &order))
+        return 0;
+    return -1;
+}
+
+void model_settle_unsure(struct model *model, const struct ledger_port *ledger)
+{
+    if (model->unsure_count == 0)
+        return;
+    bool there = false, known = false;
+    for (size_t i = 0; i < model->unsure_count && !known; i++) {
+        int answer = is_there(ledger, &model->unsure[i]);
+        const struct record *record = &model->unsure[i];
+        if (answer < 0 && record->kind == RECORD_ORDER && !mirror_of(model, record->order.order_id))
+            answer = 1;
+        if (answer < 0 && record->kind == RECORD_ORDER) {
+            struct order order;
+            const struct mirror *mirror = mirror_of(model, record->order.order_id);
+            (void)ledger->find_order(ledger->self, record->order.client_order_id, &order);
+            bool differs = (int)record->order.known != mirror->known ||
+                           (int)order_status(&record->order) != mirror->status;
+            if (differs)
+                answer = (int)order.known == (int)record->order.known &&
+                         order_status(&order) == order_status(&record->order);
+        }
+        known = answer >= 0;
+        there = answer > 0;
+    }
+    if (there)
+        apply(model, model->unsure, model->unsure_count);
+    forget_unsure(model);
+}
+
+/* ---- what leaves ---- */
+
+static bool adds_risk(const struct model *model, const struct order *order)
+{
+    const struct mirror *mirror = mirror_of(model, order->order_id);
+    if (order->reduce_only || !mirror)
+        return false;
+    for (size_t i = 0; i < model->slot_count; i++) {
+        if (model->slots[i].instance_id != order->instance_id)
+            continue;
+        int64_t held = model->slots[i].books[order->instrument].qty;
+        return mirror->side * held >= 0 || mirror->qty > (held < 0 ? -held : held);
+    }
+    return true;
+}
+
+void model_send(struct model *model, enum wire_send kind, const struct order *order,
+                const struct venue_query *query)
+{
+    (void)query;
+    if (kind != SEND_SUBMIT)
+        return;
+    const struct mirror *mirror = mirror_of(model, order->order_id);
+    if (!mirror) {
+        model_fail(model, "C6 order %s leaves and is not in the ledger", order->client_order_id);
+        return;
+    }
+    if (strcmp(order->tag, "must_not_leave") == 0)
+        model_fail(model, "C8 an order of a failed callback leaves: %s", order->client_order_id);
+    if (!adds_risk(model, order))
+        return;
+    if (model->halted || model->halted_market[order->instrument])
+        model_fail(model, "C8 order %s adds risk and leaves while halted", order->client_order_id);
+    if (model->reconciling)
+        model_fail(model, "C8 order %s adds risk and leaves while the books are compared",
+                   order->client_order_id);
+}
+
+/* ---- after each event ---- */
+
+static void check_intents(struct model *model)
+{
+    const struct exchange *exchange = model->exchange;
+    for (; model->orders_checked < exchange->order_count; model->orders_checked++) {
+        const struct exchange_order *order = &exchange->orders[model->orders_checked];
+        for (size_t i = 0; i < model->orders_checked; i++)
+            if (strcmp(exchange->orders[i].first_id, order->first_id) == 0)
+                model_fail(model, "C2 order %s is at the venue twice", order->first_id);
+    }
+    for (; model->trades_checked < exchange->trade_count; model->trades_checked++) {
+        const struct exchange_order *order =
+            exchange_order(exchange, exchange->trades[model->trades_checked].order);
+        const struct mirror *mirror = mirror_of_client(model, order->first_id);
+        if (mirror && order->cum > mirror->most + wire_overfilled(model->wire, order->first_id))
+            model_fail(model, "C12 order %s filled %" PRId64 " lots, %" PRId64 " were asked for",
+                       order->first_id, order->cum, mirror->most);
+    }
+}
+
+static void check_positions(struct model *model, const struct session *session)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+        for (uint32_t k = 0; k < session->instruments.count; k++) {
+            const struct position *position = engine_position(session->engine, i, k);
+            if (position && lots(model, position->qty) != slot->books[k].qty)
+                model_fail(model,
+                           "C5 the engine's position of instance %d in market %" PRIu32
+                           " is %" PRId64 " lots, the ledger's fills add up to %" PRId64,
+                           i, k, lots(model, position->qty), slot->books[k].qty);
+        }
+    }
+}
+
+static void check_callbacks(struct model *model, const struct session *session)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+        if (!engine_instance_alive(session->engine, i, NULL, NULL))
+            slot->lost = true;
+        if (!slot->lost && slot->heard != slot->expected)
+            model_fail(model,
+                       "C11 instance %d (%s) heard of %" PRId64 " fills, there were %" PRId64, i,
+                       session->instances[i].record.strategy, slot->heard, slot->expected);
+    }
+}
+
+void model_step(struct model *model, const struct session *session)
+{
+    check_intents(model);
+    if (model->dirty) {
+        check_positions(model, session);
+        if (!model->silent)
+            check_callbacks(model, session);
+        model->dirty = false;
+    }
+    size_t open = engine_open_orders(session->engine);
+    if (open > OPEN_ORDERS_MAX * (size_t)session->instance_count)
+        model_fail(model, "C10 %zu orders are open", open);
+    model->halted = engine_is_halted(session->engine, NULL);
+    for (uint32_t k = 0; k < session->instruments.count; k++)
+        model->halted_market[k] = engine_is_instrument_halted(session->engine, k);
+    model->reconciling = engine_is_reconciling(session->engine);
+}
+
+void model_reopened(struct model *model, const struct session *session)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+        if (slot->lost) { /* it lives again, and goes on counting from what it kept */
+            slot->lost = false;
+            slot->expected = slot->heard;
+        }
+    }
+    check_positions(model, session);
+    for (size_t i = 0; i < model->order_count; i++) {
+        const struct mirror *mirror = &model->orders[i];
+        bool open = mirror->known == ORDER_PENDING_NEW || mirror->known == ORDER_NEW ||
+                    mirror->known == ORDER_PARTIALLY_FILLED;
+        const struct order *order = engine_order(session->engine, mirror->order_id);
+        if (open && !order)
+            model_fail(model, "Q4 open order %s is not known after a restart", mirror->client_id);
+        else if (open && lots(model, order->filled_qty) != mirror->filled)
+            model_fail(model, "Q4 order %s has another filled quantity after a restart",
+                       mirror->client_id);
+    }
+}
+
+/* ---- at rest ---- */
+
+void model_silence(struct model *model)
+{
+    model->silent = true;
+}
+
+static bool is_flagged(const struct session *session, uint32_t market)
+{
+    return engine_is_halted(session->engine, NULL) ||
+           engine_is_instrument_halted(session->engine, market);
+}
+
+static void rest_orders(struct model *model, const struct session *session)
+{
+    const struct exchange *exchange = model->exchange;
+    for (size_t i = 0; i < exchange->open_count; i++) {
+        const struct exchange_order *order = exchange_order(exchange, exchange->open[i]);
+        const struct mirror *mirror = mirror_of_client(model, order->client_id);
+        if (order->client_id[0] != 'r' || is_flagged(session, order->market))
+            continue;
+        if (!mirror || (mirror->known != ORDER_NEW && mirror->known != ORDER_PARTIALLY_FILLED))
+            model_fail(model, "Q1 order %s works at the venue; here it is %s", order->client_id,
+                       mirror ? order_status_name((enum order_status)mirror->status) : "unknown");
+        else if (mirror->filled != order->cum)
+            model_fail(model, "Q1 order %s has %" PRId64 " lots filled, here %" PRId64,
+                       order->client_id, order->cum, mirror->filled);
+    }
+    for (size_t i = 0; i < model->order_count; i++) {
+        const struct mirror *mirror = &model->orders[i];
+        bool open = mirror->known == ORDER_NEW || mirror->known == ORDER_PARTIALLY_FILLED ||
+                    mirror->known == ORDER_PENDING_NEW;
+        if (!open || mirror->held)
+            continue;
+        const struct exchange_order *order = exchange_find(exchange, mirror->current_id);
+        if ((!order || !exchange_is_open(order)) && !is_flagged(session, mirror->market))
+            model_fail(model, "Q1 order %s is %s here, and does not work at the venue",
+                       mirror->client_id, order_status_name((enum order_status)mirror->status));
+        if (mirror->pending || mirror->known == ORDER_PENDING_NEW)
+            model_fail(model, "Q2 order %s is still %s", mirror->client_id,
+                       order_status_name((enum order_status)mirror->status));
+    }
+}
+
+static void rest_positions(struct model *model, const struct session *session)
+{
+    const struct exchange *exchange = model->exchange;
+    bool exact = exchange->profile.tells_trades;
+    money flow = 0, fees = 0, venue_flow = 0;
+    for (uint32_t k = 0; k < exchange->market_count; k++) {
+        int64_t qty = 0;
+        for (size_t i = 0; i < model->slot_count; i++) {
+            const struct book *book = &model->slots[i].books[k];
+            qty += book->qty;
+            flow += book->flow;
+            fees += book->fees;
+            exact &= !book->adjusted;
+        }
+        venue_flow += exchange->markets[k].flow;
+        if (qty == exchange->markets[k].position)
+            continue;
+        exact = false;
+        if (!is_flagged(session, k))
+            model_fail(model,
+                       "Q1 market %" PRIu32 " is %" PRId64 " lots here and %" PRId64
+                       " at the venue, and nobody says so",
+                       k, qty, exchange->markets[k].position);
+    }
+    int digits = MONEY_SCALE - PRICE_SCALE - QTY_SCALE - 6;
+    money scale = 1;
+    while (digits-- > 0)
+        scale *= 10;
+    if (exact && (flow != venue_flow * scale || fees != exchange->fees * scale))
+        model_fail(model, "Q3 money is not the venue's to the last digit");
+}
+
+void model_rest(struct model *model, const struct session *session)
+{
+    if (engine_orders_in_flight(session->engine) > 0)
+        model_fail(model, "Q2 %zu orders are still in flight",
+                   engine_orders_in_flight(session->engine));
+    rest_orders(model, session);
+    rest_positions(model, session);
+}

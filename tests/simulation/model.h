@@ -1,0 +1,61 @@
+/* model.h - a second, naive account of what happened, and what must always be true.
+ *
+ * It is fed with the turns that the ledger committed, with what leaves for the venue, and looks at
+ * the exchange's own orders and trades. Sums are in 128-bit integers; it never calls the runtime's
+ * order machine, portfolio or decimals to add. The first thing that is not true is kept as text.
+ *
+ *   C2  an intent becomes at most one order at the venue
+ *   C3  filled is the sum of the fills; what is open has something left
+ *   C4  an order's status only takes legal steps
+ *   C5  a position is the sum of its fills and adjustments, its money the sum of theirs; each trade
+ *       of the venue is booked at most once and as it was
+ *   C6  what leaves is in the ledger already
+ *   C8  while halted nothing leaves that adds risk
+ *   C10 queues and lists are bounded
+ *   C11 a strategy hears of each fill once
+ *   C12 an intent's orders fill no more than was asked for
+ *   Q1  at rest: open orders and positions are the venue's, or the difference is flagged
+ *   Q2  at rest: nothing is under way or in doubt
+ *   Q3  at rest: money is the venue's to the last digit, where it tells trades
+ *   Q4  what a new start reads is what the last process knew
+ *   Q5  after healing an order goes through again */
+#ifndef SIMULATION_MODEL_H
+#define SIMULATION_MODEL_H
+
+#include "runtime/app/session.h"
+#include "tests/simulation/exchange.h"
+#include "tests/simulation/wire.h"
+
+struct model; /* opaque */
+
+struct model *model_open(const struct exchange *exchange);
+void model_close(struct model *model);
+void model_set_wire(struct model *model, const struct wire *wire);
+
+/* What is not true: "C5 ..."; NULL: all is well. */
+const char *model_failure(const struct model *model);
+PRINTF_LIKE(2, 3) void model_fail(struct model *model, const char *format, ...);
+
+/* The ledger committed this turn. */
+void model_commit(struct model *model, const struct turn *turn);
+/* The process ended inside this commit: whether it counts the next start tells. */
+void model_commit_unsure(struct model *model, const struct turn *turn);
+void model_settle_unsure(struct model *model, const struct ledger_port *ledger);
+/* It is about to leave. */
+void model_send(struct model *model, enum wire_send kind, const struct order *order,
+                const struct venue_query *query);
+/* After each event. */
+void model_step(struct model *model, const struct session *session);
+/* A process began again: the engine's books against ours. */
+void model_reopened(struct model *model, const struct session *session);
+/* From now on strategies are called no more. */
+void model_silence(struct model *model);
+/* At rest, with all faults over. */
+void model_rest(struct model *model, const struct session *session);
+
+/* The mirror's status of an order, for the table of what was reached; -1: not known. */
+int model_status(const struct model *model, const char *client_order_id);
+uint64_t model_transitions(const struct model *model);
+uint64_t model_fills(const struct model *model);
+
+#endif

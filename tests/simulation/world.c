@@ -1,0 +1,674 @@
+/* world.c - see world.h.
+ *
+ * The runtime is the real one, Lua and ledger included: only venue, wall clock and disk are ours.
+ * The ledger's port is taken at link time (--wrap=ledger_port), so that each turn can be looked at,
+ * and a process can end before, inside and after its commit. */
+#include "tests/simulation/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/app/session.h"
+#include "tests/simulation/disk.h"
+#include "tests/simulation/exchange.h"
+#include "tests/simulation/model.h"
+#include "tests/simulation/wire.h"
+
+#define START_NS (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
+#define HEALED_SECONDS 150                             /* strategies trade on, nothing fails */
+#define REST_SECONDS 200                               /* no market, no strategies */
+#define STRATEGY_FILES 3
+/* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
+ * may miss one, and the money then rests on what the sums told. */
+#define SKEW_MOST_NS (9 * NS_PER_MINUTE)
+
+static const char *const files[] = { "probe", "chaos",   "protected", "quoter",
+                                     "slow",  "failing", "looping" };
+
+struct world {
+    const struct world_options *options;
+    struct world_result *result;
+    uint64_t seed;
+    struct random random;
+    struct exchange exchange;
+    struct wire *wire;
+    struct model *model;
+    struct fault_plan plan;
+    struct disk *disk, *after; /* after: what the next process finds */
+    struct options arguments;
+    struct session_world seams;
+    struct session *session;
+    struct ledger_port ledger;
+    char symbols[64], config[600], paths[STRATEGY_FILES][600];
+    const char *chosen[STRATEGY_FILES];
+    size_t chosen_count;
+    bool dead;        /* the process has ended, but its code runs on to the end of the step */
+    uint64_t kill_in; /* disk points until it ends, 0: not planned */
+    bool committing, faults_on;
+    int64_t skew_ns, flush_ns, reload_ns, end_ns;
+    unsigned revision;
+    struct sha256 *digest;
+    uint64_t deaths;
+};
+
+static struct world *current; /* of the seams that carry no self */
+
+/* ---- the trace ---- */
+
+PRINTF_LIKE(2, 3) static void trace(struct world *world, const char *format, ...)
+{
+    if (!world->options->trace && !world->digest)
+        return;
+    char line[512];
+    int64_t now = wire_now_ns(world->wire) - START_NS;
+    int length = snprintf(line, sizeof(line), "%" PRId64 ".%09" PRId64 " ", now / NS_PER_SECOND,
+                          now % NS_PER_SECOND);
+    va_list arguments;
+    va_start(arguments, format);
+    length += vsnprintf(line + length, sizeof(line) - (size_t)length - 2, format, arguments);
+    va_end(arguments);
+    if ((size_t)length > sizeof(line) - 2)
+        length = sizeof(line) - 2;
+    line[length++] = '\n';
+    if (world->digest)
+        sha256_update(world->digest, line, (size_t)length);
+    if (world->options->trace)
+        fwrite(line, 1, (size_t)length, stdout);
+}
+
+static void trace_report(struct world *world, const struct event *event, const char *mark)
+{
+    const struct report *report = event->report;
+    char qty[DECIMAL_TEXT_MAX], price[DECIMAL_TEXT_MAX];
+    bool is_fill = report->kind == REPORT_FILL || report->kind == REPORT_BUST ||
+                   report->kind == REPORT_CORRECT;
+    bool is_status = report->kind == REPORT_STATUS;
+    decimal q = is_fill ? report->fill.qty : is_status ? report->cum_qty : report->qty;
+    trace(world, "event report %s %s%s%s %s %s%s%s %s", report_kind_name(report->kind),
+          report->client_order_id, is_status ? " " : "",
+          is_status ? order_status_name(report->status) : "", decimal_format(q, qty),
+          decimal_format(is_fill ? report->fill.price : report->price, price), is_fill ? " " : "",
+          is_fill ? report->fill.exec_id : report->reason, mark);
+}
+
+static void trace_event(struct world *world, const struct event *event, enum fault fault)
+{
+    const char *mark = fault == FAULTS ? "" : fault_name(fault);
+    char text[DECIMAL_TEXT_MAX];
+    switch (event->kind) {
+    case EVENT_TRADE:
+        trace(world, "event trade %" PRIu32 " %" PRId64 " %" PRId64, event->instrument,
+              event->trade.price, event->trade.qty);
+        break;
+    case EVENT_QUOTE:
+        trace(world, "event quote %" PRIu32 " %" PRId64 " %" PRId64, event->instrument,
+              event->quote.bid, event->quote.ask);
+        break;
+    case EVENT_BAR:
+        trace(world, "event bar %" PRIu32 " %" PRId64, event->instrument, event->bar.close);
+        break;
+    case EVENT_REPORT:
+        trace_report(world, event, mark);
+        break;
+    case EVENT_ANSWER:
+        trace(world, "event answer %" PRIu64 " %s %s", event->answer.ticket,
+              event->answer.complete ? "complete" : "failed", event->answer.reason);
+        break;
+    case EVENT_POSITION:
+        trace(world, "event position %" PRIu32 " %s", event->instrument,
+              decimal_format(event->position.qty, text));
+        break;
+    case EVENT_CASH:
+        trace(world, "event cash %s", decimal_format(event->cash.amount, text));
+        break;
+    case EVENT_CONNECTION:
+        trace(world, "event connection %s", event->connection.up ? "up" : "down");
+        break;
+    }
+}
+
+static void trace_record(struct world *world, const struct record *record)
+{
+    char qty[DECIMAL_TEXT_MAX], filled[DECIMAL_TEXT_MAX];
+    const struct order *order = &record->order;
+    switch (record->kind) {
+    case RECORD_ORDER:
+        trace(world, "record order %s %s %s %s/%s%s %s", order->client_order_id,
+              order_side_name(order->side), order_status_name(order_status(order)),
+              decimal_format(order->filled_qty, filled), decimal_format(order->qty, qty),
+              order->held ? " held" : "", order->reason);
+        break;
+    case RECORD_FILL:
+        trace(world, "record fill %s %s %s %s", order->client_order_id, record->fill.exec_id,
+              fill_kind_name(record->fill.kind), decimal_format(record->fill.qty, qty));
+        break;
+    case RECORD_POSITION:
+        trace(world, "record position %" PRIu32 " %" PRIu32 " %s", record->instance_id,
+              record->instrument, decimal_format(record->position.qty, qty));
+        break;
+    case RECORD_ADJUSTMENT:
+        trace(world, "record adjustment %" PRIu32 " %" PRIu32 " %s -> %s %s", record->instance_id,
+              record->instrument, decimal_format(record->adjustment.qty_before, qty),
+              decimal_format(record->adjustment.qty_after, filled), record->adjustment.reason);
+        break;
+    case RECORD_CASH:
+        trace(world, "record cash %s own %s", decimal_format(record->cash.amount, qty),
+              decimal_format(record->cash.own, filled));
+        break;
+    case RECORD_BLOCKED:
+        trace(world, "record blocked %s", record->code);
+        break;
+    case RECORD_TRIP:
+        trace(world, "record trip");
+        break;
+    case RECORD_STATE:
+        trace(world, "record state %" PRIu32 " %.*s", record->instance_id,
+              (int)(record->body_length > 200 ? 200 : record->body_length), record->body);
+        break;
+    case RECORD_HALT:
+    case RECORD_ALERT:
+    case RECORD_JOURNAL:
+        trace(world, "record %s %s %s",
+              record->kind == RECORD_HALT    ? "halt"
+              : record->kind == RECORD_ALERT ? "alert"
+                                             : "journal",
+              record->name, record->kind == RECORD_JOURNAL ? "" : record->body);
+        break;
+    }
+}
+
+/* ---- faults of the process ---- */
+
+static bool fault(struct world *world, enum fault kind)
+{
+    if (!world->faults_on || !world->plan.on[kind] ||
+        random_below(&world->random, 100) >= world->plan.percent[kind])
+        return false;
+    world->result->faults[kind]++;
+    trace(world, "fault %s", fault_name(kind));
+    return true;
+}
+
+/* What was written so far is what the next process finds. Code of this one runs on for a moment,
+ * and nothing of what it does counts. */
+static void die(struct world *world, size_t torn)
+{
+    if (world->dead)
+        return;
+    trace(world, "the process ends");
+    world->dead = true;
+    world->kill_in = 0;
+    world->after =
+        disk_after_crash(world->disk, CRASH_KILL, torn, hash64(world->seed, ++world->deaths, 7));
+    wire_detach(world->wire);
+}
+
+static void on_disk_point(void *self, enum disk_point kind, const char *path, uint64_t number)
+{
+    struct world *world = self;
+    (void)kind, (void)path, (void)number;
+    if (world->dead || world->kill_in == 0 || --world->kill_in > 0)
+        return;
+    size_t length = disk_write_length(world->disk);
+    die(world, length ? random_below(&world->random, length + 1) : 0);
+}
+
+/* ---- the seams ---- */
+
+static int commit(void *self, const struct turn *turn, struct error *err)
+{
+    struct world *world = current;
+    if (world->dead)
+        return world->ledger.commit(self, turn, err);
+    for (size_t i = 0; i < turn->count; i++)
+        trace_record(world, &turn->records[i]);
+    bool kill = random_below(&world->random, 8) == 0 && fault(world, FAULT_KILL_COMMIT);
+    if (kill)
+        world->kill_in = 1 + random_below(&world->random, 12);
+    int code = world->ledger.commit(self, turn, err);
+    if (world->dead) {
+        model_commit_unsure(world->model, turn);
+        return code;
+    }
+    if (code == 0)
+        model_commit(world->model, turn);
+    if (kill)
+        die(world, 0);
+    return code;
+}
+
+struct ledger_port __real_ledger_port(struct ledger *ledger);
+struct ledger_port __wrap_ledger_port(struct ledger *ledger);
+
+struct ledger_port __wrap_ledger_port(struct ledger *ledger)
+{
+    struct ledger_port port = __real_ledger_port(ledger);
+    current->ledger = port;
+    model_settle_unsure(current->model, &port);
+    port.commit = commit;
+    return port;
+}
+
+static const char *const query_names[] = {
+    [QUERY_BARS] = "bars",   [QUERY_ORDER] = "order",         [QUERY_OPEN_ORDERS] = "open_orders",
+    [QUERY_FILLS] = "fills", [QUERY_POSITIONS] = "positions", [QUERY_BALANCES] = "balances",
+};
+
+static void trace_send(struct world *world, enum wire_send kind, const struct order *order,
+                       const struct venue_query *query, decimal qty, decimal price)
+{
+    char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX];
+    if (kind == SEND_QUERY) {
+        trace(world, "send query %s %" PRIu64 " %s", query_names[query->kind], query->ticket,
+              query->client_order_id ? query->client_order_id : "");
+        return;
+    }
+    if (kind != SEND_AMEND) {
+        qty = order->qty;
+        price = order->price;
+    }
+    trace(world, "send %s %s %" PRIu32 " %s %s %s %s%s%s",
+          kind == SEND_SUBMIT   ? "submit"
+          : kind == SEND_CANCEL ? "cancel"
+                                : "amend",
+          order->current_client_order_id, order->instrument, order_side_name(order->side),
+          order_type_name(order->type), decimal_format(qty, a),
+          decimal_valid(price) ? decimal_format(price, b) : "-",
+          order->reduce_only ? " reduce_only" : "", order->pending_client_order_id);
+}
+
+static bool on_send(void *self, enum wire_send kind, const struct order *order,
+                    const struct venue_query *query, decimal qty, decimal price, bool *left)
+{
+    struct world *world = self;
+    trace_send(world, kind, order, query, qty, price);
+    model_send(world->model, kind, order, query);
+    if (random_below(&world->random, 8) != 0 || !fault(world, FAULT_KILL_SEND))
+        return true;
+    *left = random_below(&world->random, 2) == 0;
+    die(world, 0);
+    return false;
+}
+
+static void on_event(void *self, const struct event *event, enum fault fault)
+{
+    struct world *world = self;
+    world->result->events++;
+    trace_event(world, event, fault);
+}
+
+static void on_fault(void *self, enum fault fault, const char *client_order_id)
+{
+    struct world *world = self;
+    world->result->faults[fault]++;
+    trace(world, "fault %s %s", fault_name(fault), client_order_id);
+    if (client_order_id[0])
+        reach_hit(&world->result->reach, fault, model_status(world->model, client_order_id));
+}
+
+static int64_t wall_now(void *self)
+{
+    const struct world *world = self;
+    return wire_now_ns(world->wire) + world->skew_ns;
+}
+
+static int open_venue(void *self, struct event_sink sink, struct venue_port *out, struct error *err)
+{
+    struct world *world = self;
+    (void)err;
+    wire_attach(world->wire, sink, out);
+    return 0;
+}
+
+static int find_instrument(void *self, const char *symbol, struct instrument *out,
+                           struct error *err)
+{
+    const struct world *world = self;
+    (void)symbol, (void)err;
+    *out = (struct instrument){ .tick_size = wire_price(1),
+                                .lot_size = wire_qty(1),
+                                .min_notional = DECIMAL_ZERO,
+                                .multiplier = decimal_int(1),
+                                .leverage = decimal_int(world->exchange.profile.is_spot ? 1 : 5),
+                                .short_allowed = !world->exchange.profile.is_spot,
+                                .price_scale = PRICE_SCALE,
+                                .qty_scale = QTY_SCALE };
+    strcpy(out->currency, "USDT");
+    strcpy(out->origin, "simulation");
+    return 0;
+}
+
+/* ---- drawing a seed ---- */
+
+static bool chance(struct world *world, unsigned percent)
+{
+    return random_below(&world->random, 100) < percent;
+}
+
+static struct exchange_profile draw_profile(struct world *world, bool shared)
+{
+    struct exchange_profile profile = {
+        .types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT,
+        .tifs = 1u << TIF_GTC | 1u << TIF_IOC,
+        .oco = chance(world, 50),
+        .post_only = chance(world, 70),
+        .reduce_only = !shared && chance(world, 60),
+        .amends = chance(world, 70),
+        .renames = chance(world, 50),
+        .tells_trades = chance(world, 75),
+        .tells_twice = chance(world, 50),
+        .is_spot = chance(world, 40),
+        .maker_fee = (int64_t)random_below(&world->random, 300),
+        .taker_fee = (int64_t)random_below(&world->random, 600),
+    };
+    if (chance(world, 60))
+        profile.types |= 1u << ORDER_STOP | 1u << ORDER_STOP_LIMIT;
+    if (chance(world, 60))
+        profile.tifs |= 1u << TIF_FOK;
+    if (chance(world, 40))
+        profile.tifs |= 1u << TIF_GTD;
+    return profile;
+}
+
+static void choose_strategies(struct world *world)
+{
+    world->chosen[world->chosen_count++] = files[0];
+    size_t wanted = 2 + random_below(&world->random, STRATEGY_FILES - 1);
+    while (world->chosen_count < wanted) {
+        const char *file = files[1 + random_below(&world->random, ARRAY_SIZE(files) - 1)];
+        bool there = false;
+        for (size_t i = 0; i < world->chosen_count; i++)
+            there |= world->chosen[i] == file;
+        if (!there)
+            world->chosen[world->chosen_count++] = file;
+    }
+}
+
+static const char *const symbols[MARKETS_MAX] = { "AAA/USDT", "BBB/USDT", "CCC/USDT" };
+
+static void write_strategy(struct world *world, size_t index, bool changed)
+{
+    char from[128], *text;
+    size_t length;
+    struct error err = { 0 };
+    snprintf(from, sizeof(from), "tests/simulation/strategies/%s.lua", world->chosen[index]);
+    if (text_read_file(from, 1 << 20, &text, &length, &err) < 0) {
+        model_fail(world->model, "%s: %s", err.where, err.message);
+        return;
+    }
+    struct text out;
+    text_init(&out, 1 << 20);
+    text_add(&out, text);
+    if (changed)
+        text_printf(&out, "-- revision %u\n", ++world->revision);
+    if (text_write_file(world->paths[index], out.data, out.length, &err) < 0)
+        model_fail(world->model, "%s: %s", err.where, err.message);
+    text_release(&out);
+    free(text);
+}
+
+/* The file that a user would have written, from the seed. */
+static void write_config(struct world *world, bool shared)
+{
+    static const char *const modes[] = { "strict", "warn", "auto_sync" };
+    struct text text;
+    struct error err = { 0 };
+    text_init(&text, 1 << 16);
+    text_add(&text, "trading: { capital: 1000000, symbols: [");
+    for (uint32_t i = 0; i < world->exchange.market_count; i++)
+        text_printf(&text, "%s%s", i ? ", " : "", symbols[i]);
+    text_add(&text, "] }\nstrategies:\n");
+    for (size_t i = 0; i < world->chosen_count; i++)
+        text_printf(&text, "  - { file: %s, symbols: [%s] }\n", world->paths[i],
+                    symbols[shared ? 0 : i]);
+    text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n",
+                modes[random_below(&world->random, 3)], chance(world, 50) ? 100 : 20);
+    text_add(&text, "sandbox: { instructions: 20000 }\n");
+    text_printf(&text, "persistence: { durability: %s }\n",
+                chance(world, 20) ? "power" : "process");
+    if (text_write_file(world->config, text.data, text.length, &err) < 0)
+        model_fail(world->model, "%s: %s", err.where, err.message);
+    text_release(&text);
+}
+
+static void draw(struct world *world)
+{
+    random_seed(&world->random, hash64(world->seed, 1, 2));
+    choose_strategies(world);
+    bool shared = chance(world, 40);
+    struct exchange_profile profile = draw_profile(world, shared);
+    uint32_t market_count = shared ? 1 : (uint32_t)world->chosen_count;
+    exchange_init(&world->exchange, &profile, market_count, hash64(world->seed, 3, 4), START_NS);
+    struct random faults;
+    random_seed(&faults, hash64(world->seed, 5, 6));
+    fault_draw(&world->plan, world->options->allowed, world->options->always, &faults);
+    world->model = model_open(&world->exchange);
+    struct wire_options wire = {
+        .exchange = &world->exchange,
+        .plan = world->plan,
+        .watch = { .self = world, .send = on_send, .event = on_event, .fault = on_fault },
+        .seed = hash64(world->seed, 7, 8),
+        .now_ns = START_NS
+    };
+    world->wire = wire_open(&wire);
+    model_set_wire(world->model, world->wire);
+    snprintf(world->config, sizeof(world->config), "%s/config.yaml", world->options->folder);
+    for (size_t i = 0; i < world->chosen_count; i++) {
+        snprintf(world->paths[i], sizeof(world->paths[i]), "%s/%s.lua", world->options->folder,
+                 world->chosen[i]);
+        write_strategy(world, i, false);
+        world->arguments.strategies.items[world->arguments.strategies.count++] = world->paths[i];
+    }
+    write_config(world, shared);
+    world->arguments.config = world->config;
+    world->arguments.state = "state";
+    world->arguments.seed = world->seed + 1;
+    world->seams = (struct session_world){ .self = world,
+                                           .wall = { world, wall_now },
+                                           .open_venue = open_venue,
+                                           .instrument = find_instrument,
+                                           .venue = "exchange",
+                                           .without_files = true };
+    world->disk = disk_open(hash64(world->seed, 9, 10));
+    disk_use(world->disk);
+    disk_watch(world->disk, on_disk_point, world);
+}
+
+/* ---- processes ---- */
+
+static void bury(struct world *world)
+{
+    session_close(world->session);
+    world->session = NULL;
+    wire_detach(world->wire);
+    if (!world->after)
+        return;
+    disk_use(world->after);
+    disk_close(world->disk);
+    world->disk = world->after;
+    world->after = NULL;
+    world->dead = false;
+    disk_watch(world->disk, on_disk_point, world);
+}
+
+static bool start(struct world *world)
+{
+    struct error err = { 0 };
+    trace(world, "a process begins");
+    int code = session_open(&world->arguments, &world->seams, NULL, &world->session, &err);
+    if (code < 0) {
+        world->session = NULL;
+        if (!world->dead)
+            model_fail(world->model, "start: %s: %s", err.where, err.message);
+        return false;
+    }
+    if (world->dead)
+        return false;
+    wire_set_offset(world->wire, world->session->now_ns - wire_now_ns(world->wire));
+    world->flush_ns = wire_now_ns(world->wire) + NS_PER_SECOND;
+    model_reopened(world->model, world->session);
+    return true;
+}
+
+/* The process has ended; after a pause another begins, and may end as well. */
+static void restart(struct world *world)
+{
+    do {
+        world->result->restarts++;
+        bury(world);
+        int64_t pause = chance(world, 50)
+                            ? (int64_t)random_below(&world->random, NS_PER_SECOND)
+                            : (int64_t)random_below(&world->random, 120 * NS_PER_SECOND);
+        wire_run_alone(world->wire, wire_now_ns(world->wire) + pause);
+        if (fault(world, FAULT_CLOCK))
+            world->skew_ns =
+                (int64_t)random_below(&world->random, 7200 * NS_PER_SECOND) - 3600 * NS_PER_SECOND;
+    } while (!model_failure(world->model) && !start(world));
+}
+
+static void reload(struct world *world)
+{
+    struct source source;
+    struct error err = { 0 };
+    size_t index = random_below(&world->random, world->chosen_count);
+    write_strategy(world, index, true);
+    world->result->reloads++;
+    trace(world, "reload %s", world->chosen[index]);
+    if (source_read(world->paths[index], &source, &err) < 0 ||
+        reload_prepare(world->session, index, &source, &err) < 0)
+        model_fail(world->model, "reload: %s: %s", err.where, err.message);
+}
+
+/* One event, and what a second brings. */
+static void step(struct world *world)
+{
+    struct error err = { 0 };
+    int code = session_run(world->session, TIME_NEVER - 1, 1, &err);
+    int64_t now = wire_now_ns(world->wire);
+    if (!world->dead && code >= 0 && now >= world->flush_ns) {
+        world->flush_ns = now + NS_PER_SECOND;
+        if (world->kill_in == 0 && random_below(&world->random, 16) == 0 &&
+            fault(world, FAULT_KILL_WRITE))
+            world->kill_in = 1 + random_below(&world->random, 100);
+        code = session_flush(world->session, false, &err);
+        if (code == 0 && now >= world->reload_ns) {
+            world->reload_ns = now + 20 * NS_PER_SECOND;
+            if (fault(world, FAULT_RELOAD))
+                reload(world);
+        }
+    }
+    if (world->dead) {
+        restart(world);
+        return;
+    }
+    if (code == SESSION_ENDED)
+        model_fail(world->model, "the session ended by itself");
+    else if (code < 0)
+        model_fail(world->model, "run: %s: %s", err.where, err.message);
+    else
+        model_step(world->model, world->session);
+}
+
+static void run_until(struct world *world, int64_t until_ns)
+{
+    while (!model_failure(world->model) && wire_now_ns(world->wire) < until_ns)
+        step(world);
+}
+
+/* ---- a seed ---- */
+
+static bool any_halt(const struct world *world)
+{
+    bool halted = engine_is_halted(world->session->engine, NULL);
+    for (uint32_t i = 0; i < world->exchange.market_count; i++)
+        halted |= engine_is_instrument_halted(world->session->engine, i);
+    return halted;
+}
+
+static void heal(struct world *world)
+{
+    trace(world, "faults end");
+    world->faults_on = false;
+    wire_heal(world->wire);
+    run_until(world, wire_now_ns(world->wire) + HEALED_SECONDS / 2 * NS_PER_SECOND);
+    uint64_t orders = world->exchange.order_count;
+    run_until(world, wire_now_ns(world->wire) + HEALED_SECONDS / 2 * NS_PER_SECOND);
+    if (!model_failure(world->model) && world->exchange.order_count == orders && !any_halt(world))
+        model_fail(world->model, "Q5 no order went through after healing");
+}
+
+static void rest(struct world *world)
+{
+    struct error err = { 0 };
+    if (model_failure(world->model))
+        return;
+    trace(world, "strategies and markets rest");
+    model_silence(world->model);
+    for (uint32_t i = 0; i < world->exchange.market_count; i++)
+        world->exchange.markets[i].next_ns = TIME_NEVER;
+    if (session_stop(world->session, POLICY_LEAVE, "rest", &err) < 0)
+        model_fail(world->model, "stop: %s: %s", err.where, err.message);
+    run_until(world, wire_now_ns(world->wire) + REST_SECONDS * NS_PER_SECOND);
+    if (!model_failure(world->model))
+        model_rest(world->model, world->session);
+}
+
+static void reopen(struct world *world)
+{
+    char hash[SHA256_TEXT_MAX];
+    struct error err = { 0 };
+    if (model_failure(world->model))
+        return;
+    if (session_end(world->session, hash, &err) < 0)
+        model_fail(world->model, "end: %s: %s", err.where, err.message);
+    trace(world, "result %s", hash);
+    bury(world);
+    if (!start(world) && !model_failure(world->model))
+        model_fail(world->model, "Q4 cannot be opened again");
+}
+
+static void finish(struct world *world)
+{
+    struct world_result *result = world->result;
+    const char *failure = model_failure(world->model);
+    result->failed = failure != NULL;
+    if (failure)
+        text_copy(result->failure, sizeof(result->failure), failure);
+    result->simulated_ns = wire_now_ns(world->wire) - START_NS;
+    result->transitions = model_transitions(world->model);
+    result->orders = world->exchange.order_count;
+    result->trades = world->exchange.trade_count;
+    if (world->digest)
+        sha256_finish(world->digest, result->digest);
+    bury(world);
+    disk_use(NULL);
+    disk_close(world->disk);
+    model_close(world->model);
+    wire_close(world->wire);
+    exchange_release(&world->exchange);
+    free(world);
+    current = NULL;
+}
+
+void world_run(uint64_t seed, const struct world_options *options, struct world_result *result)
+{
+    struct world *world = memory_new(sizeof(*world));
+    memset(result, 0, sizeof(*result));
+    world->options = options;
+    world->result = result;
+    world->seed = seed;
+    if (options->digest)
+        world->digest = sha256_open();
+    current = world;
+    draw(world);
+    if (!model_failure(world->model) && start(world)) {
+        world->faults_on = true;
+        world->reload_ns = START_NS + 20 * NS_PER_SECOND;
+        run_until(world, START_NS + options->seconds * NS_PER_SECOND);
+        heal(world);
+        rest(world);
+        reopen(world);
+    }
+    finish(world);
+}
