@@ -104,9 +104,11 @@ struct delivery {
 struct exit_leg {
     decimal price;     /* trigger of a stop, limit of a take; DECIMAL_NONE: not wanted (any more) */
     uint64_t order_id; /* 0: not placed */
+    uint64_t old_id;   /* what it takes the place of and that is to go, 0: nothing */
     decimal asked;     /* what was last asked to be left of it: 0 a cancel */
     decimal refused;   /* what the venue would not change it to: not asked for again */
     bool canceling;    /* by ourselves, not by the guest: it may be placed again */
+    bool at_market;    /* the venue refused a trigger that is through already */
 };
 
 /* An order in doubt, and how far asking for it has come. */
@@ -193,7 +195,11 @@ struct protection {
     enum order_side side; /* of the entry */
     enum order_trigger stop_on;
     struct exit_leg stop, take;
+    enum order_role
+        firing; /* its price was reached; the other leaves the venue first. PLAIN: none */
     decimal entered_qty, exited_qty;
+    bool is_entry_known; /* restored: the entry was told, and says which exits are wanted */
+    bool is_sure;        /* restored: a settled exit said what is protected */
     char tag[TAG_MAX];
 };
 
@@ -427,6 +433,8 @@ void exits_reached(struct engine *engine, struct order *order);
 /* After any report on an order; booked_qty is what the report filled, or zero. */
 void exits_follow(struct engine *engine, const struct order *before, const struct order *order,
                   decimal booked_qty);
+/* A guest cancels an exit: what its entry fills later gets none either, after a restart too. */
+void exits_abandon(struct engine *engine, const struct order *order);
 void exits_sync(struct engine *engine, int instance, uint32_t instrument);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
 
