@@ -380,8 +380,18 @@ static void take_terms(struct order *next, const struct report *report)
     settle(next, PENDING_REPLACE);
 }
 
+/* A venue that renames replaced orders says which replace it speaks of by the new name: this one is
+ * of an earlier one, told late or again. */
+static bool is_of_an_earlier_replace(const struct order *next, const struct report *report)
+{
+    return next->pending_client_order_id[0] != '\0' && report->client_order_id[0] != '\0' &&
+           strcmp(report->client_order_id, next->pending_client_order_id) != 0;
+}
+
 static int replace_terms(struct order *next, const struct report *report, struct order_outcome *out)
 {
+    if (is_of_an_earlier_replace(next, report))
+        return ORDER_UNCHANGED;
     bool asked = next->pending & PENDING_REPLACE;
     decimal qty = next->qty;
     decimal price = next->price;
@@ -398,6 +408,8 @@ static int replace_terms(struct order *next, const struct report *report, struct
  * it would bring a finished order back to life: refused. */
 static int reopen(struct order *next, const struct report *report, struct order_outcome *out)
 {
+    if (is_of_an_earlier_replace(next, report))
+        return ORDER_UNCHANGED;
     bool asked = next->pending & PENDING_REPLACE;
 
     take_terms(next, report);
@@ -451,6 +463,7 @@ static int status_live(struct order *next, const struct report *report, struct o
     bool terms =
         decimal_valid(report->qty) && is_same(report->qty, next->pending_qty) &&
         (!decimal_valid(next->pending_price) || is_same(report->price, next->pending_price));
+    terms = terms && !is_of_an_earlier_replace(next, report); /* the same terms, asked for again */
     if (next->pending & PENDING_REPLACE && (renamed || terms))
         return change | replace_terms(next, report, out);
     return change | confirm(next, report, out);

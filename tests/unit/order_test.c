@@ -625,6 +625,46 @@ static void a_replace_confirmed_without_terms_takes_those_asked_for(void **state
     assert_decimal(order.price, "102");
 }
 
+/* Two channels tell of each replace: the slower word on the one before must not end the one that is
+ * under way, or the order would go by a name that the venue does not know. */
+static void a_replace_told_again_is_not_the_answer_to_the_next(void **state)
+{
+    (void)state;
+    struct order order = order_in(ORDER_NEW);
+    order_mark_replace(&order, decimal_int(8), decimal_int(102), "b", NOW);
+    struct report first = terms_of(REPORT_REPLACED, 8, 102);
+    strcpy(first.client_order_id, "b");
+    assert_int_equal(apply(&order, first), ORDER_CHANGED);
+    order_mark_replace(&order, decimal_int(6), decimal_int(103), "c", NOW);
+
+    assert_int_equal(apply(&order, first), ORDER_UNCHANGED);
+    assert_int_equal(order_status(&order), ORDER_PENDING_REPLACE);
+    assert_string_equal(order.current_client_order_id, "b");
+    order.known = ORDER_FILLED;
+    assert_int_equal(apply(&order, first), ORDER_UNCHANGED);
+    assert_string_equal(order.pending_client_order_id, "c");
+}
+
+/* Asked for the terms that it has: only the name tells whether the replace was done. */
+static void a_status_under_the_old_name_is_no_word_of_a_replace(void **state)
+{
+    (void)state;
+    struct order order = order_in(ORDER_NEW);
+    order_mark_replace(&order, decimal_int(10), decimal_int(100), "b", NOW);
+    struct report report = status_of(ORDER_NEW, "0", NULL);
+    report.qty = decimal_int(10);
+    report.price = decimal_int(100);
+    strcpy(report.client_order_id,
+           order.current_client_order_id[0] ? order.current_client_order_id : "a");
+    assert_int_equal(apply(&order, report), ORDER_UNCHANGED);
+    assert_int_equal(order_status(&order), ORDER_PENDING_REPLACE);
+
+    strcpy(report.client_order_id, "b");
+    assert_int_equal(apply(&order, report), ORDER_CHANGED);
+    assert_int_equal(order_status(&order), ORDER_NEW);
+    assert_string_equal(order.current_client_order_id, "b");
+}
+
 /* Fields of an order that nobody ever replaced may be zero: they are not terms. */
 static void an_unasked_replace_never_takes_terms_nobody_asked_for(void **state)
 {
@@ -1112,6 +1152,8 @@ int main(void)
         cmocka_unit_test(an_ack_after_the_reject_alerts_and_brings_the_id),
         cmocka_unit_test(a_replace_takes_effect_when_the_venue_says_so),
         cmocka_unit_test(a_replace_confirmed_without_terms_takes_those_asked_for),
+        cmocka_unit_test(a_replace_told_again_is_not_the_answer_to_the_next),
+        cmocka_unit_test(a_status_under_the_old_name_is_no_word_of_a_replace),
         cmocka_unit_test(an_unasked_replace_never_takes_terms_nobody_asked_for),
         cmocka_unit_test(a_replace_told_twice_changes_nothing_the_second_time),
         cmocka_unit_test(a_replace_to_what_is_filled_or_less_fills_the_order),
