@@ -30,7 +30,8 @@
  *      with its own answer or with the order: that the order lived a moment ago says nothing about
  *      them. A doubt with nothing pending (not found, canceled too late) ends with an ack, which is
  *      how a query says "it is working"; not with a fill, which may be older than the question.
- *   5. A cumulative quantity below what is booked is old news: it changes nothing.
+ *   5. A cumulative quantity below what is booked is old news: it changes nothing, but for the end
+ * of an order in doubt that was asked for.
  *   6. ORDER_ASK is said when doubt begins, not after each failed answer (a caller would ask in a
  *      circle): whoever asks goes on while order->doubt is set. A restated FILLED order is not in
  *      doubt: that is a single question. */
@@ -469,6 +470,21 @@ static int status_live(struct order *next, const struct report *report, struct o
     return change | confirm(next, report, out);
 }
 
+/* Filled, with less than its quantity here: the venue had lowered it, and that word was lost. Where
+ * it does not say so only asking again can tell. */
+static int end_smaller(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    bool lowered = is_positive(report->qty) && decimal_valid(report->cum_qty) &&
+                   is_same(report->qty, report->cum_qty);
+    if (!lowered)
+        return begin_doubt(next, report, out) | alert(out, "bad_venue_data");
+    bool asked = next->pending & PENDING_REPLACE && is_same(report->qty, next->pending_qty);
+    next->qty = report->qty;
+    settle(next, PENDING_REPLACE);
+    finish(next, ORDER_FILLED, "");
+    return ORDER_CHANGED | (asked ? 0 : alert(out, "restated"));
+}
+
 static int status_of_open(struct order *next, const struct report *report,
                           struct order_outcome *out)
 {
@@ -483,11 +499,19 @@ static int status_of_open(struct order *next, const struct report *report,
     case ORDER_REJECTED:
         return next->known == ORDER_PENDING_NEW ? reject_new(next, report, out)
                                                 : reject_live(next, report, out);
-    case ORDER_FILLED: /* and yet less than its quantity: only asking again can tell */
-        return begin_doubt(next, report, out) | alert(out, "bad_venue_data");
+    case ORDER_FILLED: /* and yet less than its quantity */
+        return end_smaller(next, report, out);
     default:
         return status_live(next, report, out);
     }
+}
+
+/* Asked for, and over: with less than is booked (a trade was taken back unheard) it is over all the
+ * same. What is booked too much shows in the position. */
+static bool is_final_answer(const struct order *next, const struct report *report)
+{
+    return next->doubt && order_is_open(next) && report->ticket != 0 &&
+           (report->status == ORDER_CANCELED || report->status == ORDER_EXPIRED);
 }
 
 static int status(struct order *next, const struct report *report, struct order_outcome *out)
@@ -495,7 +519,7 @@ static int status(struct order *next, const struct report *report, struct order_
     int change = ORDER_UNCHANGED;
     if (decimal_valid(report->cum_qty)) {
         int news = decimal_cmp(report->cum_qty, next->filled_qty);
-        if (news < 0) /* invariant 5 */
+        if (news < 0 && !is_final_answer(next, report)) /* invariant 5 */
             return ORDER_UNCHANGED;
         if (news > 0 && !decimal_valid(report->avg_price)) /* a done order is in no doubt */
             return alert(out, "bad_venue_data") |

@@ -665,6 +665,39 @@ static void a_status_under_the_old_name_is_no_word_of_a_replace(void **state)
     assert_string_equal(order.current_client_order_id, "b");
 }
 
+/* The venue lowered its quantity, and the word of that was lost: asking again would not help. */
+static void an_order_filled_at_a_quantity_that_was_lowered_is_filled(void **state)
+{
+    (void)state;
+    struct order order = order_in(ORDER_PARTIALLY_FILLED);
+    struct report report = status_of(ORDER_FILLED, "7", "100");
+    report.qty = decimal_int(7);
+    assert_int_equal(apply(&order, report), ALERTED | ORDER_BOOKED);
+    assert_int_equal(order_status(&order), ORDER_FILLED);
+    assert_decimal(order.qty, "7");
+    assert_decimal(order.filled_qty, "7");
+
+    order = order_in(ORDER_PARTIALLY_FILLED); /* where it does not say its quantity */
+    apply(&order, status_of(ORDER_FILLED, "7", "100"));
+    assert_int_equal(order_status(&order), ORDER_UNKNOWN);
+}
+
+/* A trade was taken back and nobody heard of it: the order is over all the same, and would
+ * otherwise be asked for until the end of time. */
+static void an_asked_for_end_with_less_than_is_booked_ends_the_order(void **state)
+{
+    (void)state;
+    struct order order = order_in(ORDER_PARTIALLY_FILLED);
+    order_mark_doubt(&order, NOW);
+    struct report report = status_of(ORDER_CANCELED, "1", "100");
+    assert_int_equal(apply(&order, report), ORDER_UNCHANGED); /* not asked for: old news */
+    report.ticket = 7;
+    apply(&order, report);
+    assert_int_equal(order_status(&order), ORDER_CANCELED);
+    assert_false(order.doubt);
+    assert_decimal(order.filled_qty, "4");
+}
+
 /* Fields of an order that nobody ever replaced may be zero: they are not terms. */
 static void an_unasked_replace_never_takes_terms_nobody_asked_for(void **state)
 {
@@ -1153,6 +1186,8 @@ int main(void)
         cmocka_unit_test(a_replace_takes_effect_when_the_venue_says_so),
         cmocka_unit_test(a_replace_confirmed_without_terms_takes_those_asked_for),
         cmocka_unit_test(a_replace_told_again_is_not_the_answer_to_the_next),
+        cmocka_unit_test(an_order_filled_at_a_quantity_that_was_lowered_is_filled),
+        cmocka_unit_test(an_asked_for_end_with_less_than_is_booked_ends_the_order),
         cmocka_unit_test(a_status_under_the_old_name_is_no_word_of_a_replace),
         cmocka_unit_test(an_unasked_replace_never_takes_terms_nobody_asked_for),
         cmocka_unit_test(a_replace_told_twice_changes_nothing_the_second_time),
