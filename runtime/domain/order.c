@@ -301,6 +301,32 @@ static int end_new(struct order *next, const struct report *report, struct order
     return ORDER_CHANGED;
 }
 
+/* New terms: as the report says; where it is silent, as asked for; else as they were. */
+static void take_terms(struct order *next, const struct report *report)
+{
+    bool asked = next->pending & PENDING_REPLACE;
+
+    if (is_positive(report->qty))
+        next->qty = report->qty;
+    else if (asked && is_positive(next->pending_qty))
+        next->qty = next->pending_qty;
+    if (is_price(report->price))
+        next->price = report->price;
+    else if (asked && is_price(next->pending_price))
+        next->price = next->pending_price;
+    if (next->pending_client_order_id[0])
+        memcpy(next->current_client_order_id, next->pending_client_order_id,
+               sizeof(next->current_client_order_id));
+    settle(next, PENDING_REPLACE);
+}
+
+/* The report speaks of the order by the name that a replace under way gives it. */
+static bool names_the_replaced(const struct order *next, const struct report *report)
+{
+    return next->pending_client_order_id[0] != '\0' &&
+           strcmp(report->client_order_id, next->pending_client_order_id) == 0;
+}
+
 /* A venue that renames replaced orders ends the old one to make the new one: only the new one's
  * word says how it went. */
 static bool is_half_of_a_replace(const struct order *order)
@@ -310,8 +336,10 @@ static bool is_half_of_a_replace(const struct order *order)
 
 static int end_live(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    if (is_half_of_a_replace(next))
+    if (is_half_of_a_replace(next) && !names_the_replaced(next, report))
         return begin_doubt(next, report, out);
+    if (names_the_replaced(next, report))
+        take_terms(next, report); /* it was replaced, and ended since */
     int said = is_end_asked(next, report->kind) ? 0 : alert(out, "unsolicited_cancel");
     return end_new(next, report, out) | said;
 }
@@ -362,31 +390,12 @@ static int reject_cancel(struct order *next, const struct report *report, struct
     return ORDER_CHANGED | ORDER_ASK;
 }
 
-/* New terms: as the report says; where it is silent, as asked for; else as they were. */
-static void take_terms(struct order *next, const struct report *report)
-{
-    bool asked = next->pending & PENDING_REPLACE;
-
-    if (is_positive(report->qty))
-        next->qty = report->qty;
-    else if (asked && is_positive(next->pending_qty))
-        next->qty = next->pending_qty;
-    if (is_price(report->price))
-        next->price = report->price;
-    else if (asked && is_price(next->pending_price))
-        next->price = next->pending_price;
-    if (next->pending_client_order_id[0])
-        memcpy(next->current_client_order_id, next->pending_client_order_id,
-               sizeof(next->current_client_order_id));
-    settle(next, PENDING_REPLACE);
-}
-
 /* A venue that renames replaced orders says which replace it speaks of by the new name: this one is
  * of an earlier one, told late or again. */
 static bool is_of_an_earlier_replace(const struct order *next, const struct report *report)
 {
     return next->pending_client_order_id[0] != '\0' && report->client_order_id[0] != '\0' &&
-           strcmp(report->client_order_id, next->pending_client_order_id) != 0;
+           !names_the_replaced(next, report);
 }
 
 static int replace_terms(struct order *next, const struct report *report, struct order_outcome *out)
@@ -459,8 +468,7 @@ static int status_live(struct order *next, const struct report *report, struct o
     if (next->known == ORDER_PENDING_NEW && report->status != ORDER_PENDING_NEW)
         change |= acknowledge(next, report, out);
     /* The venue works it under the new id, or with the terms asked for: the replace was done. */
-    bool renamed = next->pending_client_order_id[0] != '\0' &&
-                   strcmp(report->client_order_id, next->pending_client_order_id) == 0;
+    bool renamed = names_the_replaced(next, report);
     bool terms =
         decimal_valid(report->qty) && is_same(report->qty, next->pending_qty) &&
         (!decimal_valid(next->pending_price) || is_same(report->price, next->pending_price));

@@ -665,6 +665,24 @@ static void a_status_under_the_old_name_is_no_word_of_a_replace(void **state)
     assert_string_equal(order.current_client_order_id, "b");
 }
 
+/* The old half of a replace ends when the new one begins; the end of the new one is an end. */
+static void a_replaced_order_that_ended_under_its_new_name_is_over(void **state)
+{
+    (void)state;
+    struct order order = order_in(ORDER_NEW);
+    order_mark_replace(&order, decimal_int(8), decimal_int(102), "b", NOW);
+    struct report report = status_of(ORDER_CANCELED, "0", NULL);
+    strcpy(report.client_order_id, "a");
+    apply(&order, report);
+    assert_int_equal(order_status(&order), ORDER_UNKNOWN);
+
+    strcpy(report.client_order_id, "b");
+    apply(&order, report);
+    assert_int_equal(order_status(&order), ORDER_CANCELED);
+    assert_false(order.doubt);
+    assert_string_equal(order.current_client_order_id, "b");
+}
+
 /* The venue lowered its quantity, and the word of that was lost: asking again would not help. */
 static void an_order_filled_at_a_quantity_that_was_lowered_is_filled(void **state)
 {
@@ -1186,6 +1204,7 @@ int main(void)
         cmocka_unit_test(a_replace_takes_effect_when_the_venue_says_so),
         cmocka_unit_test(a_replace_confirmed_without_terms_takes_those_asked_for),
         cmocka_unit_test(a_replace_told_again_is_not_the_answer_to_the_next),
+        cmocka_unit_test(a_replaced_order_that_ended_under_its_new_name_is_over),
         cmocka_unit_test(an_order_filled_at_a_quantity_that_was_lowered_is_filled),
         cmocka_unit_test(an_asked_for_end_with_less_than_is_booked_ends_the_order),
         cmocka_unit_test(a_status_under_the_old_name_is_no_word_of_a_replace),
