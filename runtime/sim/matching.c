@@ -124,7 +124,8 @@ static void trail_follow(struct paper *paper, struct book *book, struct paper_or
         return;
     if (order->is_looking_back) {
         order->is_looking_back = false;
-        trail_to(book, order, recall_best(paper, order, ns));
+        struct span seen = recall_span(paper, order, ns);
+        trail_to(book, order, order->side == SIDE_SELL ? seen.high : seen.low);
     }
     trail_to(book, order, price);
 }
@@ -303,13 +304,31 @@ static bool watches_quote(const struct book *book, const struct paper_order *ord
            (order->stop_on == TRIGGER_QUOTE || book->last_price == 0);
 }
 
+/* A restored stop that had fired before the restart: its limit rests again. What it saw on quotes
+ * nobody remembers. */
+static bool had_fired(struct paper *paper, struct paper_order *order, int64_t ns)
+{
+    if (!order->is_looking_back || is_trailing(order))
+        return false;
+    order->is_looking_back = false;
+    if (order->stop_on == TRIGGER_QUOTE)
+        return false;
+    struct span seen = recall_span(paper, order, ns);
+    int64_t price = order->side == SIDE_BUY ? seen.high : seen.low;
+    return price != 0 && is_triggered_by(order, price);
+}
+
 /* A price that an armed stop watches. */
 static void watch_price(struct paper *paper, struct book *book, struct paper_order *order,
                         int64_t price, int64_t ns)
 {
     trail_follow(paper, book, order, price, ns);
-    if (is_triggered_by(order, price))
+    if (had_fired(paper, order, ns)) {
+        order->is_triggered = true;
+        match_arrival(paper, book, order, ns);
+    } else if (is_triggered_by(order, price)) {
         trigger(paper, book, order, ns);
+    }
 }
 
 static void arm(struct paper *paper, struct book *book, struct paper_order *order, int64_t ns)
@@ -511,7 +530,7 @@ void match_trade(struct paper *paper, struct book *book, const struct event *eve
 /* Prices at which a trailing stop moves: beyond the best so far. */
 static void watch_trail(const struct paper_order *order, int64_t *low, int64_t *high)
 {
-    if (order->best_m == 0 || order->is_looking_back)
+    if (order->best_m == 0)
         *low = INT64_MAX;
     else if (order->side == SIDE_BUY)
         *low = order->best_m - 1 > *low ? order->best_m - 1 : *low;
@@ -523,6 +542,8 @@ static void watch_order(const struct paper_order *order, int64_t *low, int64_t *
 {
     if (order->stage == STAGE_ARMED && is_trailing(order))
         watch_trail(order, low, high);
+    if (order->stage == STAGE_ARMED && order->is_looking_back)
+        *low = INT64_MAX; /* the next price decides whether it had fired */
     switch (order->stage) {
     case STAGE_TAKING:
         *low = INT64_MAX; /* every price matters */

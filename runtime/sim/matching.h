@@ -164,8 +164,12 @@ void recall_open(struct paper *paper);
 void recall_fill(struct paper *paper, const struct paper_order *order, const struct fill *fill);
 void recall_end(struct paper *paper, const struct paper_order *order, enum order_status status);
 void recall_answer(struct paper *paper, const struct request *request);
-/* The best price from the order's arrival until to_ns, as far as history tells; 0: not known. */
-int64_t recall_best(const struct paper *paper, const struct paper_order *order, int64_t to_ns);
+/* The lowest and highest trade from the order's arrival until to_ns, as far as history tells; 0:
+ * not known. */
+struct span {
+    int64_t low, high;
+};
+struct span recall_span(const struct paper *paper, const struct paper_order *order, int64_t to_ns);
 void recall_close(struct paper *paper);
 
 /* ---- matching.c: what the market does to orders ---- */

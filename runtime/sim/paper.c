@@ -741,7 +741,7 @@ static int paper_restore(void *self, const struct order *terms, struct error *er
     bool is_at_once = order->tif == TIF_IOC || order->tif == TIF_FOK;
     bool has_limit = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
     order->is_triggered = is_stop && decimal_sign(order->filled) > 0;
-    order->is_looking_back = order->type == ORDER_TRAILING;
+    order->is_looking_back = order->type == ORDER_TRAILING || order->type == ORDER_STOP_LIMIT;
     order->stage = is_stop && !order->is_triggered ? STAGE_ARMED
                    : has_limit && !is_at_once      ? STAGE_RESTING
                                                    : STAGE_TAKING;

@@ -85,8 +85,8 @@ void recall_end(struct paper *paper, const struct paper_order *order, enum order
 /* ---- looking back ---- */
 
 struct look {
-    enum order_side side;
-    int64_t from_ns, best;
+    int64_t from_ns;
+    struct span span;
 };
 
 static void look_at(void *self, const struct event *event)
@@ -95,18 +95,19 @@ static void look_at(void *self, const struct event *event)
     const struct bar_event *bar = &event->bar;
     if (bar->open_ns < look->from_ns)
         return;
-    int64_t price = look->side == SIDE_SELL ? bar->high : bar->low;
-    if (look->best == 0 || (look->side == SIDE_SELL ? price > look->best : price < look->best))
-        look->best = price;
+    if (look->span.low == 0 || bar->low < look->span.low)
+        look->span.low = bar->low;
+    if (bar->high > look->span.high)
+        look->span.high = bar->high;
 }
 
 /* Whole minutes as minutes; what is cut at both ends trade by trade, as bars of a nanosecond. */
-int64_t recall_best(const struct paper *paper, const struct paper_order *order, int64_t to_ns)
+struct span recall_span(const struct paper *paper, const struct paper_order *order, int64_t to_ns)
 {
     const struct paper_options *options = &paper->options;
-    struct look look = { .side = order->side, .from_ns = order->arrival_ns };
+    struct look look = { .from_ns = order->arrival_ns };
     if (!options->history || to_ns <= order->arrival_ns)
-        return 0;
+        return look.span;
     int64_t first = (order->arrival_ns / NS_PER_MINUTE + 1) * NS_PER_MINUTE;
     int64_t last = to_ns / NS_PER_MINUTE * NS_PER_MINUTE;
     if (last > first)
@@ -118,7 +119,7 @@ int64_t recall_best(const struct paper *paper, const struct paper_order *order, 
     if (last > head_ns || (last == first && to_ns > last))
         options->history(options->history_self, order->instrument, 1, to_ns,
                          (uint64_t)(to_ns - last), look_at, &look);
-    return look.best;
+    return look.span;
 }
 
 /* ---- answers ---- */

@@ -1399,6 +1399,31 @@ static void a_restored_trailing_stop_looks_back(void **state)
     done(desk);
 }
 
+/* Fired by the 104 of before, at 103.5: the limit of 102 rests again, as one that has just come. */
+static void a_restored_stop_limit_that_had_fired_is_a_limit(void **state)
+{
+    (void)state;
+    struct paper_options options = plain_options();
+    options.history = trades_before;
+    struct desk *desk = desk_with(options);
+    struct error err = { 0 };
+    struct order fired = make(desk, SIDE_BUY, ORDER_STOP_LIMIT, "1"), armed;
+    fired.known = ORDER_NEW;
+    fired.created_ns = at(-130000);
+    fired.trigger_price = decimal_text("103.5");
+    fired.price = decimal_text("102");
+    armed = fired;
+    snprintf(armed.client_order_id, sizeof(armed.client_order_id), "armed");
+    armed.trigger_price = decimal_text("105.1"); /* the best of before was 105 */
+    assert_int_equal(desk->venue.restore(desk->venue.self, &fired, &err), 0);
+    assert_int_equal(desk->venue.restore(desk->venue.self, &armed, &err), 0);
+    trade(desk, 10000, "102.5", "1", 0);
+    quiet(desk);
+    trade(desk, 10001, "101.9", "1", 0);
+    expect_maker(desk, fired, 10001, "102", "1");
+    done(desk);
+}
+
 static void without_history_a_restored_trailing_stop_starts_anew(void **state)
 {
     (void)state;
@@ -2629,6 +2654,7 @@ int main(void)
         TEST(on_bars_a_shorts_trailing_stop_is_mirrored),
         TEST(on_bars_a_late_trailing_stop_starts_from_the_close),
         TEST(a_restored_trailing_stop_looks_back),
+        TEST(a_restored_stop_limit_that_had_fired_is_a_limit),
         TEST(without_history_a_restored_trailing_stop_starts_anew),
         TEST(a_trailing_stop_and_a_limit_cancel_each_other),
         TEST(what_expired_while_down_ends_at_the_restart),
