@@ -29,6 +29,7 @@
 struct seen_order {
     struct order order;
     int64_t limit, trigger; /* mantissas, 0 for none */
+    int64_t trail, best;    /* of a trailing stop: its distance, the best price since arrival */
     int64_t qty, filled;
     int64_t arrival_ns; /* of the acknowledgement, 0 before */
     int64_t amended_ns; /* of the last replace */
@@ -60,7 +61,7 @@ struct checker {
     int64_t trade_left;
     int64_t told_ns;
     uint64_t execs;
-    size_t fills, rejects, cancels;
+    size_t fills, rejects, cancels, expired, trailed;
     bool on_bars;
     /* Entries that were filled while a bar was told, whose exits must be sent. */
     size_t entered[ORDERS];
@@ -113,6 +114,15 @@ static bool triggers(const struct seen_order *seen, int64_t price)
     return is_buy(seen) ? price >= seen->trigger : price <= seen->trigger;
 }
 
+/* A trailing stop sees a price: the trigger keeps its distance from the best one. */
+static void trail(struct seen_order *seen, int64_t price)
+{
+    if (!seen->trail || (seen->best && !(is_buy(seen) ? price < seen->best : price > seen->best)))
+        return;
+    seen->best = price;
+    seen->trigger = is_buy(seen) ? price + seen->trail : price - seen->trail;
+}
+
 /* ---- judging fills on ticks ---- */
 
 static void judge_taker(struct checker *checker, struct seen_order *seen, int64_t price,
@@ -131,7 +141,7 @@ static void judge_taker(struct checker *checker, struct seen_order *seen, int64_
     *left -= qty;
     bool is_now = checker->now.kind != EVENT_REPORT && ns == checker->now.time_ns;
     assert_true(is_now || ns == seen->arrival_ns || ns == seen->amended_ns);
-    if (seen->order.type == ORDER_STOP)
+    if (seen->order.type == ORDER_STOP || seen->order.type == ORDER_TRAILING)
         assert_true(seen->reached);
 }
 
@@ -238,6 +248,7 @@ static void judge_fill(struct checker *checker, struct seen_order *seen, const s
     if (checker->on_bars && seen->order.role == ROLE_PLAIN && decimal_valid(seen->order.stop))
         checker->entered[checker->entered_count++] = (size_t)(seen - checker->orders);
     checker->fills++;
+    checker->trailed += seen->trail > 0;
 }
 
 static void judge_ack(struct checker *checker, struct seen_order *seen, int64_t ns)
@@ -253,6 +264,8 @@ static void judge_ack(struct checker *checker, struct seen_order *seen, int64_t 
         seen->ahead = is_buy(seen) ? book->quote.bid_qty : book->quote.ask_qty;
     else if (seen->limit && within(seen, touch) && touch > 0)
         seen->ahead = 0;
+    if (book->last)
+        trail(seen, book->last);
     if (seen->trigger && book->last && triggers(seen, book->last))
         seen->reached = true;
 }
@@ -312,6 +325,11 @@ static void judge(void *self, const struct event *event)
         seen->done = true;
         checker->cancels++;
         break;
+    case REPORT_EXPIRED:
+        assert_true(!seen->done && report->transact_ns == seen->order.expires_ns);
+        seen->done = true;
+        checker->expired++;
+        break;
     case REPORT_REPLACED:
         judge_replaced(checker, seen, report);
         break;
@@ -347,8 +365,8 @@ static void nothing_is_missed(struct checker *checker)
             assert_true(book->position[seen->order.instance_id] * sign(seen) < 0);
         int64_t touch = is_buy(seen) ? book->quote.ask : book->quote.bid;
         int64_t left = is_buy(seen) ? book->ask_left : book->bid_left;
-        bool takes =
-            seen->order.type == ORDER_MARKET || (seen->order.type == ORDER_STOP && seen->reached);
+        bool takes = seen->order.type == ORDER_MARKET || (!seen->limit && seen->reached);
+        assert_true(seen->order.expires_ns > now->time_ns);
         if (now->kind == EVENT_QUOTE && (takes || (seen->limit && within(seen, touch))))
             assert_true(left < lot);
         if (now->kind == EVENT_TRADE && seen->limit && through(seen, now->trade.price))
@@ -371,7 +389,7 @@ static void nothing_is_missed_on_a_bar(struct checker *checker)
             seen->order.role != ROLE_PLAIN && seen->arrival_ns > book->bar.open_ns + LATENCY;
         int64_t best = is_buy(seen) ? book->bar.low : book->bar.high;
         int64_t worst = is_buy(seen) ? book->bar.high : book->bar.low;
-        if (seen->order.type == ORDER_STOP)
+        if (seen->order.type == ORDER_STOP || seen->order.type == ORDER_TRAILING)
             assert_false(triggers(seen, worst));
         else if (!entrys_bar)
             assert_false(through(seen, best));
@@ -448,9 +466,15 @@ static void wish_new(struct checker *checker, int64_t ns)
     struct seen_order *seen = new_order(checker, instrument, ns);
     int64_t spread = book->quote.ask - book->quote.bid;
     set_qty(checker, seen, between(checker, 1, 3 * book->quote.bid_qty));
-    switch (between(checker, 0, 5)) {
+    switch (between(checker, 0, 6)) {
     case 0:
         seen->order.type = ORDER_MARKET;
+        break;
+    case 6:
+        seen->order.type = ORDER_TRAILING;
+        seen->trail = between(checker, 1, 4 * spread);
+        seen->order.trail =
+            decimal_make(seen->trail, instrument_of(checker, &seen->order)->price_scale);
         break;
     case 1: /* at the touch of its own side */
         set_limit(checker, seen, is_buy(seen) ? book->quote.bid : book->quote.ask);
@@ -467,6 +491,10 @@ static void wish_new(struct checker *checker, int64_t ns)
         seen->order.tif = chance(checker, 0.2) ? TIF_IOC : chance(checker, 0.1) ? TIF_FOK : TIF_GTC;
     }
     seen->order.reduce_only = chance(checker, 0.3);
+    if (seen->order.tif == TIF_GTC && chance(checker, 0.2)) {
+        seen->order.tif = TIF_GTD;
+        seen->order.expires_ns = ns + LATENCY + between(checker, 1, 60) * NS_PER_SECOND;
+    }
     submit(checker, seen, ns);
     if (!seen->limit || seen->order.tif != TIF_GTC || !chance(checker, 0.4))
         return;
@@ -520,6 +548,8 @@ static void see(struct checker *checker, const struct event *event)
         struct seen_order *seen = &checker->orders[i];
         if (seen->done || seen->arrival_ns == 0 || seen->order.instrument != event->instrument)
             continue;
+        if (!seen->reached)
+            trail(seen, event->trade.price);
         if (seen->trigger && triggers(seen, event->trade.price))
             seen->reached = true;
         if (seen->limit != event->trade.price || event->trade.side == (int)seen->order.side)
@@ -592,6 +622,7 @@ static void no_fill_is_better_than_the_market_and_none_is_missed(void **state)
                 wish_change(checker, event.time_ns);
         }
         assert_true(checker->fills > 200 && checker->rejects > 20 && checker->cancels > 100);
+        assert_true(checker->expired > 5 && checker->trailed > 20);
         feed.close(feed.self);
         checker_close(checker);
     }
