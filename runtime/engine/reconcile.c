@@ -127,9 +127,17 @@ static bool any_in_doubt(const struct engine *engine)
     return false;
 }
 
+/* From the newest trade we know, or further back where one is still missing: only its sum was told.
+ */
 static int64_t fills_from(const struct engine *engine)
 {
-    return engine->fills_known_ns > FILLS_BACK_NS ? engine->fills_known_ns - FILLS_BACK_NS : 0;
+    int64_t from_ns = engine->fills_known_ns;
+    for (size_t i = 0; i < blotter_count(engine->blotter); i++) {
+        const struct order *order = blotter_at(engine->blotter, i);
+        if (decimal_sign(order->inferred_qty) > 0 && order->created_ns < from_ns)
+            from_ns = order->created_ns;
+    }
+    return from_ns > FILLS_BACK_NS ? from_ns - FILLS_BACK_NS : 0;
 }
 
 static void compare(struct engine *engine);
@@ -175,6 +183,34 @@ static void ask_next(struct engine *engine)
 
 /* ---- the answers ---- */
 
+/* The venue works an order that ended in our books before it was asked. Its list may be stale; when
+ * the next look sees it too, it is told and canceled. */
+static void follow_undead(struct engine *engine, const struct order *order)
+{
+    struct reconciliation *look = &engine->reconciliation;
+    for (size_t i = 0; i < UNDEAD_KEPT; i++) {
+        if (look->undead[i] != order->order_id)
+            continue;
+        report_alert(engine, order, "bad_venue_data", "it works at the venue, and ended here");
+        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
+                                                .order_id = order->order_id,
+                                                .before = *order });
+        return;
+    }
+    look->undead[look->undead_next++ % UNDEAD_KEPT] = order->order_id;
+    look->is_odd = true;
+}
+
+static void follow_listed(struct engine *engine, const struct order *order)
+{
+    struct reconciliation *look = &engine->reconciliation;
+    look->listed = memory_grow(look->listed, &look->listed_capacity, look->listed_count + 1,
+                               sizeof(*look->listed));
+    look->listed[look->listed_count++] = order->order_id;
+    if (!order_is_open(order) && order->updated_ns < look->asked_ns)
+        follow_undead(engine, order);
+}
+
 void reconcile_follow(struct engine *engine, const struct report *report)
 {
     struct reconciliation *look = &engine->reconciliation;
@@ -182,11 +218,8 @@ void reconcile_follow(struct engine *engine, const struct report *report)
         return;
     if (look->step == RECONCILE_ORDERS && report->ticket != 0 && report->ticket == look->ticket) {
         const struct order *order = blotter_find_client(engine->blotter, report->client_order_id);
-        if (order) {
-            look->listed = memory_grow(look->listed, &look->listed_capacity, look->listed_count + 1,
-                                       sizeof(*look->listed));
-            look->listed[look->listed_count++] = order->order_id;
-        }
+        if (order)
+            follow_listed(engine, order);
     }
     if (look->step == RECONCILE_ASKING && !any_in_doubt(engine))
         ask_next(engine);
@@ -479,6 +512,9 @@ static void finish(struct engine *engine)
     look->last_ns = engine->now_ns;
     engine->counts.reconciled++;
     plan_periodic(engine);
+    if (look->is_odd)
+        reconcile_soon(engine);
+    look->is_odd = false;
 }
 
 static void conclude(struct engine *engine)

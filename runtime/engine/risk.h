@@ -41,7 +41,7 @@ struct risk_view {
     uint32_t open_positions; /* of the account, this instrument's not counted */
     uint32_t day_trades;
     uint32_t orders_last_second;
-    bool halted; /* the session, or this instrument */
+    bool halted;           /* the session, or this instrument */
     const char *halt_code; /* "halted", "disconnected", "reconciling" */
     const char *halt_reason;
 };

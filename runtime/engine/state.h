@@ -24,6 +24,7 @@
     10000 /* to one instance; a turn that does not come to rest stops it                           \
            */
 #define STRANGERS_KEPT 256
+#define UNDEAD_KEPT 64
 #define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
@@ -154,6 +155,9 @@ struct reconciliation {
     bool told_failure;
     uint64_t *listed; /* order ids that the list of open orders held */
     size_t listed_count, listed_capacity;
+    uint64_t undead[UNDEAD_KEPT]; /* done orders that a list held once, a ring */
+    size_t undead_next;
+    bool is_odd; /* look again soon */
     decimal venue_qty[INSTRUMENTS_MAX], venue_price[INSTRUMENTS_MAX];
     decimal seen_own[INSTRUMENTS_MAX], seen_venue[INSTRUMENTS_MAX]; /* at the first read */
     bool differed[INSTRUMENTS_MAX];

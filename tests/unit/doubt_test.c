@@ -181,6 +181,29 @@ static void an_ack_that_comes_late_ends_it_too(void **state)
     assert_int_equal(s->query_count, 1);
 }
 
+static void a_filled_order_that_is_restated_is_asked_for_once(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    fill(s, id, "1", "100");
+    tell_terms(s, id, REPORT_RESTATED, D("3"));
+    assert_int_equal(s->query_count, 1);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    pass(s, SECONDS(600));
+    assert_int_equal(s->query_count, 1);
+}
+
+/* The venue's clock may be behind ours: the trade may be older than its order. */
+static void the_trades_of_a_sum_are_asked_for_from_before_the_order(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_status(s, id, ORDER_FILLED, "1", "90");
+    assert_int_equal(last_query(s)->kind, QUERY_FILLS);
+    assert_true(last_query(s)->from_ns == order_at(s, id)->created_ns - SECONDS(600));
+}
+
 /* ---- it never arrived ---- */
 
 static void one_not_found_proves_nothing(void **state)
@@ -553,6 +576,8 @@ int main(void)
         TEST(it_is_found_filled_and_its_trades_are_asked_for),
         TEST(it_is_found_rejected),
         TEST(an_ack_that_comes_late_ends_it_too),
+        TEST(a_filled_order_that_is_restated_is_asked_for_once),
+        TEST(the_trades_of_a_sum_are_asked_for_from_before_the_order),
         TEST(one_not_found_proves_nothing),
         TEST(not_founds_before_the_grace_prove_nothing),
         TEST(it_is_sent_again_once),

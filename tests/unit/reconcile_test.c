@@ -323,6 +323,25 @@ static void an_absent_order_is_asked_for(void **state)
     assert_decimal(held(s, BTC), "1");
 }
 
+/* Its list may be stale: only what is seen twice is canceled. */
+static void an_order_that_works_there_and_ended_here_is_canceled(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = resting(s);
+    tell(s, id, REPORT_CANCELED);
+    pass(s, 1);
+    connect(s);
+    struct venue_books books = { .open = { id } };
+    answer_all(s, &books);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+    pass(s, SECONDS(5));
+    answer_all(s, &books);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    assert_string_equal(last_sent(s, SENT_CANCEL)->order.client_order_id,
+                        order_at(s, id)->client_order_id);
+    assert_string_equal(last_alert(s), "bad_venue_data");
+}
+
 /* ---- trades ---- */
 
 static void a_trade_seen_while_looking_repeats_the_look(void **state)
@@ -697,6 +716,7 @@ int main(void)
         TEST(an_answer_to_an_old_question_says_nothing),
         TEST(a_lost_line_ends_the_look),
         TEST(an_absent_order_is_asked_for),
+        TEST(an_order_that_works_there_and_ended_here_is_canceled),
         TEST(a_trade_seen_while_looking_repeats_the_look),
         TEST(one_look_is_not_enough_to_differ),
         TEST(another_difference_is_looked_at_again),
