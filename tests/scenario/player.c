@@ -292,7 +292,7 @@ static int on_call(void *self, enum guest_call call, const struct guest_event *e
         do_task(player, task);
     } else if (call == GUEST_FILL) {
         char qty[DECIMAL_TEXT_MAX];
-        player->fills_delivered++;
+        player->fills_in_turn++;
         trace(player, "on_fill %s %s", event->fill->exec_id, decimal_format(event->fill->qty, qty));
     } else if (call == GUEST_ORDER) {
         struct told_order *told = told_by_id(&player->told, event->order->order_id);
@@ -365,6 +365,9 @@ static int commit(void *self, const struct turn *turn, struct error *err)
     if (player->lose_commits)
         return error_set(err, ERROR_IO, "the process is about to die");
     int code = player->port.commit(player->port.self, turn, err);
+    if (code == 0)
+        player->fills_delivered += player->fills_in_turn;
+    player->fills_in_turn = 0;
     for (size_t i = 0; code == 0 && i < turn->count; i++) {
         const struct record *record = &turn->records[i];
         if (record->kind == RECORD_ORDER)
@@ -619,6 +622,7 @@ void process_crash(struct player *player)
     player->queue_count = 0;
     player->deferred_count = 0;
     player->drop_sends = player->lose_commits = false;
+    player->fills_in_turn = 0;
 }
 
 /* ---- the store before the first step ---- */

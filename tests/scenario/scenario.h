@@ -77,6 +77,7 @@ struct told_order {
     decimal traded_qty, notional;             /* as told by trades */
     int64_t submit_ns, cancel_ns, replace_ns; /* sent and not answered; TIME_NEVER */
     bool not_found;                           /* the last answer */
+    bool new_not_found;                       /* the id of a replace under way */
     bool is_silent; /* the script failed a question about it: nobody knows */
 };
 
@@ -197,7 +198,7 @@ struct player {
     char refusal[256]; /* of the last task */
     char refused[32][NAME_MAX_BYTES];
     size_t refused_count;
-    uint64_t fills_delivered;
+    uint64_t fills_delivered, fills_in_turn; /* told, and the turn committed */
     decimal done_qty[ORDERS_TOLD_MAX]; /* filled when on_order first said done; NONE: it did not */
 
     /* what was committed */
@@ -240,6 +241,8 @@ void scripted_advance(struct player *player);
 void question_end(struct player *player, size_t index, bool complete);
 /* The index of a question of that kind (about that order, when given), or SIZE_MAX. */
 size_t question_find(const struct player *player, enum venue_query_kind kind, size_t order);
+/* One about an order by this of its ids. */
+size_t question_by_id(const struct player *player, size_t order, const char *id);
 void question_answer_default(struct player *player, size_t index);
 /* Questions that no later step answers are answered from what was told. */
 void questions_look_again(struct player *player);
@@ -250,7 +253,7 @@ void report_put(struct player *player, uint32_t instrument, const struct report 
 
 void step_play(struct player *player, const struct step *step);
 /* Whether a later step of the script answers such a question soon. */
-bool script_answers(const struct player *player, enum venue_query_kind kind, size_t order);
+bool script_answers(const struct player *player, const struct question *question);
 
 /* ---- expect.c ---- */
 

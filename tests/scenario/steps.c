@@ -20,6 +20,14 @@ static const struct step *step_at(const struct player *player, size_t at)
 
 /* ---- which step answers which question ---- */
 
+static const char *id_of(const struct player *player, const struct told_order *told, const char *cl)
+{
+    for (size_t i = player->told.name_count; i-- > 0;)
+        if (strcmp(player->told.names[i].script, cl) == 0)
+            return player->told.names[i].id;
+    return told->id;
+}
+
 static bool is_about(const struct player *player, const struct step *step, size_t order)
 {
     const struct told *told = &player->told;
@@ -92,8 +100,20 @@ static bool answers(const struct player *player, size_t at, enum venue_query_kin
     }
 }
 
-bool script_answers(const struct player *player, enum venue_query_kind kind, size_t order)
+/* Of an order with two ids, a replace under way, the step says which one it is about. */
+static bool is_by_id(const struct player *player, const struct step *step,
+                     const struct question *question)
 {
+    if (question->query.kind != QUERY_ORDER || question->order == SIZE_MAX || step->cl[0] == '\0')
+        return true;
+    const struct told_order *told = &player->told.orders[question->order];
+    bool has_two = told->replace_id[0] && strcmp(told->replace_id, told->id) != 0;
+    return !has_two || strcmp(id_of(player, told, step->cl), question->client_order_id) == 0;
+}
+
+bool script_answers(const struct player *player, const struct question *question)
+{
+    enum venue_query_kind kind = question->query.kind;
     size_t from = player->at;
     /* The step that is played has had its say, unless the question is what it waits for. */
     if (from < player->script.count && step_at(player, from)->who == WHO_VENUE &&
@@ -106,7 +126,7 @@ bool script_answers(const struct player *player, enum venue_query_kind kind, siz
         if (step->who == WHO_FAULT &&
             (strcmp(step->verb, "crash") == 0 || strcmp(step->verb, "disconnect") == 0))
             return false;
-        if (answers(player, at, kind, order))
+        if (answers(player, at, kind, question->order) && is_by_id(player, step, question))
             return true;
     }
     return false;
@@ -319,8 +339,8 @@ static void fail_request(struct player *player, const struct step *step, bool is
                         &told->replace_ns }[request] = TIME_NEVER;
     if (is_final && request == REQUEST_SUBMIT)
         told_sum(told, ORDER_REJECTED, DECIMAL_NONE, DECIMAL_NONE);
-    snprintf(report.reason, sizeof(report.reason), "%s %s", step->verb,
-             text_of(step, "status", ""));
+    snprintf(report.reason, sizeof(report.reason), "%s %s %s", step->verb,
+             text_of(step, "status", ""), text_of(step, "reason", ""));
     report_put(player, told->instrument, &report);
 }
 
@@ -422,14 +442,6 @@ static struct told_order *subject(struct player *player, const char *cl, const s
     return told ? told : stranger(player, cl, node);
 }
 
-static const char *id_of(const struct player *player, const struct told_order *told, const char *cl)
-{
-    for (size_t i = player->told.name_count; i-- > 0;)
-        if (strcmp(player->told.names[i].script, cl) == 0)
-            return player->told.names[i].id;
-    return told->id;
-}
-
 static struct report report_of(struct player *player, const struct step *step,
                                const struct told_order *told, const struct json *node,
                                enum report_kind kind)
@@ -520,16 +532,25 @@ static size_t await_question(struct player *player, const struct step *step,
     return question_find(player, kind, order);
 }
 
+/* A question about the order; by that id, where a replace under way gives it two. */
+static size_t find_asked(const struct player *player, size_t order, const char *id)
+{
+    const struct told_order *told = &player->told.orders[order];
+    bool has_two = told->replace_id[0] && strcmp(told->replace_id, told->id) != 0;
+    return has_two ? question_by_id(player, order, id) : question_find(player, QUERY_ORDER, order);
+}
+
 static void hear_status(struct player *player, const struct step *step, struct told_order *told)
 {
     bool missing = strcmp(step->verb, "not_found") == 0;
     const char *via = text_of(step, "via", "ws");
     size_t order = (size_t)(told - player->told.orders);
-    size_t question = question_find(player, QUERY_ORDER, order);
     struct report report =
         report_of(player, step, told, step->node, missing ? REPORT_NOT_FOUND : REPORT_STATUS);
+    size_t question = find_asked(player, order, report.client_order_id);
     if (question == SIZE_MAX && strcmp(via, "rest") == 0 && is_asking(player, told))
-        question = await_question(player, step, QUERY_ORDER, order, QUESTION_WITHIN_NS);
+        await_question(player, step, QUERY_ORDER, order, QUESTION_WITHIN_NS);
+    question = find_asked(player, order, report.client_order_id);
     report.status = status_of(step, step->node);
     report.cum_qty = member_decimal(step->node, "cum");
     report.avg_price = member_decimal(step->node, "avg");
@@ -544,9 +565,16 @@ static void hear_status(struct player *player, const struct step *step, struct t
         tell(player, step, told, &report);
         return;
     }
-    told->not_found = missing;
-    told_answered(told);
-    for (; question != SIZE_MAX; question = question_find(player, QUERY_ORDER, order)) {
+    bool is_new = strcmp(report.client_order_id, told->id) != 0 &&
+                  strcmp(report.client_order_id, told->replace_id) == 0;
+    if (is_new && missing) {
+        told->new_not_found = true;
+    } else {
+        told->not_found = missing;
+        told_answered(told);
+        memcpy(told->id, report.client_order_id, sizeof(told->id));
+    }
+    for (; question != SIZE_MAX; question = find_asked(player, order, report.client_order_id)) {
         report.ticket = player->questions[question].query.ticket;
         report_put(player, told->instrument, &report);
         question_end(player, question, true);

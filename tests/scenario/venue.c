@@ -68,6 +68,15 @@ size_t question_find(const struct player *player, enum venue_query_kind kind, si
     return SIZE_MAX;
 }
 
+size_t question_by_id(const struct player *player, size_t order, const char *id)
+{
+    for (size_t i = 0; i < player->question_count; i++)
+        if (player->questions[i].query.kind == QUERY_ORDER && player->questions[i].order == order &&
+            strcmp(player->questions[i].client_order_id, id) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
 void question_end(struct player *player, size_t index, bool complete)
 {
     struct event event = { .kind = EVENT_ANSWER, .time_ns = player->now_ns };
@@ -89,9 +98,13 @@ static void answer_order(struct player *player, size_t index)
     struct told_order *order =
         question->order == SIZE_MAX ? NULL : &player->told.orders[question->order];
     bool knows = order && order->is_told && !told_is_in_flight(order) && !order->is_silent;
-    bool missing = order && order->not_found && !told_is_in_flight(order);
+    bool is_new = order && strcmp(question->client_order_id, order->replace_id) == 0 &&
+                  strcmp(order->replace_id, order->id) != 0;
+    bool missing =
+        order && (is_new ? order->new_not_found : order->not_found && !told_is_in_flight(order));
+    knows &= !is_new;
     if (missing) {
-        struct report report = report_new(player, REPORT_NOT_FOUND, order->id);
+        struct report report = report_new(player, REPORT_NOT_FOUND, question->client_order_id);
         report.ticket = question->query.ticket;
         report_put(player, order->instrument, &report);
     } else if (knows) {
@@ -166,8 +179,7 @@ void question_answer_default(struct player *player, size_t index)
 void questions_look_again(struct player *player)
 {
     for (size_t i = player->question_count; i-- > 0;)
-        if (player->is_early ||
-            !script_answers(player, player->questions[i].query.kind, player->questions[i].order))
+        if (player->is_early || !script_answers(player, &player->questions[i]))
             question_answer_default(player, i);
 }
 
@@ -262,6 +274,7 @@ static int scripted_amend(void *self, const struct order *order, decimal qty, de
     if (is_lost(player, SENT_REPLACE, order))
         return 0;
     told->replace_ns = now_ns;
+    told->new_not_found = false;
     keep_sent(player, SENT_REPLACE, (size_t)(told - player->told.orders));
     return 0;
 }
@@ -309,7 +322,7 @@ static int scripted_query(void *self, const struct venue_query *query, int64_t n
     sent->query = query->kind;
     if (!player->is_up)
         question_end(player, player->question_count - 1, false);
-    else if (player->is_early || !script_answers(player, query->kind, question->order))
+    else if (player->is_early || !script_answers(player, question))
         question_answer_default(player, player->question_count - 1);
     return 0;
 }
