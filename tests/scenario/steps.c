@@ -111,10 +111,26 @@ static bool is_by_id(const struct player *player, const struct step *step,
     return !has_two || strcmp(id_of(player, told, step->cl), question->client_order_id) == 0;
 }
 
+/* The runtime is to do something else first, and asks once more what was answered already: a later
+ * step answers a later question. */
+static bool is_repeated(const struct player *player, const struct question *question)
+{
+    if (question->query.kind != QUERY_ORDER || question->order == SIZE_MAX ||
+        player->at >= player->script.count)
+        return false;
+    const struct step *step = step_at(player, player->at);
+    const struct told_order *told = &player->told.orders[question->order];
+    bool is_answered = told->not_found || (told->is_told && !told_is_in_flight(told));
+    return step->who == WHO_RUNTIME && !is_ask(step, QUERY_ORDER) && is_answered &&
+           !told->is_silent;
+}
+
 bool script_answers(const struct player *player, const struct question *question)
 {
     enum venue_query_kind kind = question->query.kind;
     size_t from = player->at;
+    if (is_repeated(player, question))
+        return false;
     /* The step that is played has had its say, unless the question is what it waits for. */
     if (from < player->script.count && step_at(player, from)->who == WHO_VENUE &&
         !player->is_waiting)
@@ -502,14 +518,19 @@ static void hear_fill(struct player *player, const struct step *step, struct tol
         report_put(player, told->instrument, &report);
 }
 
+static bool is_in_doubt(const struct player *player, const struct told_order *told)
+{
+    const struct order *order =
+        told && told->order_id ? engine_order(player->engine, told->order_id) : NULL;
+    return order && order->doubt;
+}
+
 /* Whether the runtime is about to ask: an answer without a question waits for it. */
 static bool is_asking(const struct player *player, const struct told_order *told)
 {
     if (!player->engine || !player->is_up)
         return false;
-    const struct order *order =
-        told && told->order_id ? engine_order(player->engine, told->order_id) : NULL;
-    return engine_is_reconciling(player->engine) || (order && order->doubt);
+    return engine_is_reconciling(player->engine) || is_in_doubt(player, told);
 }
 
 static bool is_asked(struct player *player, const struct step *step)
@@ -549,7 +570,8 @@ static void hear_status(struct player *player, const struct step *step, struct t
         report_of(player, step, told, step->node, missing ? REPORT_NOT_FOUND : REPORT_STATUS);
     size_t question = find_asked(player, order, report.client_order_id);
     if (question == SIZE_MAX && strcmp(via, "rest") == 0 && is_asking(player, told))
-        await_question(player, step, QUERY_ORDER, order, QUESTION_WITHIN_NS);
+        await_question(player, step, QUERY_ORDER, order,
+                       is_in_doubt(player, told) ? ASKED_WITHIN_NS : QUESTION_WITHIN_NS);
     question = find_asked(player, order, report.client_order_id);
     report.status = status_of(step, step->node);
     report.cum_qty = member_decimal(step->node, "cum");
