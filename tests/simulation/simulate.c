@@ -2,8 +2,10 @@
  *
  *   build/simulate --seed N [--trace] [--twice]      one seed
  *   build/simulate --seeds FROM-TO [--jobs J]        many, J at a time
+ *   build/simulate --crash-points N [--crash K]      one seed, ended at each point of its run
  *     --seconds S      simulated seconds with faults; 350 more follow for healing and rest
  *     --faults LIST    all (as the seed draws them), none, or names: these are on in each seed
+ *                      Crash points: 10 seconds, and no other fault unless named.
  *     --reach          prints which fault met which order status; a declared pair not met fails
  *
  * Prints a line for each seed that fails, which reproduces it, and a summary. Exit 1: some failed,
@@ -16,15 +18,18 @@
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "tests/simulation/crash.h"
 #include "tests/simulation/world.h"
 
 #define SECONDS_DEFAULT 600
+#define CRASH_SECONDS_DEFAULT 10
 #define JOBS_MAX 64
 
 struct arguments {
     uint64_t from, to;
     unsigned jobs;
-    bool twice, reach;
+    bool twice, reach, crash;
+    uint64_t only_crash; /* 0: all */
     struct world_options world;
     char faults[256];
 };
@@ -35,7 +40,9 @@ static int usage(const char *why)
         stderr,
         "simulate: %s\n"
         "usage: simulate [--seed N | --seeds FROM-TO] [--seconds S] [--faults LIST] [--jobs J]\n"
-        "                [--trace] [--twice] [--reach]\n",
+        "                [--trace] [--twice] [--reach]\n"
+        "       simulate --crash-points N [--crash K] [--seconds S] [--faults LIST] [--jobs J] "
+        "[--trace]\n",
         why);
     return 64;
 }
@@ -70,8 +77,12 @@ static bool parse_value(struct arguments *arguments, const char *name, const cha
     }
     if (!parse_number(value, &number))
         return false;
-    if (strcmp(name, "--seed") == 0)
+    if (strcmp(name, "--crash-points") == 0)
+        arguments->crash = true;
+    if (strcmp(name, "--seed") == 0 || strcmp(name, "--crash-points") == 0)
         arguments->from = arguments->to = number;
+    else if (strcmp(name, "--crash") == 0 && number > 0)
+        arguments->only_crash = number;
     else if (strcmp(name, "--seconds") == 0)
         arguments->world.seconds = (int64_t)number;
     else if (strcmp(name, "--jobs") == 0 && number >= 1 && number <= JOBS_MAX)
@@ -84,7 +95,7 @@ static bool parse_value(struct arguments *arguments, const char *name, const cha
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
     *arguments = (struct arguments){ .from = 1, .to = 1, .jobs = 1 };
-    arguments->world.seconds = SECONDS_DEFAULT;
+    arguments->world.seconds = -1;
     for (int i = 0; i < FAULTS; i++)
         arguments->world.allowed[i] = true;
     for (int i = 1; i < argc; i++) {
@@ -99,6 +110,10 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         else
             i++;
     }
+    if (arguments->world.seconds < 0)
+        arguments->world.seconds = arguments->crash ? CRASH_SECONDS_DEFAULT : SECONDS_DEFAULT;
+    if (arguments->crash && !arguments->faults[0])
+        memset(arguments->world.allowed, 0, sizeof(arguments->world.allowed));
     return 0;
 }
 
@@ -327,6 +342,19 @@ static void run_here(struct sum *sum, struct arguments *arguments)
     remove_folder(folder);
 }
 
+static int crash_everywhere(struct arguments *arguments)
+{
+    char folder[64];
+    struct crash_options options = { .world = &arguments->world,
+                                     .jobs = arguments->jobs,
+                                     .only = arguments->only_crash };
+    make_folder(folder);
+    arguments->world.folder = folder;
+    uint64_t failed = crash_points(arguments->from, &options);
+    remove_folder(folder);
+    return failed ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments;
@@ -334,6 +362,8 @@ int main(int argc, char **argv)
     if (code)
         return code;
     clearenv(); /* nothing but the seed decides */
+    if (arguments.crash)
+        return crash_everywhere(&arguments);
     struct sum *sum = memory_new(sizeof(*sum));
     sum->began_ns = clock_now(clock_monotonic());
     if (arguments.jobs > 1)

@@ -46,6 +46,8 @@ struct world {
     bool dead;        /* the process has ended, but its code runs on to the end of the step */
     uint64_t kill_in; /* disk points until it ends, 0: not planned */
     bool committing, faults_on;
+    bool power_safe;
+    bool asks, asked; /* at each point whether the process ends there; it did */
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     unsigned revision;
     struct sha256 *digest;
@@ -192,7 +194,7 @@ static bool fault(struct world *world, enum fault kind)
 
 /* What was written so far is what the next process finds. Code of this one runs on for a moment,
  * and nothing of what it does counts. */
-static void die(struct world *world, size_t torn)
+static void die(struct world *world, enum crash crash, size_t torn)
 {
     if (world->dead)
         return;
@@ -200,18 +202,40 @@ static void die(struct world *world, size_t torn)
     world->dead = true;
     world->kill_in = 0;
     world->after =
-        disk_after_crash(world->disk, CRASH_KILL, torn, hash64(world->seed, ++world->deaths, 7));
+        disk_after_crash(world->disk, crash, torn, hash64(world->seed, ++world->deaths, 7));
     wire_detach(world->wire);
+}
+
+/* Whether somebody wants it to end here: then that is the last thing that goes wrong. */
+static bool ends_here(struct world *world, const struct world_point *point, struct world_end *end)
+{
+    *end = (struct world_end){ 0 };
+    if (!world->asks || world->dead || !world->options->crash)
+        return false;
+    world->options->crash(world->options->crash_self, point, end);
+    if (!end->ends)
+        return false;
+    world->asks = world->faults_on = false;
+    world->asked = true;
+    world->end_ns = wire_now_ns(world->wire);
+    die(world, end->crash, end->torn);
+    return true;
 }
 
 static void on_disk_point(void *self, enum disk_point kind, const char *path, uint64_t number)
 {
     struct world *world = self;
-    (void)kind, (void)path, (void)number;
-    if (world->dead || world->kill_in == 0 || --world->kill_in > 0)
-        return;
     size_t length = disk_write_length(world->disk);
-    die(world, length ? random_below(&world->random, length + 1) : 0);
+    struct world_point point = { .what = disk_point_name(kind),
+                                 .name = path,
+                                 .write_length = length,
+                                 .power_safe = world->power_safe };
+    struct world_end end;
+    (void)number;
+    if (ends_here(world, &point, &end) || world->dead || world->kill_in == 0 ||
+        --world->kill_in > 0)
+        return;
+    die(world, CRASH_KILL, length ? random_below(&world->random, length + 1) : 0);
 }
 
 /* ---- the seams ---- */
@@ -234,7 +258,7 @@ static int commit(void *self, const struct turn *turn, struct error *err)
     if (code == 0)
         model_commit(world->model, turn);
     if (kill)
-        die(world, 0);
+        die(world, CRASH_KILL, 0);
     return code;
 }
 
@@ -253,6 +277,13 @@ struct ledger_port __wrap_ledger_port(struct ledger *ledger)
 static const char *const query_names[] = {
     [QUERY_BARS] = "bars",   [QUERY_ORDER] = "order",         [QUERY_OPEN_ORDERS] = "open_orders",
     [QUERY_FILLS] = "fills", [QUERY_POSITIONS] = "positions", [QUERY_BALANCES] = "balances",
+};
+
+static const char *const send_names[] = {
+    [SEND_SUBMIT] = "send submit",
+    [SEND_CANCEL] = "send cancel",
+    [SEND_AMEND] = "send amend",
+    [SEND_QUERY] = "send query",
 };
 
 static void trace_send(struct world *world, enum wire_send kind, const struct order *order,
@@ -284,10 +315,19 @@ static bool on_send(void *self, enum wire_send kind, const struct order *order,
     struct world *world = self;
     trace_send(world, kind, order, query, qty, price);
     model_send(world->model, kind, order, query);
+    struct world_point point = { .what = send_names[kind],
+                                 .name = order ? order->client_order_id : "",
+                                 .is_send = true,
+                                 .power_safe = world->power_safe };
+    struct world_end end;
+    if (ends_here(world, &point, &end)) {
+        *left = end.left;
+        return false;
+    }
     if (random_below(&world->random, 8) != 0 || !fault(world, FAULT_KILL_SEND))
         return true;
     *left = random_below(&world->random, 2) == 0;
-    die(world, 0);
+    die(world, CRASH_KILL, 0);
     return false;
 }
 
@@ -425,8 +465,9 @@ static void write_config(struct world *world, bool shared)
     text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n",
                 modes[random_below(&world->random, 3)], chance(world, 50) ? 100 : 20);
     text_add(&text, "sandbox: { instructions: 20000 }\n");
+    world->power_safe = chance(world, 20);
     text_printf(&text, "persistence: { durability: %s }\n",
-                chance(world, 20) ? "power" : "process");
+                world->power_safe ? "power" : "process");
     if (text_write_file(world->config, text.data, text.length, &err) < 0)
         model_fail(world->model, "%s: %s", err.where, err.message);
     text_release(&text);
@@ -527,6 +568,14 @@ static void restart(struct world *world)
     } while (!model_failure(world->model) && !start(world));
 }
 
+/* One that nothing but its own end keeps from beginning. */
+static bool start_surely(struct world *world)
+{
+    if (!start(world) && world->dead)
+        restart(world);
+    return !model_failure(world->model);
+}
+
 static void reload(struct world *world)
 {
     struct source source;
@@ -570,10 +619,17 @@ static void step(struct world *world)
         model_step(world->model, world->session);
 }
 
-static void run_until(struct world *world, int64_t until_ns)
+/* Till end_ns, which an end of the process may bring forward. */
+static void run_on(struct world *world)
 {
-    while (!model_failure(world->model) && wire_now_ns(world->wire) < until_ns)
+    while (!model_failure(world->model) && wire_now_ns(world->wire) < world->end_ns)
         step(world);
+}
+
+static void run_for(struct world *world, int64_t seconds)
+{
+    world->end_ns = wire_now_ns(world->wire) + seconds * NS_PER_SECOND;
+    run_on(world);
 }
 
 /* ---- a seed ---- */
@@ -591,9 +647,9 @@ static void heal(struct world *world)
     trace(world, "faults end");
     world->faults_on = false;
     wire_heal(world->wire);
-    run_until(world, wire_now_ns(world->wire) + HEALED_SECONDS / 2 * NS_PER_SECOND);
+    run_for(world, HEALED_SECONDS / 2);
     uint64_t orders = world->exchange.order_count;
-    run_until(world, wire_now_ns(world->wire) + HEALED_SECONDS / 2 * NS_PER_SECOND);
+    run_for(world, HEALED_SECONDS / 2);
     if (!model_failure(world->model) && world->exchange.order_count == orders && !any_halt(world))
         model_fail(world->model, "Q5 no order went through after healing");
 }
@@ -609,7 +665,7 @@ static void rest(struct world *world)
         world->exchange.markets[i].next_ns = TIME_NEVER;
     if (session_stop(world->session, POLICY_LEAVE, "rest", &err) < 0)
         model_fail(world->model, "stop: %s: %s", err.where, err.message);
-    run_until(world, wire_now_ns(world->wire) + REST_SECONDS * NS_PER_SECOND);
+    run_for(world, REST_SECONDS);
     if (!model_failure(world->model))
         model_rest(world->model, world->session);
 }
@@ -620,11 +676,13 @@ static void reopen(struct world *world)
     struct error err = { 0 };
     if (model_failure(world->model))
         return;
-    if (session_end(world->session, hash, &err) < 0)
+    world->asks = !world->asked;
+    if (session_end(world->session, hash, &err) < 0 && !world->dead)
         model_fail(world->model, "end: %s: %s", err.where, err.message);
     trace(world, "result %s", hash);
     bury(world);
-    if (!start(world) && !model_failure(world->model))
+    start_surely(world);
+    if (!world->session && !model_failure(world->model))
         model_fail(world->model, "Q4 cannot be opened again");
 }
 
@@ -662,10 +720,13 @@ void world_run(uint64_t seed, const struct world_options *options, struct world_
         world->digest = sha256_open();
     current = world;
     draw(world);
-    if (!model_failure(world->model) && start(world)) {
-        world->faults_on = true;
+    world->asks = true;
+    world->end_ns = START_NS + options->seconds * NS_PER_SECOND;
+    if (!model_failure(world->model) && start_surely(world)) {
+        world->faults_on = !world->asked;
         world->reload_ns = START_NS + 20 * NS_PER_SECOND;
-        run_until(world, START_NS + options->seconds * NS_PER_SECOND);
+        run_on(world);
+        world->asks = false;
         heal(world);
         rest(world);
         reopen(world);
