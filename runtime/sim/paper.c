@@ -271,10 +271,15 @@ decimal paper_fill(struct paper *paper, struct paper_order *order, decimal price
         account->entry_id = book->is_telling ? order->order_id : 0;
         account->entry_ns = ns;
     }
-    tell_fill(paper, order, price, qty, liquidity, ns);
-
     decimal left = decimal_sub(order->qty, order->filled);
-    group_follow(paper, order, left, ns);
+    /* Of plain orders the others first: a crash between the two leaves one that was filled and does
+     * not know it, and meets the same market again; not another that should be gone. Exits the
+     * engine compares with the position, so they are told as a venue tells them. */
+    if (order->role == ROLE_PLAIN)
+        group_follow(paper, order, left, ns);
+    tell_fill(paper, order, price, qty, liquidity, ns);
+    if (order->role != ROLE_PLAIN)
+        group_follow(paper, order, left, ns);
     if (decimal_sign(left) <= 0)
         order_complete(paper, order);
     reduce_only_follow(paper, book, instance_id, ns);

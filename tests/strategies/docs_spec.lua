@@ -40,6 +40,7 @@ describe("docs/strategies.md", function()
       for code in assert(testing.read(path)):gmatch(pattern) do used[code] = true end
     end
     take("runtime/engine/desk.c", 'refuse%(refusal,%s+"([%w_]+)"')
+    take("runtime/engine/halts.c", '%*code = "([%w_]+)"')
     take("runtime/engine/risk.c", 'block%(j,%s+"([%w_]+)"')
     take("runtime/engine/risk.c", 'lower%(j,[^;]-"([%w_]+)",')
     take("runtime/engine/risk.c", 'say%(j%->out,%s+[%u_]+,%s+"([%w_]+)"')

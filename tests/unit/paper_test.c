@@ -1455,8 +1455,8 @@ static void a_trailing_stop_and_a_limit_cancel_each_other(void **state)
     trade(desk, 60, "99", "1", 0);
     expect_ack(desk, stop_leg, 52);
     expect_ack(desk, take_leg, 52);
+    expect(desk, REPORT_CANCELED, take_leg, 60, "oco"); /* first: nothing is left over in a crash */
     expect_taker(desk, stop_leg, 60, "99.9", "1");
-    expect(desk, REPORT_CANCELED, take_leg, 60, "oco");
     done(desk);
 }
 
@@ -2042,10 +2042,10 @@ static void on_bars_the_nearer_order_is_met_first(void **state)
     expect_ack(desk, near, BAR_MS + 50);
     expect_ack(desk, higher, BAR_MS + 50);
     expect_ack(desk, high, BAR_MS + 50);
-    expect_maker(desk, near, BAR_MS + 20000, "99", "1");
     expect(desk, REPORT_CANCELED, far, BAR_MS + 20000, "oco");
-    expect_taker(desk, high, BAR_MS + 40000, "103", "1");
+    expect_maker(desk, near, BAR_MS + 20000, "99", "1");
     expect(desk, REPORT_CANCELED, higher, BAR_MS + 40000, "oco");
+    expect_taker(desk, high, BAR_MS + 40000, "103", "1");
     done(desk);
 }
 
@@ -2063,8 +2063,8 @@ static void on_bars_a_stop_is_met_before_a_limit_at_its_level(void **state)
     bar(desk, 1, "100", "105", "97", "104");
     expect_ack(desk, sells, BAR_MS + 50);
     expect_ack(desk, buys, BAR_MS + 50);
-    expect_taker(desk, buys, BAR_MS + 40000, "102", "1");
     expect(desk, REPORT_CANCELED, sells, BAR_MS + 40000, "oco");
+    expect_taker(desk, buys, BAR_MS + 40000, "102", "1");
     done(desk);
 }
 
