@@ -584,6 +584,23 @@ static int open_engine(struct player *player, struct error *err)
     return 0;
 }
 
+/* The market goes on while the process is down: there is a price, if the script knows one. */
+static void put_market(struct player *player)
+{
+    decimal price = player->last_price;
+    const struct json *held = json_get(player->script.start, "positions");
+    for (size_t i = 0; !decimal_valid(price) && i < json_count(held); i++)
+        price = member_decimal(json_at(held, i), "avg");
+    for (size_t i = 0; !decimal_valid(price) && i < player->script.count; i++)
+        price = member_decimal(player->script.steps[i].node, "px");
+    struct event event = { .kind = EVENT_TRADE };
+    if (!decimal_valid(price) ||
+        decimal_mantissa(price, player->instruments.list[0].price_scale, &event.trade.price) < 0)
+        return;
+    event.trade.qty = 1;
+    player_put(player, &event);
+}
+
 bool process_start(struct player *player)
 {
     struct error err = { 0 };
@@ -603,6 +620,7 @@ bool process_start(struct player *player)
         fail_step(player, "start: expected to start, got %s", err.message);
         return false;
     }
+    put_market(player);
     struct event event = { .kind = EVENT_CONNECTION, .connection = { .up = true } };
     player_put(player, &event);
     player_drain(player);
@@ -818,29 +836,13 @@ static bool has_step(const struct script *script, enum who who, const char *verb
     return false;
 }
 
-/* A venue that changes nothing in the exits by itself unless the script lets it. */
-static bool cancels_its_own_exits(const struct script *script)
-{
-    for (size_t i = 0; i < script->count; i++) {
-        const struct step *cancel = &script->steps[i];
-        if (cancel->who != WHO_RUNTIME || strcmp(cancel->verb, "cancel") != 0)
-            continue;
-        for (size_t k = 0; k < script->count; k++)
-            if (script->steps[k].who == WHO_RUNTIME &&
-                strcmp(script->steps[k].verb, "submit") == 0 &&
-                strcmp(script->steps[k].cl, cancel->cl) == 0)
-                return true;
-    }
-    return false;
-}
-
 static void set_abilities(struct player *player)
 {
     const struct script *script = &player->script;
     bool renames = has_step(script, WHO_STRATEGY, "replace", "new");
     player->abilities = (struct venue_abilities){ .types = ~0u,
                                                   .tifs = ~0u,
-                                                  .oco = !cancels_its_own_exits(script),
+                                                  .oco = true,
                                                   .reduce_only = true,
                                                   .amend = renames ? AMEND_NEW_ID : AMEND_IN_PLACE,
                                                   .post_only = true,
@@ -855,8 +857,10 @@ bool player_open(struct player *player, struct error *err)
     player->seq = -1;
     player->wall_ns = WALL_NS;
     player->now_ns = START_NS - EARLY_NS;
-    for (size_t i = 0; i < INSTRUMENTS_MAX; i++)
+    for (size_t i = 0; i < INSTRUMENTS_MAX; i++) {
         player->told.base_qty[i] = DECIMAL_ZERO;
+        player->told.said_qty[i] = player->told.said_avg[i] = DECIMAL_NONE;
+    }
     for (size_t i = 0; i < ORDERS_TOLD_MAX; i++)
         player->done_qty[i] = DECIMAL_NONE;
     snprintf(player->directory, sizeof(player->directory), "%s/scenario-XXXXXX",

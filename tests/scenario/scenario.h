@@ -103,6 +103,7 @@ struct told {
     struct told_trade trades[TRADES_MAX];
     size_t trade_count;
     decimal base_qty[INSTRUMENTS_MAX]; /* held before the first step, or by the last snapshot */
+    decimal said_qty[INSTRUMENTS_MAX], said_avg[INSTRUMENTS_MAX]; /* by the last snapshot */
 };
 
 struct told_name *told_name(struct told *told, const char *script);

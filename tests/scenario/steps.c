@@ -121,8 +121,9 @@ static bool is_repeated(const struct player *player, const struct question *ques
     const struct step *step = step_at(player, player->at);
     const struct told_order *told = &player->told.orders[question->order];
     bool is_answered = told->not_found || (told->is_told && !told_is_in_flight(told));
-    return step->who == WHO_RUNTIME && !is_ask(step, QUERY_ORDER) && is_answered &&
-           !told->is_silent;
+    bool is_elsewhere =
+        step->who == WHO_RUNTIME && !is_ask(step, QUERY_ORDER) && strcmp(step->verb, "start") != 0;
+    return is_elsewhere && is_answered && !told->is_silent;
 }
 
 bool script_answers(const struct player *player, const struct question *question)
@@ -241,8 +242,26 @@ static bool was_placed(struct player *player, const struct step *step)
     return false;
 }
 
+/* A venue that links two orders ends the other one by itself. Where the script has the runtime end
+ * it, the venue says that it still works. */
+static void still_works(struct player *player, const struct step *step)
+{
+    const struct told_order *told = told_by_name(&player->told, step->cl);
+    const struct order *order = told && told->order_id && player->engine
+                                    ? engine_order(player->engine, told->order_id)
+                                    : NULL;
+    if (!order || order->group_id == 0 || !order_is_open(order) || order->pending ||
+        order->known == ORDER_PENDING_NEW)
+        return;
+    struct report report = report_new(player, REPORT_ACK, told->id);
+    report_put(player, told->instrument, &report);
+    player_drain(player);
+}
+
 static void expect_sent(struct player *player, const struct step *step)
 {
+    if (strcmp(step->verb, "cancel") == 0)
+        still_works(player, step);
     bool is_new = strcmp(step->verb, "submit") == 0 && !told_name(&player->told, step->cl);
     bool is_order = step->verb[0] == 'c' || strcmp(step->verb, "submit") == 0 ||
                     strcmp(step->verb, "replace") == 0;
@@ -671,6 +690,8 @@ static void hear_positions(struct player *player, const struct step *step)
         event.position.avg_price = member_decimal(node, "avg");
         player->told.base_qty[event.instrument] =
             decimal_add(player->told.base_qty[event.instrument], event.position.qty);
+        player->told.said_qty[event.instrument] = event.position.qty;
+        player->told.said_avg[event.instrument] = event.position.avg_price;
         if (question == SIZE_MAX)
             continue;
         event.position.ticket = player->questions[question].query.ticket;

@@ -143,13 +143,21 @@ static void answer_fills(struct player *player, size_t index)
     question_end(player, index, true);
 }
 
+/* Of what is held as the last snapshot said it. */
+static decimal said_average(const struct told *told, uint32_t instrument)
+{
+    bool is_same = decimal_valid(told->said_qty[instrument]) &&
+                   decimal_cmp(told->said_qty[instrument], told_position(told, instrument)) == 0;
+    return is_same ? told->said_avg[instrument] : DECIMAL_NONE;
+}
+
 static void answer_positions(struct player *player, size_t index)
 {
     for (uint32_t i = 0; i < player->instruments.count; i++) {
         struct event event = { .kind = EVENT_POSITION, .instrument = i, .time_ns = player->now_ns };
         event.position.ticket = player->questions[index].query.ticket;
         event.position.qty = told_position(&player->told, i);
-        event.position.avg_price = DECIMAL_NONE;
+        event.position.avg_price = said_average(&player->told, i);
         if (!decimal_is_zero(event.position.qty))
             player_put(player, &event);
     }
