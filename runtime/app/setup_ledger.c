@@ -467,7 +467,7 @@ static int restore_order(void *self, const struct order *order, struct error *er
     struct session *session = ((struct restoring *)self)->session;
     const struct venue_port *venue = &session->venue;
     int code = engine_restore_order(session->engine, order, err);
-    if (code < 0 || !venue->restore || order->held)
+    if (code < 0 || !venue->restore || order->held || !order_is_open(order))
         return code;
     if ((code = venue->restore(venue->self, order, err)) < 0)
         return code;

@@ -17,9 +17,8 @@
 #include <string.h>
 
 #define PAUSE_MAX_S 60
-#define ANSWER_BOUND_NS (30 * NS_PER_SECOND)     /* a question without any answer has failed */
-#define VENUE_CLOCK_NS (10 * 60 * NS_PER_SECOND) /* its clock may be behind ours */
-#define TELL_AFTER_TRIES 5                       /* about 15 s: a person should know */
+#define ANSWER_BOUND_NS (30 * NS_PER_SECOND) /* a question without any answer has failed */
+#define TELL_AFTER_TRIES 5                   /* about 15 s: a person should know */
 
 /* ---- the list ---- */
 
@@ -250,13 +249,12 @@ static void follow_working(struct engine *engine, struct inquiry *inquiry, struc
         ask_later(engine, inquiry);
 }
 
-static void ask_for_trades(struct engine *engine, const struct order *order)
+void doubt_ask_for_trades(struct engine *engine, const struct order *order)
 {
     desk_query(engine, &(struct venue_query){ .kind = QUERY_FILLS,
                                               .instrument = order->instrument,
                                               .client_order_id = order->current_client_order_id,
-                                              .venue_order_id = order->venue_order_id,
-                                              .from_ns = order->created_ns - VENUE_CLOCK_NS });
+                                              .venue_order_id = order->venue_order_id });
 }
 
 /* A done order that the venue says odd things of: nothing is in doubt, but it may know more. */
@@ -288,7 +286,7 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
                   int change)
 {
     if (report->ticket != 0 && decimal_sign(order->inferred_qty) > 0 && change & ORDER_BOOKED)
-        ask_for_trades(engine, order);
+        doubt_ask_for_trades(engine, order);
     if (!order_is_open(order) && change & ORDER_ASK)
         ask_once(engine, order);
     struct inquiry *inquiry = find_inquiry(engine, order->order_id);

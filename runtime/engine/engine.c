@@ -237,6 +237,8 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
     if (!blotter_add(engine->blotter, order))
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
                          ORDERS_OPEN_MAX);
+    if (!order_is_open(order)) /* its trades are still missing */
+        return 0;
     held_restore(engine, order);
     return exits_restore(engine, order, err);
 }

@@ -24,6 +24,7 @@
 #define ANSWER_BOUND_NS (30 * NS_PER_SECOND)
 #define FILLS_BACK_NS (10 * 60 * NS_PER_SECOND) /* venues index their trades late */
 #define PAUSE_MAX_S 60
+#define MISSING_ASKED 16 /* orders whose trades are asked for after one look */
 #define TELL_AFTER_FAILURES 3
 
 static void ask_next(struct engine *engine);
@@ -127,17 +128,9 @@ static bool any_in_doubt(const struct engine *engine)
     return false;
 }
 
-/* From the newest trade we know, or further back where one is still missing: only its sum was told.
- */
 static int64_t fills_from(const struct engine *engine)
 {
-    int64_t from_ns = engine->fills_known_ns;
-    for (size_t i = 0; i < blotter_count(engine->blotter); i++) {
-        const struct order *order = blotter_at(engine->blotter, i);
-        if (decimal_sign(order->inferred_qty) > 0 && order->created_ns < from_ns)
-            from_ns = order->created_ns;
-    }
-    return from_ns > FILLS_BACK_NS ? from_ns - FILLS_BACK_NS : 0;
+    return engine->fills_known_ns > FILLS_BACK_NS ? engine->fills_known_ns - FILLS_BACK_NS : 0;
 }
 
 static void compare(struct engine *engine);
@@ -478,6 +471,19 @@ static void agree_on_cash(struct engine *engine)
 
 /* ---- the end of a look ---- */
 
+/* Orders of which only a sum was told: the trades behind it are asked for again. */
+static void ask_for_missing_trades(struct engine *engine)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < blotter_count(engine->blotter) && asked < MISSING_ASKED; i++) {
+        const struct order *order = blotter_at(engine->blotter, i);
+        if (decimal_sign(order->inferred_qty) > 0) {
+            doubt_ask_for_trades(engine, order);
+            asked++;
+        }
+    }
+}
+
 /* True when a difference must be looked at once more before it counts. */
 static bool needs_second_read(struct engine *engine)
 {
@@ -530,6 +536,7 @@ static void conclude(struct engine *engine)
         act_on_cash(engine);
     agree_on_cash(engine);
     finish(engine);
+    ask_for_missing_trades(engine);
 }
 
 static void compare(struct engine *engine)

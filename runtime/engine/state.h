@@ -332,6 +332,8 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
                   int change);
 /* Asks for an order from now on until the doubt is over. */
 void doubt_begin(struct engine *engine, struct order *order);
+/* All trades of one order, by its name: the venue's clock may not be ours. */
+void doubt_ask_for_trades(struct engine *engine, const struct order *order);
 /* Everything that is under way is in doubt: a restart, a lost line. */
 void doubt_all_in_flight(struct engine *engine);
 void doubt_answer(struct engine *engine, const struct answer_event *answer);

@@ -330,7 +330,7 @@ const char *const statement_texts[STATEMENTS] = {
 
     [OPEN_ORDERS] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE instance_id = ?"
-        " AND " IS_OPEN " ORDER BY order_id",
+        " AND (" IS_OPEN " OR inferred_qty <> '0') ORDER BY order_id",
     [ORDER_BY_ID] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE order_id = ? AND client_order_id = ?",
     /* The terms of the partial indexes, spelled as there. */
