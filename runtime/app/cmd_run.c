@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/app/app.h"
 #include "runtime/app/loop.h"
 #include "runtime/app/signals.h"
 #include "runtime/app/summary.h"
+#include "runtime/operate/guardian.h"
 
 static bool use_colour(int fd)
 {
@@ -150,7 +152,8 @@ static int drive(struct session *session, struct status *status, struct log *log
     return code;
 }
 
-static int run(const struct options *options)
+/* One process that trades; heartbeat_fd -1: without a guardian. */
+static int trade(const struct options *options, int heartbeat_fd)
 {
     int64_t began = clock_now(clock_monotonic());
     struct error err = { 0 };
@@ -165,6 +168,7 @@ static int run(const struct options *options)
         outcome.is_unfinished = true;
         code = 0;
     } else if (code == 0) {
+        session->heartbeat_fd = heartbeat_fd;
         if (!options->quiet && !options->json)
             status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);
         code = drive(session, status, log, &outcome, &err);
@@ -178,6 +182,86 @@ static int run(const struct options *options)
     session_close(session);
     log_close(log);
     return outcome.exit_code;
+}
+
+/* ---- live: the same under a guardian ---- */
+
+static int trade_guarded(void *self, int heartbeat_fd, unsigned restarts)
+{
+    const struct options *options = self;
+    struct options again = *options;
+    again.fresh &= restarts == 0; /* what the dead one did must not be moved aside */
+    return trade(&again, heartbeat_fd);
+}
+
+#define CANCEL_LIMIT_NS (60 * NS_PER_SECOND)
+#define NAP_NS (20 * NS_PER_MS) /* what arrives meanwhile waits no longer */
+
+static void nap_until(void *self, int64_t until_ns)
+{
+    (void)self;
+    int64_t left_ns = until_ns - clock_now(clock_wall());
+    if (left_ns > NAP_NS)
+        left_ns = NAP_NS;
+    struct timespec pause = { .tv_nsec = (long)left_ns };
+    if (left_ns > 0)
+        nanosleep(&pause, NULL);
+}
+
+static int cancel_entries(void *self, int heartbeat_fd, bool emergency)
+{
+    const struct options *options = self;
+    struct cancel_options how = { .emergency = emergency,
+                                  .heartbeat_fd = heartbeat_fd,
+                                  .limit_ns = CANCEL_LIMIT_NS,
+                                  .wait = nap_until };
+    struct error err = { 0 };
+    struct log *log = open_log(options);
+    int code = session_cancel_entries(options, NULL, log, &how, &err);
+    log_close(log);
+    return code < 0 ? app_fail(options, &err) : 0;
+}
+
+static void tell_remaining(void *self)
+{
+    const struct options *options = self;
+    struct error err = { 0 };
+    struct text out;
+    text_init(&out, 1u << 20);
+    if (remains_list(options->state, "live", &out, &err) < 0)
+        app_fail(options, &err);
+    else
+        fputs(out.data, stderr);
+    text_release(&out);
+}
+
+static int run_guarded(const struct options *options, int64_t hang_ns)
+{
+    struct error err = { 0 };
+    struct options mine = *options;
+    struct log *log = open_log(options);
+    struct guardian_options guardian = { .self = &mine,
+                                         .trade = trade_guarded,
+                                         .cancel_entries = cancel_entries,
+                                         .tell_remaining = tell_remaining,
+                                         .start_ns = 120 * NS_PER_SECOND,
+                                         .hang_ns = hang_ns,
+                                         .cancel_ns = 3 * CANCEL_LIMIT_NS,
+                                         .backoff_ns = NS_PER_SECOND,
+                                         .backoff_max_ns = 30 * NS_PER_SECOND,
+                                         .window_ns = 10 * NS_PER_MINUTE,
+                                         .failures_max = 3,
+                                         .log = log };
+    int code = guardian_run(&guardian, &err);
+    log_close(log);
+    return code < 0 ? app_fail(options, &err) : code;
+}
+
+static int run(const struct options *options)
+{
+    int64_t hang_ns;
+    return session_wants_guardian(options, &hang_ns) ? run_guarded(options, hang_ns)
+                                                     : trade(options, -1);
 }
 
 const struct command_entry command_run = {

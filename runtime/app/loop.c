@@ -1,6 +1,7 @@
 /* loop.c - see loop.h. */
 #include "runtime/app/loop.h"
 #include "runtime/app/signals.h"
+#include "runtime/operate/guardian.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -117,6 +118,7 @@ static int housekeeping(struct loop *loop, int64_t mono_ns, struct error *err)
     int code = 0;
     if (mono_ns >= loop->watch_due_ns) {
         loop->watch_due_ns = mono_ns + WATCH_EVERY;
+        guardian_beat(loop->session->heartbeat_fd);
         loop->emergency_asked |= emergency_file_exists(loop->session);
         code = reload_watch(loop->session, clock_now(clock_wall()), err);
     }

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/operate/guardian.h"
+
+#define EVENTS_PER_BEAT 16
 #define SOURCE_JSON_MAX (64u << 20) /* a file and its modules, escaped */
 
 static int64_t least(int64_t a, int64_t b)
@@ -28,11 +31,15 @@ int64_t session_due_ns(const struct session *session)
     return least(feed, least(venue, engine_due_ns(session->engine)));
 }
 
-/* The number of the event that runs, for the watchdog's record. */
+/* The number of the event that runs, for the watchdog's record; and, should a burst of events keep
+ * the loop from beating, a sign of life. */
 static void announce(struct session *session)
 {
+    uint64_t event = engine_counts(session->engine)->events;
     if (session->watchdog)
-        watchdog_set_event(session->watchdog, engine_counts(session->engine)->events);
+        watchdog_set_event(session->watchdog, event);
+    if (event % EVENTS_PER_BEAT == 0)
+        guardian_beat(session->heartbeat_fd);
 }
 
 static int step(struct session *session, const struct event *event, struct error *err)
@@ -88,7 +95,7 @@ static int step_market(struct session *session, struct error *err)
 }
 
 /* Steps what is due at one instant: one due source at a time. */
-static int step_due(struct session *session, int64_t due_ns, struct error *err)
+int session_step_due(struct session *session, int64_t due_ns, struct error *err)
 {
     int code;
     if (engine_due_ns(session->engine) == due_ns) {
@@ -183,7 +190,7 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
             return SESSION_ENDED;
         if (due_ns > horizon_ns)
             return SESSION_RUNNING;
-        if ((code = step_due(session, due_ns, err)) < 0)
+        if ((code = session_step_due(session, due_ns, err)) < 0)
             return code;
     }
     return SESSION_RUNNING;
@@ -248,7 +255,7 @@ int session_stop(struct session *session, enum stop_policy policy, const char *w
                      "some orders were still under way when the session ended");
             break;
         }
-        if ((code = step_due(session, due_ns, err)) < 0)
+        if ((code = session_step_due(session, due_ns, err)) < 0)
             return code;
     }
     return 0;

@@ -112,6 +112,8 @@ struct session {
     struct log *log;
     char state_dir[512];
     int lock_fd, quarantine_fd;
+    int heartbeat_fd;  /* to a guardian; -1: none */
+    bool only_remains; /* opened by session_open_remains */
 
     enum session_source source;
     const char *mode; /* "paper", "live": names the ledger and its rows */
@@ -165,6 +167,12 @@ struct session {
  * ERROR_STOPPED when a signal that waits (signals.h) asked for it. */
 MUST_CHECK int session_open(const struct options *options, const struct session_world *world,
                             struct log *log, struct session **out, struct error *err);
+/* Without strategies: the instances that the ledger knows of with open orders or positions, on what
+ * they traded, so that these can be handled. A halt of the operator (EMERGENCY_STOP) is no
+ * hindrance. Same errors. */
+MUST_CHECK int session_open_remains(const struct options *options,
+                                    const struct session_world *world, struct log *log,
+                                    struct session **out, struct error *err);
 void session_close(struct session *session);
 
 /* Not a replay: the session goes on from what the ledger holds. */
@@ -195,7 +203,33 @@ MUST_CHECK int session_end(struct session *session, char result_hash[SHA256_TEXT
                            struct error *err);
 enum stop_policy session_stop_policy(const struct session *session); /* trading.stop_policy */
 
+/* ---- cancel.c: what a guardian does when trading failed too often ---- */
+
+struct cancel_options {
+    bool emergency;   /* all orders, exits too; and positions, if risk.emergency says flatten */
+    int heartbeat_fd; /* -1: none */
+    int64_t limit_ns; /* from the opening on */
+    /* Waits until this instant of the session's clock, or something happened; NULL: time jumps. */
+    void (*wait)(void *self, int64_t until_ns);
+    void *wait_self;
+};
+/* Opens what remains, compares the books with the venue, cancels the entries (venue-held exits
+ * stay) and waits until that is quiet. ERROR_UNAVAILABLE when something that was to go is still
+ * there, or in doubt, at the limit; every error of session_open. */
+MUST_CHECK int session_cancel_entries(const struct options *options,
+                                      const struct session_world *world, struct log *log,
+                                      const struct cancel_options *how, struct error *err);
+/* Open orders and positions as the ledger of this mode in this state directory knows them, as a
+ * table. ERROR_NO_INPUT: there is no such ledger; ERROR_IO. */
+MUST_CHECK int remains_list(const char *state, const char *mode, struct text *out,
+                            struct error *err);
+/* Whether options and configuration ask for live trading, whose process has a guardian, and for how
+ * long a healthy one may be silent. A broken configuration is no matter of a guardian: false. */
+bool session_wants_guardian(const struct options *options, int64_t *hang_ns);
+
 /* ---- shared by the files above ---- */
+/* Steps what is due at this instant of session_due_ns: one source. */
+MUST_CHECK int session_step_due(struct session *session, int64_t due_ns, struct error *err);
 /* What an event_sink of the session's queue does: `self` is the struct event_queue. */
 void session_queue_put(void *self, const struct event *event);
 MUST_CHECK int session_drain(struct session *session, struct error *err);

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WATCHDOG_KILL_FACTOR 5
+#define HANG_NS                                                                                    \
+    (2 * NS_PER_SECOND) /* silence of a live process, unless the watchdog needs longer */
+
 /* ---- configuration
  * ---------------------------------------------------------------------------------- */
 
@@ -208,7 +212,7 @@ static int open_engine(struct session *session, struct error *err)
     setup_limits(session->config, "risk", &options.account);
     read_recovery(session, &options);
     session->engine = engine_open(&options);
-    return setup_guests(session, err);
+    return session->only_remains ? setup_holders(session, err) : setup_guests(session, err);
 }
 
 static bool without_files(const struct session *session)
@@ -222,7 +226,7 @@ static int open_watchdog(struct session *session, struct error *err)
         return 0;
     struct watchdog_options options = { .hard_ns = session->limits.callback_hard_ns,
                                         .quarantine_fd = session->quarantine_fd,
-                                        .kill_factor = 5 };
+                                        .kill_factor = WATCHDOG_KILL_FACTOR };
     return watchdog_open(&options, &session->watchdog, err);
 }
 
@@ -396,24 +400,66 @@ static int prepare(struct session *session, struct error *err)
     return code < 0 ? code : start_guests(session, err);
 }
 
-int session_open(const struct options *options, const struct session_world *world, struct log *log,
-                 struct session **out, struct error *err)
+/* The directory's folders, log and halts are of no interest here; its lock is. */
+static int prepare_remains(struct session *session, struct error *err)
+{
+    static setup_step *const first[] = { load_configuration, check_mode };
+    static setup_step *const rest[] = { setup_lock,  setup_remains, setup_ledger,
+                                        setup_venue, open_engine,   setup_restore };
+    int code = take_steps(session, first, ARRAY_SIZE(first), err);
+    if (code < 0)
+        return code;
+    read_settings(session);
+    session->end_ns = TIME_NEVER;
+    return take_steps(session, rest, ARRAY_SIZE(rest), err);
+}
+
+static int open_session(const struct options *options, const struct session_world *world,
+                        struct log *log, setup_step *how, struct session **out, struct error *err)
 {
     struct session *session = memory_new(sizeof(*session));
     session->options = options;
     session->world = world;
     session->wall = world ? world->wall : clock_wall();
     session->log = log;
-    session->lock_fd = session->quarantine_fd = -1;
+    session->lock_fd = session->quarantine_fd = session->heartbeat_fd = -1;
     session->strategies = memory_new(STRATEGIES_MAX * sizeof(struct strategy));
     session->instances = memory_new(INSTANCES_MAX * sizeof(struct session_instance));
-    int code = prepare(session, err);
+    session->only_remains = how == prepare_remains;
+    int code = how(session, err);
     if (code < 0) {
         session_close(session);
         return code;
     }
     *out = session;
     return 0;
+}
+
+int session_open(const struct options *options, const struct session_world *world, struct log *log,
+                 struct session **out, struct error *err)
+{
+    return open_session(options, world, log, prepare, out, err);
+}
+
+int session_open_remains(const struct options *options, const struct session_world *world,
+                         struct log *log, struct session **out, struct error *err)
+{
+    return open_session(options, world, log, prepare_remains, out, err);
+}
+
+bool session_wants_guardian(const struct options *options, int64_t *hang_ns)
+{
+    struct session session = { .options = options };
+    struct error err = { 0 };
+    bool is_live = load_configuration(&session, &err) == 0 && !options->live_and_paper &&
+                   strcmp(config_string(session.config, "trading.mode"), "live") == 0;
+    if (is_live) {
+        int64_t hard_ms = config_integer(session.config, "sandbox.callback_hard_ms");
+        int64_t longest_ns = WATCHDOG_KILL_FACTOR * hard_ms * NS_PER_MS + NS_PER_SECOND;
+        *hang_ns = longest_ns > HANG_NS ? longest_ns : HANG_NS;
+    }
+    config_release(session.config);
+    return is_live;
 }
 
 void session_close(struct session *session)

@@ -6,6 +6,8 @@
 
 /* setup_market.c: instruments, data files, costs; then feed and venue once the start is known. */
 MUST_CHECK int setup_instruments(struct session *session, struct error *err);
+/* Adds the instrument of a symbol, as the source and the configuration have it. */
+MUST_CHECK int setup_instrument(struct session *session, const char *symbol, struct error *err);
 MUST_CHECK int setup_venue(struct session *session, struct error *err);
 
 /* setup_strategies.c: files, symbols, capital, params; then instances and their guests. */
@@ -17,6 +19,11 @@ MUST_CHECK int setup_guests(struct session *session, struct error *err);
 #define SESSION_SYMBOLS_MAX INSTRUMENTS_MAX
 size_t setup_all_symbols(struct session *session, const char **symbols);
 void setup_limits(const struct config *config, const char *prefix, struct risk_limits *limits);
+
+/* cancel.c: instead of strategies, the instances that the ledger still knows orders or positions
+ * of, and the instruments of these; then their places in the engine, without guests. */
+MUST_CHECK int setup_remains(struct session *session, struct error *err);
+MUST_CHECK int setup_holders(struct session *session, struct error *err);
 
 /* setup_replay.c: the last session of a feed, when it did not end cleanly. Afterwards
  * session->journal holds what it recorded, its strategy files included; empty when there is none.

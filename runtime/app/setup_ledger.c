@@ -263,7 +263,7 @@ void setup_write_command(struct session *session, struct text *out)
     json_object_end(writer);
     json_key(writer, "instances");
     json_array_begin(writer);
-    for (int i = 0; i < session->instance_count; i++) {
+    for (int i = 0; i < session->instance_count && !session->only_remains; i++) {
         const struct session_instance *instance = &session->instances[i];
         json_object_begin(writer);
         json_key(writer, "file");
@@ -444,7 +444,7 @@ int setup_ledger(struct session *session, struct error *err)
         ledger_group_turns(session->ledger);
     if (code == 0)
         code = store_sources(session, err);
-    if (code == 0)
+    if (code == 0 && !session->only_remains)
         code = find_instances(session, err);
     session_lift_quarantine(session);
     return code;

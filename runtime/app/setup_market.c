@@ -167,6 +167,30 @@ static int find_instrument(struct session *session, const char *symbol,
     return session->world->instrument(session->world->self, symbol, instrument, err);
 }
 
+int setup_instrument(struct session *session, const char *symbol, struct error *err)
+{
+    int code;
+    struct instrument instrument = { 0 };
+    if ((code = find_instrument(session, symbol, &instrument, err)) < 0)
+        return code;
+    if (strlen(symbol) >= sizeof(instrument.symbol))
+        return error_set(err, ERROR_USAGE, "symbol %s is longer than %d characters", symbol,
+                         SYMBOL_MAX - 1);
+    text_copy(instrument.symbol, sizeof(instrument.symbol), symbol);
+    text_copy(instrument.venue, sizeof(instrument.venue),
+              session->world ? session->world->venue : "sim");
+    apply_configuration(session->config, &instrument);
+    uint32_t index;
+    if ((code = instruments_add(&session->instruments, &instrument, &index, err)) < 0)
+        return code;
+    char tick[DECIMAL_TEXT_MAX], lot[DECIMAL_TEXT_MAX];
+    LOG(session->log, LOG_INFO, "market", "instrument", F_STR("symbol", symbol),
+        F_STR("tick_size", decimal_format(instrument.tick_size, tick)),
+        F_STR("lot_size", decimal_format(instrument.lot_size, lot)),
+        F_STR("from", instrument.origin));
+    return 0;
+}
+
 int setup_instruments(struct session *session, struct error *err)
 {
     const struct options *options = session->options;
@@ -177,26 +201,9 @@ int setup_instruments(struct session *session, struct error *err)
 
     const char *symbols[SESSION_SYMBOLS_MAX];
     size_t count = setup_all_symbols(session, symbols);
-    for (size_t i = 0; i < count; i++) {
-        struct instrument instrument = { 0 };
-        if ((code = find_instrument(session, symbols[i], &instrument, err)) < 0)
+    for (size_t i = 0; i < count; i++)
+        if ((code = setup_instrument(session, symbols[i], err)) < 0)
             return code;
-        if (strlen(symbols[i]) >= sizeof(instrument.symbol))
-            return error_set(err, ERROR_USAGE, "symbol %s is longer than %d characters", symbols[i],
-                             SYMBOL_MAX - 1);
-        text_copy(instrument.symbol, sizeof(instrument.symbol), symbols[i]);
-        text_copy(instrument.venue, sizeof(instrument.venue),
-                  session->world ? session->world->venue : "sim");
-        apply_configuration(session->config, &instrument);
-        uint32_t index;
-        if ((code = instruments_add(&session->instruments, &instrument, &index, err)) < 0)
-            return code;
-        char tick[DECIMAL_TEXT_MAX], lot[DECIMAL_TEXT_MAX];
-        LOG(session->log, LOG_INFO, "market", "instrument", F_STR("symbol", symbols[i]),
-            F_STR("tick_size", decimal_format(instrument.tick_size, tick)),
-            F_STR("lot_size", decimal_format(instrument.lot_size, lot)),
-            F_STR("from", instrument.origin));
-    }
     for (size_t i = 0; i < session->feed_count; i++) {
         struct session_feed *feed = &session->feeds[i];
         feed->instrument = instruments_find(&session->instruments, feed->symbol, NULL);

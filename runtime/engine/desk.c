@@ -602,6 +602,14 @@ int engine_cancel_all(struct engine *engine, int index, uint32_t instrument)
     return canceled;
 }
 
+void engine_cancel_everything(struct engine *engine)
+{
+    /* From the newest on: an order that rests here ends, and leaves the list, at once. */
+    for (size_t i = blotter_open_count(engine->blotter); i-- > 0;)
+        if (i < blotter_open_count(engine->blotter))
+            desk_cancel(engine, blotter_open_at(engine->blotter, i));
+}
+
 /* Whether new terms ask for more than the old: quantity, a dearer buy, a sell that is dearer (worth
  * more) or cheaper (through the market). */
 static bool asks_more(const struct order *order, decimal qty, decimal price)

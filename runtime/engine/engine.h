@@ -142,6 +142,9 @@ MUST_CHECK int engine_journal(struct engine *engine, int64_t now_ns, const char 
 /* Clean stop: GUEST_STOP everywhere, then the policy for what is open. */
 MUST_CHECK int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy,
                            const char *why, struct error *err);
+/* Asks for the cancel of all open orders of all instances, whether they live or not: exits too, and
+ * these are not placed again. Sent with the turn of the engine_stop that has to follow. */
+void engine_cancel_everything(struct engine *engine);
 /* Stops one instance (failed, quarantined, ctx:stop): its policy handles its orders. */
 MUST_CHECK int engine_stop_instance(struct engine *engine, int instance, int64_t now_ns,
                                     const char *why, struct error *err);

@@ -80,6 +80,9 @@ struct instance_record {
  * sessions of a resumable source share instances, a feed session has its own. */
 MUST_CHECK int ledger_instance(struct ledger *ledger, struct instance_record *record, bool *is_new,
                                struct error *err);
+/* One that is known, by its id; nothing of it changes. ERROR_INTERNAL: there is none. */
+MUST_CHECK int ledger_recall_instance(struct ledger *ledger, uint32_t instance_id,
+                                      struct instance_record *record, struct error *err);
 /* Positions of the scope's instances that were not asked for above, as text for people. */
 MUST_CHECK int ledger_left_over(struct ledger *ledger, struct text *out, struct error *err);
 MUST_CHECK int ledger_put_source(struct ledger *ledger, const char *hash, const char *json,

@@ -319,6 +319,9 @@ const char *const statement_texts[STATEMENTS] = {
 
     [SELECT_INSTANCE] =
         "SELECT instance_id, capital FROM instances WHERE scope = ? AND strategy = ? AND symbol = ?",
+    [INSTANCE_BY_ID] =
+        "SELECT strategy, symbol, version, file, hash, capital FROM instances"
+        " WHERE instance_id = ?",
     [INSERT_INSTANCE] =
         "INSERT INTO instances(scope, strategy, symbol, version, file, hash, capital)"
         " VALUES(?, ?, ?, ?, ?, ?, ?)",

@@ -375,6 +375,33 @@ int ledger_instance(struct ledger *ledger, struct instance_record *record, bool 
     return code;
 }
 
+int ledger_recall_instance(struct ledger *ledger, uint32_t instance_id,
+                           struct instance_record *record, struct error *err)
+{
+    struct binder find = bind_begin(ledger, INSTANCE_BY_ID);
+    bind_int(&find, instance_id);
+    int found = ledger_step(ledger, find.statement, err);
+    if (found < 0)
+        return found;
+    if (!found)
+        return error_set(err, ERROR_INTERNAL, "ledger %s has no instance %" PRIu32, ledger->path,
+                         instance_id);
+    sqlite3_stmt *row = find.statement;
+    *record = (struct instance_record){ .instance_id = instance_id };
+    text_copy(record->strategy, sizeof(record->strategy), column_text(row, 0));
+    text_copy(record->symbol, sizeof(record->symbol), column_text(row, 1));
+    text_copy(record->version, sizeof(record->version), column_text(row, 2));
+    text_copy(record->file, sizeof(record->file), column_text(row, 3));
+    text_copy(record->hash, sizeof(record->hash), column_text(row, 4));
+    bool readable = column_decimal(row, 5, &record->capital);
+    sqlite3_reset(row);
+    if (!readable)
+        return error_set(err, ERROR_IO, "ledger: instance %s %s has no readable capital",
+                         record->strategy, record->symbol);
+    remember_instance(ledger, record);
+    return 0;
+}
+
 /* What instances of this scope hold that do not run now: "momentum BTC/USDT:USDT 0.5, ...". */
 int ledger_left_over(struct ledger *ledger, struct text *out, struct error *err)
 {
