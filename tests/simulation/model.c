@@ -702,8 +702,22 @@ static void rest_positions(struct model *model, const struct session *session)
         model_fail(model, "Q3 money is not the venue's to the last digit");
 }
 
-void model_rest(struct model *model, const struct session *session)
+static void rest_needless(struct model *model, const struct session *session)
 {
+    for (uint32_t k = 0; k < model->exchange->market_count; k++) {
+        if (is_flagged(session, k))
+            model_fail(model, "Q1 market %" PRIu32 " is halted, and the venue gave no reason", k);
+        for (size_t i = 0; i < model->slot_count; i++)
+            if (model->slots[i].books[k].adjusted)
+                model_fail(model,
+                           "Q1 market %" PRIu32 " was adjusted, and the venue gave no reason", k);
+    }
+}
+
+void model_rest(struct model *model, const struct session *session, bool excused)
+{
+    if (!excused)
+        rest_needless(model, session);
     if (engine_orders_in_flight(session->engine) > 0)
         model_fail(model, "Q2 %zu orders are still in flight",
                    engine_orders_in_flight(session->engine));

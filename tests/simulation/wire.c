@@ -24,7 +24,8 @@ struct call {
     uint64_t ticket, limit;
     int64_t from_ns, to_ns, tf_ns;
     uint64_t process;
-    bool all_markets; /* FILLS */
+    bool all_markets;  /* FILLS */
+    int64_t answer_ns; /* when the next event of its answer is due, 0: not answered */
     bool answered, silent;
 };
 
@@ -263,9 +264,14 @@ static void stream(struct wire *wire, struct message *message, enum channel chan
 
 static void answer(struct wire *wire, size_t call, struct message *message, int64_t extra_ns)
 {
+    struct call *asked = &wire->calls[call];
     message->call = call;
-    message->process = wire->calls[call].process;
-    send_message(wire, message, CHANNEL_ANSWERS, extra_ns, extra_ns > 0);
+    message->process = asked->process;
+    if (asked->answer_ns == 0) /* one response, whole; responses do not wait for each other */
+        asked->answer_ns = wire->now_ns + latency(wire, CHANNEL_ANSWERS) + extra_ns;
+    message->channel = CHANNEL_ANSWERS;
+    message->due_ns = asked->answer_ns++;
+    push(wire, message);
 }
 
 /* ---- what the exchange says ---- */

@@ -291,8 +291,9 @@ static void trace_send(struct world *world, enum wire_send kind, const struct or
 {
     char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX];
     if (kind == SEND_QUERY) {
-        trace(world, "send query %s %" PRIu64 " %s", query_names[query->kind], query->ticket,
-              query->client_order_id ? query->client_order_id : "");
+        trace(world, "send query %s %" PRIu64 " %s%s%.3f", query_names[query->kind], query->ticket,
+              query->client_order_id ? query->client_order_id : "", query->from_ns ? " from " : " ",
+              query->from_ns ? (double)(query->from_ns - START_NS) / 1e9 : 0.0);
         return;
     }
     if (kind != SEND_AMEND) {
@@ -666,8 +667,10 @@ static void rest(struct world *world)
     if (session_stop(world->session, POLICY_LEAVE, "rest", &err) < 0)
         model_fail(world->model, "stop: %s: %s", err.where, err.message);
     run_for(world, REST_SECONDS);
+    bool excused = world->plan.on[FAULT_OVERFILL] || world->plan.on[FAULT_BUST] ||
+                   world->plan.on[FAULT_CORRECT];
     if (!model_failure(world->model))
-        model_rest(world->model, world->session);
+        model_rest(world->model, world->session, excused);
 }
 
 static void reopen(struct world *world)
