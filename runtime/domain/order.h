@@ -95,11 +95,14 @@ struct fill {
     /* ExecID (FIX 17) as the venue sent it, unique per venue and symbol; ours for other kinds. */
     char exec_id[EXEC_ID_MAX];
     enum fill_kind kind;
-    char replaces[EXEC_ID_MAX]; /* REVERSAL: the exec_id of the fill taken back */
-    decimal qty;                /* base units, > 0, of a reversal too */
-    decimal price;              /* quote units per base unit */
-    decimal notional;           /* of INFERRED and REVERSAL: exact, price is rounded from it */
-    decimal fee;                /* paid positive, rebate negative */
+    /* REVERSAL: the exec_id of the booked fill taken back; "inferred" when it takes back a part
+     * that only sums told. TRADE: empty, or the venue's own exec_id of the trade that this one
+     * corrects: what the venue says next about that exec_id is about this fill. */
+    char replaces[EXEC_ID_MAX];
+    decimal qty;      /* base units, > 0, of a reversal too */
+    decimal price;    /* quote units per base unit */
+    decimal notional; /* of INFERRED and REVERSAL: exact, price is rounded from it */
+    decimal fee;      /* paid positive, rebate negative; in a report DECIMAL_NONE when not said */
     enum liquidity liquidity;
     int64_t transact_ns; /* the venue's own time */
 };
@@ -134,7 +137,10 @@ struct report {
                                  or PENDING_NEW */
     decimal cum_qty;          /* STATUS: filled so far; DECIMAL_NONE when not said */
     decimal avg_price;        /* STATUS: of it; DECIMAL_NONE when nothing is filled */
-    /* FILL, BUST, CORRECT: what is booked under that exec_id; set by who knows all fills. */
+    /* FILL, BUST, CORRECT: what is booked under fill.exec_id, the venue's own id of the trade; set
+     * by who knows all fills. `booked` is the newest TRADE whose exec_id is that id or whose
+     * `replaces` is (a trade that was corrected stands under an id of ours), and it is REVERSED
+     * when a REVERSAL replaces the exec_id of that very fill. */
     enum { BOOKED_NOT, BOOKED_YES, BOOKED_REVERSED } booked_state;
     struct fill booked;
     int64_t transact_ns;
@@ -150,9 +156,10 @@ enum order_change {
     ORDER_SUSPECT = 8,  /* after REJECTED or beyond qty: halt the instrument until reconciled */
     ORDER_ASK = 16,     /* only the venue knows: query it; said once, go on while order.doubt */
     ORDER_COUNTED = 32, /* refused by the table: counted and logged, nothing changed */
+    ORDER_REVIVED = 64, /* done in our books, works at the venue: cancel it */
 };
 
-#define ORDER_FILLS_MAX 2 /* of one report: a reversal, then what stands instead */
+#define ORDER_FILLS_MAX 3 /* of one report: at most two reversals, then what stands instead */
 
 /* What a report made. */
 struct order_outcome {
@@ -163,9 +170,8 @@ struct order_outcome {
 };
 
 /* Applies one report: the table in order.c says which are legal in which status.
- * now_ns stamps updated_ns. An ack answered with ORDER_ALERT is of a rejected order: cancel it.
- * Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a decimal: halt the
- * instrument), then *order is as it was. */
+ * now_ns stamps updated_ns. Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a
+ * decimal: halt the instrument), then *order is as it was. */
 int order_apply(struct order *order, const struct report *report, int64_t now_ns,
                 struct order_outcome *outcome, struct error *err);
 

@@ -4,7 +4,10 @@
  *   1. realized_pnl - cost is the sum of the cash that fills moved (sells less buys, times the
  *      multiplier), exactly: what a partial close rounds off its released cost stays in the rest.
  *   2. A flat position costs exactly 0: its last close releases all that was left.
- *   3. Over a round trip, gross_pnl is what position_apply answered as realized, summed. */
+ *   3. Over a round trip, gross_pnl is what position_apply answered as realized, summed.
+ *   4. A reversal is no trade: where it undoes an opening it takes its own worth out of the cost,
+ *      where it undoes a close it puts the average cost back; neither earns anything more. So a
+ *      trade that replaces what a sum told before moves cost by the difference alone. */
 #include "runtime/domain/portfolio.h"
 
 #include "runtime/base/text.h"
@@ -71,15 +74,36 @@ void position_init(struct position *position)
                                    .funding = DECIMAL_ZERO };
 }
 
-/* Cost of the part that a close takes out. */
-static decimal released_cost(const struct position *position, decimal closing)
+/* Cost of the part that a close takes out: its share, of a reversal what it was booked for. */
+static decimal released_cost(const struct position *position, const struct fill *fill,
+                             decimal closing, decimal multiplier)
 {
     decimal held = decimal_abs(position->qty);
     if (decimal_is_zero(closing))
         return DECIMAL_ZERO;
     if (decimal_cmp(closing, held) == 0)
         return position->cost; /* invariant 2 */
-    return share_of(position->cost, closing, held);
+    if (fill->kind != FILL_REVERSAL)
+        return share_of(position->cost, closing, held);
+    decimal booked = fill_value(fill, closing, multiplier); /* invariant 4 */
+    return decimal_sign(position->qty) > 0 ? booked : decimal_neg(booked);
+}
+
+/* Cost of the part that opens, signed: its worth, of the reversal of a close what was released. */
+static decimal opened_cost(const struct position *position, enum order_side side,
+                           const struct fill *fill, decimal opening, decimal multiplier)
+{
+    bool undoes_close = fill->kind == FILL_REVERSAL && !decimal_is_zero(position->qty) &&
+                        decimal_cmp(opening, fill->qty) == 0;
+    if (undoes_close)
+        return share_of(position->cost, opening, decimal_abs(position->qty));
+    decimal opened = fill_value(fill, opening, multiplier);
+    return side == SIDE_BUY ? opened : decimal_neg(opened);
+}
+
+static decimal signed_fee(const struct fill *fill)
+{
+    return fill->kind == FILL_REVERSAL ? decimal_neg(fill->fee) : fill->fee;
 }
 
 int position_apply(struct position *position, enum order_side side, const struct fill *fill,
@@ -90,22 +114,19 @@ int position_apply(struct position *position, enum order_side side, const struct
     decimal signed_fill = signed_qty(side, fill);
     decimal closing = closing_qty(position->qty, side, fill);
     decimal opening = decimal_sub(fill->qty, closing);
-    decimal released = released_cost(position, closing);
-    decimal opened = fill_value(fill, opening, multiplier);
+    decimal released = released_cost(position, fill, closing, multiplier);
+    decimal opened = opened_cost(position, side, fill, opening, multiplier);
     decimal paid = fill_value(fill, fill->qty, multiplier);
-    decimal fee = fill->kind == FILL_REVERSAL ? decimal_neg(fill->fee) : fill->fee;
-    if (side == SIDE_SELL) {
-        opened = decimal_neg(opened);
+    if (side == SIDE_SELL)
         paid = decimal_neg(paid);
-    }
-    /* What the closing part brought in, less what it had cost. */
+    /* What the closing part brought in, less what it had cost: invariant 1. */
     decimal earned = decimal_sub(decimal_sub(opened, paid), released);
 
     struct position next = *position;
     next.qty = decimal_add(next.qty, signed_fill);
     next.cost = decimal_add(decimal_sub(next.cost, released), opened);
     next.realized_pnl = decimal_add(next.realized_pnl, earned);
-    next.fees = decimal_add(next.fees, fee);
+    next.fees = decimal_add(next.fees, signed_fee(fill));
     if (!decimal_valid(next.qty) || !decimal_valid(next.cost) ||
         !decimal_valid(next.realized_pnl) || !decimal_valid(next.fees)) /* overflow is sticky */
         return error_set(err, ERROR_RANGE, "fill %s is too large to add to the position",
@@ -181,6 +202,36 @@ static void trip_end(struct trip *trip, int64_t now_ns, uint64_t bars_now, struc
     trip_init(trip);
 }
 
+/* Nothing is left of it: every fill was undone. */
+static bool trip_is_void(const struct trip *trip)
+{
+    return decimal_is_zero(trip->qty) && decimal_is_zero(trip->entry_notional) &&
+           decimal_is_zero(trip->exit_notional) && decimal_is_zero(trip->fees);
+}
+
+/* What brings the position nearer to flat: an exit, or an entry undone. A fill of an earlier trip
+ * that is undone now is an exit too: this trip never had it. */
+static void trip_close(struct trip *trip, const struct fill *fill, decimal qty, decimal notional,
+                       decimal fee)
+{
+    struct trip undone = *trip;
+    trip_enter(&undone, decimal_neg(qty), decimal_neg(notional), fee);
+    if (fill->kind == FILL_REVERSAL && (decimal_sign(undone.qty) > 0 || trip_is_void(&undone)))
+        *trip = undone;
+    else
+        trip_exit(trip, qty, notional, fee);
+}
+
+/* What leads the position away from flat: an entry, or an exit undone. */
+static void trip_open(struct trip *trip, const struct fill *fill, decimal qty, decimal notional,
+                      decimal fee)
+{
+    if (fill->kind == FILL_REVERSAL && decimal_cmp(trip->exit_qty, qty) >= 0)
+        trip_exit(trip, decimal_neg(qty), decimal_neg(notional), fee);
+    else
+        trip_enter(trip, qty, notional, fee);
+}
+
 bool trip_apply(struct trip *trip, decimal qty_before, enum order_side side,
                 const struct fill *fill, decimal multiplier, const char *tag, int64_t now_ns,
                 uint64_t bars_now, struct trip *done)
@@ -190,23 +241,29 @@ bool trip_apply(struct trip *trip, decimal qty_before, enum order_side side,
     decimal closing = closing_qty(qty_before, side, fill);
     decimal opening = decimal_sub(fill->qty, closing);
     bool is_flip = !decimal_is_zero(closing) && !decimal_is_zero(opening);
-    decimal exit_fee = is_flip ? share_of(fill->fee, closing, fill->qty) : fill->fee;
+    decimal opened = fill_value(fill, opening, multiplier);
+    decimal closed = decimal_sub(fill_value(fill, fill->qty, multiplier), opened);
+    decimal fee = signed_fee(fill);
+    decimal closing_fee = is_flip ? share_of(fee, closing, fill->qty) : fee;
     bool ended = false;
 
     if (!decimal_is_zero(closing) && trip->open) {
-        trip_exit(trip, closing, fill_value(fill, closing, multiplier), exit_fee);
-        ended = decimal_cmp(closing, decimal_abs(qty_before)) == 0;
+        trip_close(trip, fill, closing, closed, closing_fee);
+        bool is_flat = decimal_cmp(closing, decimal_abs(qty_before)) == 0;
+        ended = is_flat && !trip_is_void(trip);
         if (ended)
             trip_end(trip, now_ns, bars_now, done);
+        else if (is_flat)
+            trip_init(trip);
     }
     if (decimal_is_zero(opening))
         return ended;
 
-    decimal entry_fee = is_flip ? decimal_sub(fill->fee, exit_fee) : fill->fee;
+    decimal opening_fee = is_flip ? decimal_sub(fee, closing_fee) : fee;
     if (is_flip || decimal_is_zero(qty_before))
         trip_begin(trip, side, tag, now_ns, bars_now);
     if (trip->open) /* not when a position was taken over: its entry was never seen */
-        trip_enter(trip, opening, fill_value(fill, opening, multiplier), entry_fee);
+        trip_open(trip, fill, opening, opened, opening_fee);
     return ended;
 }
 

@@ -21,7 +21,8 @@ struct position {
 void position_init(struct position *position);
 
 /* Books one fill on `side` (fill_side of it): a flip closes and opens. *realized (may be NULL) is
- * what this fill earned, gross. ERROR_RANGE when a sum would not fit; *position is then as it was.
+ * what this fill earned, gross; a reversal takes back what was earned, not at today's cost.
+ * ERROR_RANGE when a sum would not fit; *position is then as it was.
  */
 MUST_CHECK int position_apply(struct position *position, enum order_side side,
                               const struct fill *fill, decimal multiplier, decimal *realized,

@@ -48,6 +48,20 @@ static void check_reduce_only(struct engine *engine, int instance, const struct 
     desk_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
 }
 
+/* All that one report took back, as one fill. */
+static struct fill taken_back(const struct order_outcome *outcome)
+{
+    struct fill all = outcome->fills[0];
+    for (size_t i = 1; i + 1 < outcome->fill_count; i++) {
+        const struct fill *fill = &outcome->fills[i];
+        all.qty = decimal_add(all.qty, fill->qty);
+        all.notional = decimal_add(all.notional, fill->notional);
+        all.fee = decimal_add(all.fee, fill->fee);
+        all.price = decimal_div(all.notional, all.qty, 18, ROUND_HALF_EVEN);
+    }
+    return all;
+}
+
 /* The trip of what is new: of a correction the part that was known changes its worth only. */
 static void book_trip(struct engine *engine, int instance, const struct order *order,
                       const struct order_outcome *outcome, decimal qty_before)
@@ -56,14 +70,14 @@ static void book_trip(struct engine *engine, int instance, const struct order *o
     decimal multiplier = engine->instruments->list[order->instrument].multiplier;
     const struct fill *last = &outcome->fills[outcome->fill_count - 1];
     struct fill rest = *last;
-    if (outcome->fill_count == ORDER_FILLS_MAX) {
-        const struct fill *was = &outcome->fills[0];
-        decimal known = decimal_min(was->qty, last->qty);
-        trip_correct(&holding->trip, order->side, was, last, known, multiplier);
-        bool more = decimal_cmp(last->qty, was->qty) > 0;
-        rest = more ? *last : *was;
+    if (outcome->fill_count > 1) {
+        const struct fill was = taken_back(outcome);
+        decimal known = decimal_min(was.qty, last->qty);
+        trip_correct(&holding->trip, order->side, &was, last, known, multiplier);
+        bool more = decimal_cmp(last->qty, was.qty) > 0;
+        rest = more ? *last : was;
         rest.qty = decimal_sub(rest.qty, known);
-        rest.notional = decimal_mul(rest.qty, rest.price);
+        rest.notional = decimal_sub(rest.notional, decimal_mul(known, rest.price));
         rest.fee = DECIMAL_ZERO; /* told with the correction */
     }
     if (decimal_is_zero(rest.qty))
@@ -188,7 +202,7 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
                  order_status_name(order_status(order)));
         alert_order(engine, instance, order, outcome->alert, text);
     }
-    if (change & ORDER_ALERT && report->kind == REPORT_ACK) /* it was rejected, and works */
+    if (change & ORDER_REVIVED)
         turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
                                                 .order_id = order->order_id,
                                                 .before = *order });

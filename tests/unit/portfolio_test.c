@@ -205,6 +205,104 @@ static void what_a_fill_earned_need_not_be_asked_for(void **state)
     assert_decimal(position.qty, "1");
 }
 
+/* ---- reversals ---- */
+
+static struct fill reversal_of(struct fill fill)
+{
+    fill.notional = fill_notional(&fill);
+    fill.kind = FILL_REVERSAL;
+    return fill;
+}
+
+/* Books it on its order's side; a reversal moves the other way. */
+static void book_kind(struct position *position, enum order_side side, struct fill fill,
+                      const char *earned, const char *held, const char *cost, const char *fees)
+{
+    struct error err = { 0 };
+    decimal realized = DECIMAL_NONE;
+    assert_int_equal(
+        position_apply(position, fill_side(side, &fill), &fill, decimal_int(1), &realized, &err),
+        0);
+    assert_decimal(realized, earned);
+    assert_decimal(position->qty, held);
+    assert_decimal(position->cost, cost);
+    assert_decimal(position->fees, fees);
+}
+
+/* 100 held at 50; a sum told 10 more at 100, the trade says 100.1. Nothing was sold: closing the
+ * inferred part at the average cost would show a profit of 454. */
+static void a_trade_in_place_of_an_inferred_fill_earns_nothing(void **state)
+{
+    (void)state;
+    struct position position;
+    struct fill inferred = fill_of("10", "100", "0");
+    inferred.kind = FILL_INFERRED;
+    inferred.notional = decimal_int(1000);
+    position_init(&position);
+    book_kind(&position, SIDE_BUY, fill_of("100", "50", "1"), "0", "100", "5000", "1");
+    book_kind(&position, SIDE_BUY, inferred, "0", "110", "6000", "1");
+    book_kind(&position, SIDE_BUY, reversal_of(inferred), "0", "100", "5000", "1");
+    book_kind(&position, SIDE_BUY, fill_of("10", "100.1", "0.2"), "0", "110", "6001", "1.2");
+
+    position_init(&position); /* the same, short */
+    book_kind(&position, SIDE_SELL, fill_of("100", "50", "0"), "0", "-100", "-5000", "0");
+    book_kind(&position, SIDE_SELL, inferred, "0", "-110", "-6000", "0");
+    book_kind(&position, SIDE_SELL, reversal_of(inferred), "0", "-100", "-5000", "0");
+}
+
+/* The sale that earned 100 never was: what it had cost comes back, and the 100 go. */
+static void a_busted_close_takes_back_what_it_earned(void **state)
+{
+    (void)state;
+    struct position position;
+    struct fill sale = fill_of("2", "100", "0.3");
+    position_init(&position);
+    book_kind(&position, SIDE_BUY, fill_of("10", "50", "0"), "0", "10", "500", "0");
+    book_kind(&position, SIDE_SELL, sale, "100", "8", "400", "0.3");
+    book_kind(&position, SIDE_SELL, reversal_of(sale), "-100", "10", "500", "0");
+}
+
+/* Flat costs nothing: what the reversal is worth and what was left of the cost may differ. */
+static void a_reversal_to_flat_realizes_the_rest(void **state)
+{
+    (void)state;
+    struct position position;
+    struct fill dear = fill_of("5", "110", "0");
+    position_init(&position);
+    book_kind(&position, SIDE_BUY, fill_of("5", "90", "0"), "0", "5", "450", "0");
+    book_kind(&position, SIDE_BUY, dear, "0", "10", "1000", "0");
+    book_kind(&position, SIDE_SELL, fill_of("5", "100", "0"), "0", "5", "500", "0");
+    book_kind(&position, SIDE_BUY, reversal_of(dear), "50", "0", "0", "0"); /* sold 5 at 100, */
+    assert_decimal(position.realized_pnl, "50");                            /* had cost 90 */
+}
+
+/* Bought 5 and sold 5; the purchase was busted: what was sold is short. */
+static void a_busted_entry_after_its_exit_leaves_the_exit_open(void **state)
+{
+    (void)state;
+    struct position position;
+    struct fill entry = fill_of("5", "90", "0");
+    position_init(&position);
+    book_kind(&position, SIDE_BUY, entry, "0", "5", "450", "0");
+    book_kind(&position, SIDE_SELL, fill_of("3", "100", "0"), "30", "2", "180", "0");
+    book_kind(&position, SIDE_BUY, reversal_of(entry), "0", "-3", "-270", "0");
+}
+
+/* A share of 10^38 that has no end does not fit, whatever is rounded. */
+static void a_share_too_large_to_release_leaves_the_position_as_it_was(void **state)
+{
+    (void)state;
+    struct position position;
+    struct fill fill = fill_of("1.23456789", "1", "0");
+    struct error err = { 0 };
+    position_init(&position);
+    position.qty = decimal_int(2);
+    position.cost = decimal_text("80000000000000000000000000000000000002");
+    assert_int_equal(position_apply(&position, SIDE_SELL, &fill, decimal_int(1), NULL, &err),
+                     ERROR_RANGE);
+    assert_decimal(position.qty, "2");
+}
+
 /* ---- round trips ---- */
 
 static bool trade(struct trip *trip, const char *before, enum order_side side, struct fill fill,
@@ -294,6 +392,98 @@ static void a_position_taken_over_makes_no_trip_until_it_is_flat(void **state)
     assert_decimal(done.gross_pnl, "4");
 }
 
+static struct fill undo(const char *qty, const char *price, const char *fee)
+{
+    return reversal_of(fill_of(qty, price, fee));
+}
+
+/* Its entry is smaller than it was told: quantity, worth and fee. */
+static void a_busted_entry_leaves_the_trip_as_if_it_had_not_been(void **state)
+{
+    (void)state;
+    struct trip trip, done;
+    trip_init(&trip);
+    trade(&trip, "0", SIDE_BUY, fill_of("2", "100", "0.2"), "entry", 1, &done);
+    trade(&trip, "2", SIDE_BUY, fill_of("3", "103", "0.3"), "more", 1, &done);
+    assert_false(trade(&trip, "5", SIDE_SELL, undo("3", "103", "0.3"), "more", 2, &done));
+    assert_decimal(trip.qty, "2");
+    assert_decimal(trip.entry_notional, "400");
+    assert_decimal(trip.exit_qty, "0");
+    assert_decimal(trip.fees, "0.2");
+    assert_false(trade(&trip, "2", SIDE_SELL, undo("2", "100", "0.2"), "entry", 3, &done));
+    assert_false(trip.open); /* nothing was ever traded */
+}
+
+static void a_busted_exit_leaves_the_trip_as_if_it_had_not_been(void **state)
+{
+    (void)state;
+    struct trip trip, done;
+    trip_init(&trip);
+    trade(&trip, "0", SIDE_BUY, fill_of("5", "100", "0.2"), "", 1, &done);
+    trade(&trip, "5", SIDE_SELL, fill_of("2", "110", "0.1"), "", 1, &done);
+    assert_false(trade(&trip, "3", SIDE_BUY, undo("2", "110", "0.1"), "", 2, &done));
+    assert_decimal(trip.qty, "5");
+    assert_decimal(trip.exit_qty, "0");
+    assert_decimal(trip.exit_notional, "0");
+    assert_decimal(trip.fees, "0.2");
+    /* the exit of a trip that has ended: this trip never had it, so it is an entry */
+    assert_false(trade(&trip, "5", SIDE_BUY, undo("2", "99", "0.1"), "", 2, &done));
+    assert_decimal(trip.qty, "7");
+    assert_decimal(trip.entry_notional, "1396"); /* (500 + 198) * 2 */
+    assert_decimal(trip.fees, "0.1");
+}
+
+/* What a fill of an earlier trip was worth, or cost in fees, is part of the result of this one. */
+static void a_busted_fill_of_an_earlier_trip_ends_this_one_as_an_exit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *price, *fee, *pnl, *fees;
+    } cases[] = {
+        { "90", "0.2", "-40", "0" },  /* 2 * 2 * (90 - 100) */
+        { "100", "0.1", "0", "0.1" }, /* the same worth, another fee */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct trip trip, done;
+        trip_init(&trip);
+        trade(&trip, "0", SIDE_BUY, fill_of("2", "100", "0.2"), "", 1, &done);
+        struct fill fill = undo("2", cases[i].price, cases[i].fee);
+        assert_true(trade(&trip, "2", SIDE_SELL, fill, "", 2, &done));
+        assert_decimal(done.qty, "2");
+        assert_decimal(done.exit_qty, "2");
+        assert_decimal(done.gross_pnl, cases[i].pnl);
+        assert_decimal(done.fees, cases[i].fees);
+    }
+    struct trip trip, done; /* its exit was taken back at another price: worth is left */
+    trip_init(&trip);
+    trade(&trip, "0", SIDE_BUY, fill_of("2", "100", "0"), "", 1, &done);
+    trade(&trip, "2", SIDE_SELL, fill_of("1", "105", "0"), "", 1, &done);
+    trade(&trip, "1", SIDE_BUY, undo("1", "103", "0"), "", 1, &done);
+    assert_true(trade(&trip, "2", SIDE_SELL, undo("2", "100", "0"), "", 1, &done));
+    assert_decimal(done.gross_pnl, "4");
+}
+
+/* What stands now instead of what was told: the open trip is worth what the truth says. */
+static void a_correction_changes_the_worth_of_the_open_trip(void **state)
+{
+    (void)state;
+    struct trip trip, done;
+    struct fill was = undo("2", "100", "0.1");
+    struct fill is = fill_of("2", "101", "0.3");
+    trip_init(&trip);
+    trip_correct(&trip, SIDE_BUY, &was, &is, decimal_int(2), decimal_int(2)); /* ended: no change */
+    assert_decimal(trip.entry_notional, "0");
+    trade(&trip, "0", SIDE_BUY, fill_of("5", "100", "0.1"), "", 1, &done);
+    trip_correct(&trip, SIDE_BUY, &was, &is, decimal_int(2), decimal_int(2));
+    assert_decimal(trip.entry_notional, "1004");
+    assert_decimal(trip.fees, "0.3");
+    trade(&trip, "5", SIDE_SELL, fill_of("3", "100", "0"), "", 1, &done);
+    trip_correct(&trip, SIDE_SELL, &was, &is, decimal_int(1), decimal_int(2)); /* of half of it */
+    assert_decimal(trip.exit_notional, "602");
+    assert_decimal(trip.entry_notional, "1004");
+    assert_decimal(trip.qty, "5");
+}
+
 /* ---- at random ---- */
 
 /* Two ledgers of the same fills: ours, and one that only counts cash. */
@@ -321,8 +511,8 @@ static void run_fill(struct run *run, enum order_side side, const struct fill *f
     struct error err = { 0 };
     struct trip done;
     decimal earned;
-    decimal qty = side == SIDE_BUY ? fill->qty : decimal_neg(fill->qty);
-    decimal paid = decimal_mul(decimal_mul(qty, fill->price), run->multiplier);
+    decimal worth = decimal_mul(fill_notional(fill), run->multiplier);
+    decimal paid = side == SIDE_BUY ? worth : decimal_neg(worth);
 
     if (trip_apply(&run->trip, run->position.qty, side, fill, run->multiplier, "", 0, 0, &done)) {
         run->trip_pnl = decimal_add(run->trip_pnl, done.gross_pnl);
@@ -401,6 +591,97 @@ static void profit_is_the_cash_that_moved_and_flat_costs_nothing(void **state)
     }
 }
 
+/* A model too simple to be wrong: the list of what stands, added up in integers. Quantities are in
+ * thousandths, worths in 1e-5, fees in 1e-4. */
+#define STANDING_MAX 128
+struct model {
+    struct standing {
+        enum order_side side;
+        struct fill fill;
+        int64_t qty, worth, fee;
+    } list[STANDING_MAX];
+    size_t count;
+};
+
+static void assert_is_the_sum(const struct run *run, const struct model *model)
+{
+    int128 qty = 0, cash = 0, fees = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct standing *one = &model->list[i];
+        qty += one->side * (int128)one->qty;
+        cash -= one->side * (int128)one->worth;
+        fees += one->fee;
+    }
+    const struct position *position = &run->position;
+    assert_equal(position->qty, decimal_make((int64_t)qty, 3));
+    assert_equal(position->fees, decimal_make((int64_t)fees, 4));
+    assert_equal(decimal_sub(position->realized_pnl, position->cost),
+                 decimal_mul(decimal_make((int64_t)cash, 5), run->multiplier));
+    if (decimal_is_zero(position->qty))
+        assert_decimal(position->cost, "0");
+}
+
+static struct standing draw_fill(struct random *random)
+{
+    struct standing one = { .side = random_below(random, 2) ? SIDE_BUY : SIDE_SELL,
+                            .qty = 1 + (int64_t)random_below(random, 9000),
+                            .fee = (int64_t)random_below(random, 200) - 50 };
+    int64_t price = 9000 + (int64_t)random_below(random, 2000);
+    bool is_inferred = random_below(random, 3) == 0;
+    one.worth = one.qty * price + (is_inferred ? (int64_t)random_below(random, 999) : 0);
+    one.fill = (struct fill){ .kind = is_inferred ? FILL_INFERRED : FILL_TRADE,
+                              .qty = decimal_make(one.qty, 3),
+                              .price = decimal_make(price, 2),
+                              .notional = decimal_make(one.worth, 5),
+                              .fee = decimal_make(one.fee, 4) };
+    if (is_inferred)
+        one.fill.price = decimal_div(one.fill.notional, one.fill.qty, 18, ROUND_HALF_EVEN);
+    return one;
+}
+
+static void add_one(struct run *run, struct model *model, struct random *random)
+{
+    struct standing one = draw_fill(random);
+    assert_true(model->count < STANDING_MAX);
+    model->list[model->count++] = one;
+    run_fill(run, one.side, &one.fill);
+}
+
+static void take_one_back(struct run *run, struct model *model, size_t at)
+{
+    struct standing one = model->list[at];
+    struct fill fill = reversal_of(one.fill);
+    model->list[at] = model->list[--model->count];
+    run_fill(run, fill_side(one.side, &fill), &fill);
+}
+
+static void reversals_leave_what_the_standing_fills_add_up_to(void **state)
+{
+    (void)state;
+    static struct model model;
+    for (uint64_t seed = 1; seed <= 2000; seed++) {
+        struct random random;
+        struct run run;
+        random_seed(&random, seed);
+        run_begin(&run, &random);
+        model.count = 0;
+        for (int i = 0; i < 60; i++) {
+            if (model.count == 0 || random_below(&random, 5) < 3)
+                add_one(&run, &model, &random);
+            else
+                take_one_back(&run, &model, random_below(&random, model.count));
+            assert_is_the_sum(&run, &model);
+        }
+        while (model.count > 0) {
+            take_one_back(&run, &model, random_below(&random, model.count));
+            assert_is_the_sum(&run, &model);
+        }
+        assert_flat_and_settled(&run);
+        assert_decimal(run.position.realized_pnl, "0");
+        assert_decimal(run.position.fees, "0");
+    }
+}
+
 /* 10^15, say of rupiahs: digits nobody has are given up, not the fill, and no sum is lost. */
 static void a_cost_too_large_for_eighteen_digits_still_adds_up(void **state)
 {
@@ -435,6 +716,16 @@ int main(void)
         cmocka_unit_test(a_fill_too_large_to_add_leaves_the_position_as_it_was),
         cmocka_unit_test(a_result_too_large_to_add_leaves_the_position_as_it_was),
         cmocka_unit_test(what_a_fill_earned_need_not_be_asked_for),
+        cmocka_unit_test(a_trade_in_place_of_an_inferred_fill_earns_nothing),
+        cmocka_unit_test(a_busted_close_takes_back_what_it_earned),
+        cmocka_unit_test(a_reversal_to_flat_realizes_the_rest),
+        cmocka_unit_test(a_busted_entry_after_its_exit_leaves_the_exit_open),
+        cmocka_unit_test(a_share_too_large_to_release_leaves_the_position_as_it_was),
+        cmocka_unit_test(a_busted_entry_leaves_the_trip_as_if_it_had_not_been),
+        cmocka_unit_test(a_busted_exit_leaves_the_trip_as_if_it_had_not_been),
+        cmocka_unit_test(a_busted_fill_of_an_earlier_trip_ends_this_one_as_an_exit),
+        cmocka_unit_test(a_correction_changes_the_worth_of_the_open_trip),
+        cmocka_unit_test(reversals_leave_what_the_standing_fills_add_up_to),
         cmocka_unit_test(a_trip_runs_from_flat_to_flat),
         cmocka_unit_test(a_short_trip_earns_what_it_sold_above_what_it_bought),
         cmocka_unit_test(a_flip_ends_one_trip_and_begins_the_next),
