@@ -12,7 +12,7 @@ struct command_entry {
     int (*run)(const struct options *options); /* returns the exit code */
 };
 extern const struct command_entry command_run, command_check, command_inspect, command_new,
-    command_audit, command_resume, command_help;
+    command_audit, command_restore, command_resume, command_help;
 const struct command_entry *const *commands(size_t *count);
 const struct command_entry *command_find(const char *name);
 /* Names of the contract that this version does not have: answered with 64, "not in this version".

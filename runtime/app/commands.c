@@ -17,15 +17,15 @@
 
 /* In the order of --help. */
 static const struct command_entry *const table[] = {
-    &command_run,   &command_check,  &command_inspect, &command_new,
-    &command_audit, &command_resume, &command_help,
+    &command_run,   &command_check,   &command_inspect, &command_new,
+    &command_audit, &command_restore, &command_resume,  &command_help,
 };
 
 static const char *const planned[] = {
-    "backtest", "sweep",   "walkforward", "report",   "test",   "sign",      "verify",
-    "record",   "replay",  "import",      "download", "doctor", "venues",    "vault",
-    "login",    "config",  "restore",     "status",   "orders", "positions", "halt",
-    "flatten",  "breaker", "reload",      "why",      "stop",   NULL,
+    "backtest", "sweep",  "walkforward", "report",   "test",      "sign",   "verify",
+    "record",   "replay", "import",      "download", "doctor",    "venues", "vault",
+    "login",    "config", "status",      "orders",   "positions", "halt",   "flatten",
+    "breaker",  "reload", "why",         "stop",     NULL,
 };
 
 const struct command_entry *const *commands(size_t *count)

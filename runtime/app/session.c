@@ -217,6 +217,8 @@ int session_flush(struct session *session, bool checkpoint, struct error *err)
         return code;
     uint64_t events = engine_counts(session->engine)->events;
     code = ledger_progress(session->ledger, session->now_ns, events, err);
+    if (code == 0)
+        code = session_keep(session, err);
     return code < 0 ? code : write_files(session, checkpoint, err);
 }
 

@@ -131,6 +131,8 @@ struct session {
     enum fill_on fill_on;
     int64_t latency_ns;
     struct ledger *ledger;
+    struct keeper *keeper; /* its second thread; NULL: the session flushes for it */
+    uint64_t keeper_backups, keeper_failures; /* told so far */
     struct export *export;
     struct engine *engine;
     struct watchdog *watchdog;
@@ -255,6 +257,10 @@ struct risk_limits session_limits(const struct strategy *strategy,
 /* Params of every instance of a strategy: defaults, configuration, --param; checked. */
 MUST_CHECK int session_params(struct session *session, size_t strategy, struct strategy_code *code,
                               struct error *err);
+
+/* ---- setup_keeper.c ---- */
+/* News of the second thread go to the log; without one the WAL is kept short. ERROR_IO. */
+MUST_CHECK int session_keep(struct session *session, struct error *err);
 
 /* ---- reload.c ---- */
 /* Looks at the strategy files (wall time decides when a change has rested) and begins reloads. */

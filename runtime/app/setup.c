@@ -4,6 +4,7 @@
  * touched; the ledger is opened before anything that could trade exists. */
 #include "runtime/app/setup.h"
 #include "runtime/app/signals.h"
+#include "runtime/ledger/keeper.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -478,6 +479,7 @@ void session_close(struct session *session)
     if (session->feed.close)
         session->feed.close(session->feed.self);
     market_close(session->market);
+    keeper_close(session->keeper);
     ledger_close(session->ledger);
     journal_release(session->journal, session->journal_count);
     session_record_release(&session->record);

@@ -51,4 +51,8 @@ MUST_CHECK int setup_state_path(const struct session *session, const char *name,
 void setup_write_command(struct session *session, struct text *out);
 MUST_CHECK int setup_restore(struct session *session, struct error *err);
 
+/* setup_keeper.c: backups and WAL checkpoints on a second thread; none where no files are written.
+ */
+MUST_CHECK int setup_keeper(struct session *session, struct error *err);
+
 #endif

@@ -446,6 +446,8 @@ int setup_ledger(struct session *session, struct error *err)
         code = store_sources(session, err);
     if (code == 0 && !session->only_remains)
         code = find_instances(session, err);
+    if (code == 0)
+        code = setup_keeper(session, err);
     session_lift_quarantine(session);
     return code;
 }

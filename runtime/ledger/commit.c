@@ -493,6 +493,19 @@ int commit_turn(void *self, const struct turn *turn, struct error *err)
     return write_turn(ledger, turn, err);
 }
 
+int commit_note(struct ledger *ledger, int64_t time_ns, const char *name, const char *body,
+                size_t length, struct error *err)
+{
+    ASSERT(ledger->session_id == 0);
+    struct record record = { .kind = RECORD_JOURNAL,
+                             .instrument = INSTRUMENT_NONE,
+                             .name = name,
+                             .body = body,
+                             .body_length = length };
+    struct turn turn = { .time_ns = time_ns, .records = &record, .count = 1 };
+    return write_turn(ledger, &turn, err);
+}
+
 /* FIND_FILL */
 enum {
     FILL_ROW_ID,

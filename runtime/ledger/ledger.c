@@ -228,6 +228,27 @@ static int open_database(const struct ledger_options *options, sqlite3 **db, str
     return schema_prepare(*db, options->path, err);
 }
 
+/* Instead of SQLite's own, which checkpoints within the commit: somebody else does it later. */
+static int count_wal_pages(void *self, sqlite3 *db, const char *name, int pages)
+{
+    struct ledger *ledger = self;
+    (void)db, (void)name;
+    atomic_store(&ledger->wal_pages, pages);
+    return SQLITE_OK;
+}
+
+int ledger_checkpoint_now(struct ledger *ledger, int wal_pages, struct error *err)
+{
+    if (atomic_load(&ledger->wal_pages) < wal_pages)
+        return 0;
+    errno = 0;
+    int code = sqlite3_wal_checkpoint_v2(ledger->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (code == SQLITE_OK || is_busy(code)) /* a reader holds it: later */
+        return 0;
+    ledger->broken = true;
+    return ledger_failed(ledger->db, ledger->path, ERROR_IO, err, "checkpoint its WAL");
+}
+
 static int prepare_statements(struct ledger *ledger, struct error *err)
 {
     for (int i = 0; i < STATEMENTS; i++)
@@ -240,8 +261,8 @@ static int prepare_statements(struct ledger *ledger, struct error *err)
     return 0;
 }
 
-/* Four random letters, once: what tells this ledger's orders at a venue from another one's. SQLite's
- * generator begins with the system's randomness, or with what stands in for the system. */
+/* Four random letters, once: what tells this ledger's orders at a venue from another one's.
+ * SQLite's generator begins with the system's randomness, or with what stands in for the system. */
 static void make_ledger_id(char id[LEDGER_ID_MAX])
 {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -373,6 +394,8 @@ int ledger_open(const struct ledger_options *options, struct ledger **out, struc
     ledger->writer = json_writer_open(&ledger->body, false);
 
     code = open_database(options, &ledger->db, err);
+    if (code == 0)
+        sqlite3_wal_hook(ledger->db, count_wal_pages, ledger);
     if (code == 0)
         code = prepare_statements(ledger, err);
     if (code == 0)

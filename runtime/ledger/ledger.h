@@ -31,6 +31,10 @@ MUST_CHECK int ledger_open(const struct ledger_options *options, struct ledger *
 void ledger_close(struct ledger *ledger);
 struct ledger_port ledger_port(struct ledger *ledger);
 
+/* No commit pays for a checkpoint of the WAL: a keeper does it on its own thread (keeper.h), or the
+ * caller here, when the WAL has so many pages. ERROR_IO. */
+MUST_CHECK int ledger_checkpoint_now(struct ledger *ledger, int wal_pages, struct error *err);
+
 /* ---- sessions ---- */
 
 struct session_record {

@@ -13,6 +13,7 @@
 #define RUNTIME_LEDGER_PRIVATE_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "runtime/base/json.h"
 #include "runtime/ledger/anchor.h"
@@ -126,6 +127,7 @@ struct ledger {
     bool group_open;            /* it has begun */
     int64_t seq;                /* of the newest row of trading_events */
     char head[SHA256_TEXT_MAX]; /* its hash */
+    atomic_int wal_pages;       /* of the WAL after the newest commit; a keeper reads it */
     struct anchor *anchor;      /* NULL: none */
     int64_t anchored_seq;       /* -1: it says nothing yet */
     bool power_safe;
@@ -225,6 +227,9 @@ const char *ledger_trigger_name(enum order_trigger trigger);
 
 int commit_turn(void *self, const struct turn *turn, struct error *err);
 int commit_group(struct ledger *ledger, struct error *err); /* the turns gathered so far */
+/* A journal row outside all sessions: nothing has begun. */
+MUST_CHECK int commit_note(struct ledger *ledger, int64_t time_ns, const char *name,
+                           const char *body, size_t length, struct error *err);
 int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
                      uint64_t *order_id);
 /* True when an adjustment of this id is booked; while replaying, in the session's past. */

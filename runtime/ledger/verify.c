@@ -340,7 +340,8 @@ static int check_row(struct walk *walk, sqlite3_stmt *row, struct error *err)
             code = check_copy(walk, row, i, err);
     if (code == 1) {
         walk->seq = walk->result->rows = seq;
-        walk->result->last_ns = event.time_ns;
+        if (column_int(row, C_SESSION) != 0)
+            walk->result->last_ns = event.time_ns;
         text_copy(walk->result->head, SHA256_TEXT_MAX, hash);
     }
     return code;

@@ -25,7 +25,7 @@ struct verify_result {
     bool good;
     int64_t rows; /* of trading_events that are as they were */
     int64_t sessions, orders, fills;
-    int64_t last_ns;            /* time of the newest row, 0 without */
+    int64_t last_ns;            /* market time of the newest row of a session, 0 without */
     char head[SHA256_TEXT_MAX]; /* hash of the newest row read */
     bool anchored;              /* an anchor was there and agrees */
 

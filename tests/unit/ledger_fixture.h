@@ -22,7 +22,7 @@ enum { BTC, ETH };
 
 struct fixture {
     char directory[64];
-    char path[96];
+    char path[160];
     struct instruments instruments;
     struct ledger *ledger;
     struct ledger_port port;
