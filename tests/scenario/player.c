@@ -11,6 +11,7 @@
 #define EARLY_NS (120 * NS_PER_SECOND) /* a quiet start before the first step */
 #define SETTLE_NS (3 * NS_PER_SECOND)
 #define SETTLE_MOST_NS (20 * NS_PER_SECOND)
+#define END_WITHIN_NS (60 * NS_PER_SECOND)
 
 /* ---- what is said ---- */
 
@@ -671,6 +672,13 @@ static void add_instrument(struct player *player, const char *symbol)
         fail_step(player, "start: expected an instrument, got %s", err.message);
 }
 
+static void add_keys(struct player *player, const struct json *positions)
+{
+    if (json_kind(positions) == JSON_OBJECT)
+        for (size_t i = 0; i < json_count(positions); i++)
+            add_instrument(player, json_key_at(positions, i));
+}
+
 /* Every member "sym", wherever it stands. */
 static void add_symbols(struct player *player, const struct json *node)
 {
@@ -707,10 +715,11 @@ static int store_position(struct player *player, const char *symbol, const struc
 
 static enum order_status status_named(const char *state, decimal cum)
 {
-    static const char *const names[] = { "filled", "canceled", "expired", "rejected",
-                                         "pending_new" };
-    static const enum order_status statuses[] = { ORDER_FILLED, ORDER_CANCELED, ORDER_EXPIRED,
-                                                  ORDER_REJECTED, ORDER_PENDING_NEW };
+    static const char *const names[] = { "filled",   "canceled",    "expired",
+                                         "rejected", "pending_new", "unknown" };
+    static const enum order_status statuses[] = { ORDER_FILLED,      ORDER_CANCELED,
+                                                  ORDER_EXPIRED,     ORDER_REJECTED,
+                                                  ORDER_PENDING_NEW, ORDER_PENDING_NEW };
     for (size_t i = 0; state && i < ARRAY_SIZE(names); i++)
         if (strcmp(state, names[i]) == 0)
             return statuses[i];
@@ -755,6 +764,10 @@ static int store_order(struct player *player, const char *name, const struct jso
     memcpy(order->current_client_order_id, order->client_order_id, CLIENT_ORDER_ID_MAX);
     if (ex)
         text_copy(order->venue_order_id, sizeof(order->venue_order_id), ex);
+    const char *state = member_text(given, "state");
+    bool is_canceling = state && strcmp(state, "pending_cancel") == 0;
+    if (is_canceling)
+        order->pending = PENDING_CANCEL;
     struct told_order *told = told_add(&player->told);
     told->order_id = order->order_id;
     told->instrument = order->instrument;
@@ -767,6 +780,10 @@ static int store_order(struct player *player, const char *name, const struct jso
     told_call(&player->told, told, name, order->client_order_id);
     if (order->known != ORDER_PENDING_NEW)
         told_sum(told, order->known, DECIMAL_NONE, DECIMAL_NONE);
+    else
+        told->submit_ns = player->now_ns;
+    if (is_canceling)
+        told->cancel_ns = player->now_ns;
     int code = store(player, &record, err);
     if (code < 0 || !decimal_valid(cum) || decimal_sign(cum) <= 0)
         return code;
@@ -870,6 +887,10 @@ bool player_open(struct player *player, struct error *err)
     snprintf(player->path, sizeof(player->path), "%s/ledger.sqlite", player->directory);
     add_instrument(player, "BTCUSDT");
     add_symbols(player, player->script.root);
+    if (json_get(player->script.start, "positions"))
+        add_keys(player, json_get(player->script.start, "positions"));
+    if (json_get(player->script.expect, "positions"))
+        add_keys(player, json_get(player->script.expect, "positions"));
     set_abilities(player);
     return prepare_store(player, err) == 0;
 }
@@ -928,6 +949,8 @@ static void run(struct player *player)
     for (player->at = 0; player->at < player->script.count && player->failures.length == 0;
          player->at++) {
         const struct step *step = &player->script.steps[player->at];
+        if (step->is_played)
+            continue;
         int64_t at_ns = START_NS + step->t_ns + player->shift_ns;
         player_run_to(player, at_ns);
         trace(player, "%s %s %s",
@@ -938,8 +961,27 @@ static void run(struct player *player)
         questions_look_again(player);
         player_drain(player);
     }
+    if (player->failures.length > 0)
+        return;
     player_run_to(player, player->now_ns + SETTLE_NS);
     player_wait(player, is_quiet, NULL, SETTLE_MOST_NS);
+}
+
+/* The end that is expected must be reached within bounded time. */
+static void come_to_the_end(struct player *player)
+{
+    int64_t until_ns = player->now_ns + END_WITHIN_NS;
+    for (;;) {
+        if (!player->engine) {
+            fail_step(player, "process: expected to run, got a crash without a start");
+            return;
+        }
+        expect_check(player);
+        if (player->failures.length == 0 || player->now_ns >= until_ns)
+            return;
+        text_clear(&player->failures);
+        player_run_to(player, player->now_ns + NS_PER_SECOND);
+    }
 }
 
 static bool say(struct player *player)
@@ -971,10 +1013,8 @@ bool play(const char *path, const struct options *options)
     }
     if (player_open(player, &err)) {
         run(player);
-        if (player->engine)
-            expect_check(player);
-        else
-            fail_step(player, "process: expected to run, got a crash without a start");
+        if (player->failures.length == 0)
+            come_to_the_end(player);
     } else {
         fail_step(player, "start: expected a store, got %s", err.message);
     }

@@ -33,6 +33,7 @@ struct step {
     const char *verb; /* do, ev or what */
     const char *cl;   /* "" when it names no order */
     int64_t t_ns;     /* of simulated time, from the start */
+    bool is_played;   /* ahead of its turn: the runtime asked for it earlier */
 };
 
 struct script {
@@ -113,6 +114,8 @@ struct told_order *told_add(struct told *told);
 void told_call(struct told *told, struct told_order *order, const char *script, const char *id);
 void told_fill(struct told *told, struct told_order *order, const char *trade, decimal qty,
                decimal price, int64_t now_ns);
+void told_correct(struct told *told, struct told_order *order, const char *trade, decimal qty,
+                  decimal price);
 void told_bust(struct told *told, struct told_order *order, const char *trade);
 void told_sum(struct told_order *order, enum order_status status, decimal cum, decimal avg);
 decimal told_cum(const struct told_order *order);
@@ -188,6 +191,7 @@ struct player {
     struct queued *queue;
     size_t queue_count, queue_capacity;
     bool is_draining;
+    bool is_ahead;   /* a later step is being played */
     bool is_waiting; /* an answer of the script waits for its question */
     enum venue_query_kind waits_for;
     size_t waits_order;
@@ -253,12 +257,14 @@ void report_put(struct player *player, uint32_t instrument, const struct report 
 /* ---- steps.c ---- */
 
 void step_play(struct player *player, const struct step *step);
+/* Plays a later step that answers what the runtime asks now. False: there is none. */
+bool step_play_ahead(struct player *player);
 /* Whether a later step of the script answers such a question soon. */
 bool script_answers(const struct player *player, const struct question *question);
 
 /* ---- expect.c ---- */
 
-void expect_check(struct player *player);
+void expect_check(struct player *player); /* adds to player->failures */
 
 /* ---- play one file ---- */
 

@@ -49,7 +49,13 @@ static bool is_ask(const struct step *step, enum venue_query_kind kind)
                  { "snapshot_orders", QUERY_OPEN_ORDERS },
                  { "resync", QUERY_OPEN_ORDERS },
                  { "snapshot_positions", QUERY_POSITIONS },
-                 { "resync", QUERY_POSITIONS } };
+                 { "resync", QUERY_POSITIONS },
+                 { "orders", QUERY_OPEN_ORDERS },
+                 { "open_orders", QUERY_OPEN_ORDERS },
+                 { "snapshot", QUERY_OPEN_ORDERS },
+                 { "snapshot", QUERY_POSITIONS },
+                 { "positions", QUERY_POSITIONS },
+                 { "trades", QUERY_FILLS } };
     for (size_t i = 0; i < ARRAY_SIZE(asks); i++)
         if (asks[i].kind == kind && strcmp(asks[i].verb, step->verb) == 0)
             return true;
@@ -77,6 +83,8 @@ static bool answers(const struct player *player, size_t at, enum venue_query_kin
                     size_t order)
 {
     const struct step *step = step_at(player, at);
+    if (step->is_played)
+        return false;
     if (step->who == WHO_FAULT)
         return strcmp(step->verb, "timeout") == 0 && is_error_of(player, at, kind, order);
     if (step->who != WHO_VENUE)
@@ -126,12 +134,12 @@ static bool is_repeated(const struct player *player, const struct question *ques
     return is_elsewhere && is_answered && !told->is_silent;
 }
 
-bool script_answers(const struct player *player, const struct question *question)
+static size_t answer_ahead(const struct player *player, const struct question *question)
 {
     enum venue_query_kind kind = question->query.kind;
     size_t from = player->at;
     if (is_repeated(player, question))
-        return false;
+        return SIZE_MAX;
     /* The step that is played has had its say, unless the question is what it waits for. */
     if (from < player->script.count && step_at(player, from)->who == WHO_VENUE &&
         !player->is_waiting)
@@ -139,12 +147,38 @@ bool script_answers(const struct player *player, const struct question *question
     for (size_t at = from; at < player->script.count; at++) {
         const struct step *step = step_at(player, at);
         if (START_NS + step->t_ns + player->shift_ns > player->now_ns + ANSWER_AHEAD_NS)
-            return false;
+            return SIZE_MAX;
         if (step->who == WHO_FAULT &&
             (strcmp(step->verb, "crash") == 0 || strcmp(step->verb, "disconnect") == 0))
-            return false;
+            return SIZE_MAX;
         if (answers(player, at, kind, question->order) && is_by_id(player, step, question))
-            return true;
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+bool script_answers(const struct player *player, const struct question *question)
+{
+    return answer_ahead(player, question) != SIZE_MAX;
+}
+
+/* The runtime asks in its own order: what it waits for is answered before its turn. */
+bool step_play_ahead(struct player *player)
+{
+    size_t at = player->at;
+    for (size_t i = 0; i < player->question_count; i++) {
+        size_t ahead = answer_ahead(player, &player->questions[i]);
+        if (ahead == SIZE_MAX || ahead <= at || player->is_ahead)
+            continue;
+        player->is_ahead = true;
+        player->at = ahead;
+        trace(player, "(%s is told ahead of its turn)", step_at(player, ahead)->verb);
+        player->script.steps[ahead].is_played = true;
+        step_play(player, step_at(player, ahead));
+        player_drain(player);
+        player->at = at;
+        player->is_ahead = false;
+        return true;
     }
     return false;
 }
@@ -258,6 +292,18 @@ static void still_works(struct player *player, const struct step *step)
     player_drain(player);
 }
 
+/* Waits; what keeps the runtime from it, an answer that comes later in the script, is told. */
+static bool wait_patiently(struct player *player,
+                           bool (*met)(struct player *player, const struct step *step),
+                           const struct step *step, int64_t bound_ns)
+{
+    int64_t until_ns = player->now_ns + bound_ns;
+    while (!player_wait(player, met, step, NS_PER_SECOND))
+        if (!step_play_ahead(player) && player->now_ns >= until_ns)
+            return false;
+    return true;
+}
+
 static void expect_sent(struct player *player, const struct step *step)
 {
     if (strcmp(step->verb, "cancel") == 0)
@@ -266,8 +312,8 @@ static void expect_sent(struct player *player, const struct step *step)
     bool is_order = step->verb[0] == 'c' || strcmp(step->verb, "submit") == 0 ||
                     strcmp(step->verb, "replace") == 0;
     int64_t began_ns = player->now_ns;
-    if (!player_wait(player, is_new ? was_placed : was_sent, step,
-                     is_order ? SENT_WITHIN_NS : ASKED_WITHIN_NS))
+    if (!wait_patiently(player, is_new ? was_placed : was_sent, step,
+                        is_order ? SENT_WITHIN_NS : ASKED_WITHIN_NS))
         fail_step(player, "steps: expected the runtime to send %s %s, got nothing", step->verb,
                   step->cl);
     player->shift_ns += player->now_ns - began_ns;
@@ -566,7 +612,7 @@ static size_t await_question(struct player *player, const struct step *step,
     player->waits_for = kind;
     player->waits_order = order;
     player->is_waiting = true;
-    player_wait(player, is_asked, step, bound_ns);
+    wait_patiently(player, is_asked, step, bound_ns);
     player->is_waiting = false;
     player->shift_ns += player->now_ns - began_ns;
     return question_find(player, kind, order);
@@ -760,10 +806,7 @@ static void hear_replaced(struct player *player, const struct step *step, struct
 static void hear_correct(struct player *player, const struct step *step, struct told_order *told)
 {
     struct report report = report_of(player, step, told, step->node, REPORT_CORRECT);
-    told_bust(&player->told, told, report.fill.exec_id);
-    char name[EXEC_ID_MAX];
-    snprintf(name, sizeof(name), "%.36s-corrected", report.fill.exec_id);
-    told_fill(&player->told, told, name, report.fill.qty, report.fill.price, player->now_ns);
+    told_correct(&player->told, told, report.fill.exec_id, report.fill.qty, report.fill.price);
     report.qty = report.price = DECIMAL_NONE;
     tell(player, step, told, &report);
 }
@@ -894,16 +937,33 @@ static bool contains_any(const char *text, const char *const *words)
 static void prepare_crash(struct player *player)
 {
     static const char *const sends[] = { "before_send", "before send", NULL };
-    static const char *const commits[] = { "before_commit", "before_intent",  "before_write",
-                                           "before_store",  "before_wal",     "before_record",
-                                           "before_fsync",  "before_persist", NULL };
+    static const char *const stored[] = {
+        "after_intent", "after_wal",   "after_store", "after_write",
+        "after_commit", "after_fsync", NULL
+    };
+    static const char *const commits[] = { "before_commit",
+                                           "before_intent",
+                                           "before_write",
+                                           "before_store",
+                                           "before_wal",
+                                           "before_record",
+                                           "before_fsync",
+                                           "before_persist",
+                                           "torn",
+                                           "mid_write",
+                                           "during_write",
+                                           "half",
+                                           NULL };
     if (player->at + 1 >= player->script.count)
         return;
     const struct step *next = step_at(player, player->at + 1);
     if (next->who != WHO_FAULT || strcmp(next->verb, "crash") != 0)
         return;
     const char *where = text_of(next, "at", "");
-    player->drop_sends = contains_any(where, sends);
+    const struct step *step = step_at(player, player->at);
+    player->drop_sends =
+        contains_any(where, sends) ||
+        (step->who == WHO_STRATEGY && !strstr(where, "send") && contains_any(where, stored));
     player->lose_commits = contains_any(where, commits);
 }
 
@@ -922,7 +982,9 @@ static void play_strategy(struct player *player, const struct step *step)
 
 void step_play(struct player *player, const struct step *step)
 {
-    bool is_fault = step->who == WHO_FAULT || step->who == WHO_OPERATOR;
+    static const char *const harmless[] = { "clock_advance", "reconnect", NULL };
+    bool is_fault =
+        step->who == WHO_OPERATOR || (step->who == WHO_FAULT && !is_one_of(step->verb, harmless));
     if (is_fault && player->first_fault == SIZE_MAX)
         player->first_fault = player->sent_count;
     prepare_crash(player);

@@ -145,6 +145,22 @@ void told_bust(struct told *told, struct told_order *order, const char *trade)
     follow_cum(order);
 }
 
+/* It keeps its number. */
+void told_correct(struct told *told, struct told_order *order, const char *trade, decimal qty,
+                  decimal price)
+{
+    struct told_trade *row = find_trade(told, order, trade);
+    if (!row || row->is_gone || !decimal_valid(qty) || !decimal_valid(price))
+        return;
+    order->traded_qty = decimal_add(decimal_sub(order->traded_qty, row->qty), qty);
+    order->notional = decimal_add(decimal_sub(order->notional, decimal_mul(row->qty, row->price)),
+                                  decimal_mul(qty, price));
+    row->qty = qty;
+    row->price = price;
+    order->cum = DECIMAL_ZERO;
+    follow_cum(order);
+}
+
 void told_sum(struct told_order *order, enum order_status status, decimal cum, decimal avg)
 {
     order->is_told = true;
