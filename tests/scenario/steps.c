@@ -459,7 +459,7 @@ static void play_fault(struct player *player, const struct step *step)
         player->shift_ns += ms * NS_PER_MS;
         player_run_to(player, player->now_ns + ms * NS_PER_MS);
         fail_questions(player);
-        put_connection(player, false, "the private stream is silent");
+        put_connection(player, false, "stale_private_stream");
         put_connection(player, true, "the private stream is back");
     } else {
         fail_step(player, "steps: expected a fault that is known, got %s", step->verb);
