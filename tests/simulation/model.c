@@ -670,10 +670,10 @@ static void rest_orders(struct model *model, const struct session *session)
     }
 }
 
-static void rest_positions(struct model *model, const struct session *session)
+static void rest_positions(struct model *model, const struct session *session, bool exact)
 {
     const struct exchange *exchange = model->exchange;
-    bool exact = exchange->profile.tells_trades;
+    exact &= exchange->profile.tells_trades;
     money flow = 0, fees = 0, venue_flow = 0;
     for (uint32_t k = 0; k < exchange->market_count; k++) {
         int64_t qty = 0;
@@ -714,13 +714,14 @@ static void rest_needless(struct model *model, const struct session *session)
     }
 }
 
-void model_rest(struct model *model, const struct session *session, bool excused)
+void model_rest(struct model *model, const struct session *session,
+                const struct model_excuses *excuses)
 {
-    if (!excused)
+    if (!excuses->quantity)
         rest_needless(model, session);
     if (engine_orders_in_flight(session->engine) > 0)
         model_fail(model, "Q2 %zu orders are still in flight",
                    engine_orders_in_flight(session->engine));
     rest_orders(model, session);
-    rest_positions(model, session);
+    rest_positions(model, session, !excuses->money);
 }

@@ -50,9 +50,15 @@ void model_step(struct model *model, const struct session *session);
 void model_reopened(struct model *model, const struct session *session);
 /* From now on strategies are called no more. */
 void model_silence(struct model *model);
-/* At rest, with all faults over. `excused`: the venue changed what it had said before (busts,
- * overfills), so that a halt or an adjustment may stand; otherwise each is one too many. */
-void model_rest(struct model *model, const struct session *session, bool excused);
+/* What the venue did that our books may show for ever. */
+struct model_excuses {
+    bool quantity; /* it changed what it had said (busts, overfills): a halt or an adjustment may
+                      stand; otherwise each is one too many */
+    bool money;    /* it said so only once, and that may have been lost */
+};
+/* At rest, with all faults over. */
+void model_rest(struct model *model, const struct session *session,
+                const struct model_excuses *excuses);
 
 /* The mirror's status of an order, for the table of what was reached; -1: not known. */
 int model_status(const struct model *model, const char *client_order_id);

@@ -655,6 +655,17 @@ static void heal(struct world *world)
         model_fail(world->model, "Q5 no order went through after healing");
 }
 
+static bool loses_messages(const struct fault_plan *plan)
+{
+    static const enum fault lossy[] = { FAULT_STREAM_LOSS, FAULT_DISCONNECT, FAULT_PRIVATE_DOWN,
+                                        FAULT_HALF_OPEN,   FAULT_KILL_SEND,  FAULT_KILL_COMMIT,
+                                        FAULT_KILL_WRITE };
+    for (size_t i = 0; i < ARRAY_SIZE(lossy); i++)
+        if (plan->on[lossy[i]])
+            return true;
+    return false;
+}
+
 static void rest(struct world *world)
 {
     struct error err = { 0 };
@@ -667,10 +678,11 @@ static void rest(struct world *world)
     if (session_stop(world->session, POLICY_LEAVE, "rest", &err) < 0)
         model_fail(world->model, "stop: %s: %s", err.where, err.message);
     run_for(world, REST_SECONDS);
-    bool excused = world->plan.on[FAULT_OVERFILL] || world->plan.on[FAULT_BUST] ||
-                   world->plan.on[FAULT_CORRECT];
+    bool takes_back = world->plan.on[FAULT_BUST] || world->plan.on[FAULT_CORRECT];
+    struct model_excuses excuses = { .quantity = takes_back || world->plan.on[FAULT_OVERFILL],
+                                     .money = takes_back && loses_messages(&world->plan) };
     if (!model_failure(world->model))
-        model_rest(world->model, world->session, excused);
+        model_rest(world->model, world->session, &excuses);
 }
 
 static void reopen(struct world *world)
