@@ -10,6 +10,7 @@
  *   C5  a position is the sum of its fills and adjustments, its money the sum of theirs; each trade
  *       of the venue is booked at most once and as it was
  *   C6  what leaves is in the ledger already
+ *   C7  the ledger's chain of hashes is whole (chain.h, at each start)
  *   C8  while halted nothing leaves that adds risk
  *   C10 queues and lists are bounded
  *   C11 a strategy hears of each fill once

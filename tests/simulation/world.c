@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/app/session.h"
+#include "tests/simulation/chain.h"
 #include "tests/simulation/disk.h"
 #include "tests/simulation/exchange.h"
 #include "tests/simulation/model.h"
@@ -19,6 +20,7 @@
 #define HEALED_SECONDS 150                             /* strategies trade on, nothing fails */
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
+#define LEDGER "state/ledger-live.sqlite"
 /* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
  * may miss one, and the money then rests on what the sums told. */
 #define SKEW_MOST_NS (9 * NS_PER_MINUTE)
@@ -50,6 +52,8 @@ struct world {
     bool asks, asked; /* at each point whether the process ends there; it did */
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     unsigned revision;
+    struct chain chain; /* how far the ledger was followed */
+    bool started;       /* a process came to its first event */
     struct sha256 *digest;
     uint64_t deaths;
 };
@@ -519,19 +523,36 @@ static void draw(struct world *world)
 
 /* ---- processes ---- */
 
+/* Reads the ledger as the next process will find it, on a copy: that process shall recover it. */
+static void check_chain(struct world *world)
+{
+    if (!disk_exists(world->disk, LEDGER))
+        return;
+    struct disk *copy = disk_after_crash(world->disk, CRASH_KILL, 0, world->seed);
+    disk_use(copy);
+    const char *wrong = chain_follow(&world->chain, LEDGER);
+    if (wrong && world->started)
+        model_fail(world->model, "C7 after row %" PRId64 " of the ledger: %s", world->chain.seq,
+                   wrong);
+    disk_use(world->disk);
+    disk_close(copy);
+}
+
 static void bury(struct world *world)
 {
     session_close(world->session);
     world->session = NULL;
     wire_detach(world->wire);
-    if (!world->after)
-        return;
-    disk_use(world->after);
-    disk_close(world->disk);
-    world->disk = world->after;
-    world->after = NULL;
-    world->dead = false;
-    disk_watch(world->disk, on_disk_point, world);
+    if (world->after) {
+        disk_use(world->after);
+        disk_close(world->disk);
+        world->disk = world->after;
+        world->after = NULL;
+        world->dead = false;
+        disk_watch(world->disk, on_disk_point, world);
+    }
+    if (!model_failure(world->model))
+        check_chain(world);
 }
 
 static bool start(struct world *world)
@@ -547,8 +568,11 @@ static bool start(struct world *world)
     }
     if (world->dead)
         return false;
+    world->started = true;
     wire_set_offset(world->wire, world->session->now_ns - wire_now_ns(world->wire));
     world->flush_ns = wire_now_ns(world->wire) + NS_PER_SECOND;
+    trace(world, "its clock is %.3f s ahead",
+          (double)(world->session->now_ns - wire_now_ns(world->wire)) / 1e9);
     model_reopened(world->model, world->session);
     return true;
 }
@@ -564,8 +588,7 @@ static void restart(struct world *world)
                             : (int64_t)random_below(&world->random, 120 * NS_PER_SECOND);
         wire_run_alone(world->wire, wire_now_ns(world->wire) + pause);
         if (fault(world, FAULT_CLOCK))
-            world->skew_ns =
-                (int64_t)random_below(&world->random, 7200 * NS_PER_SECOND) - 3600 * NS_PER_SECOND;
+            world->skew_ns = (int64_t)random_below(&world->random, 2 * SKEW_MOST_NS) - SKEW_MOST_NS;
     } while (!model_failure(world->model) && !start(world));
 }
 
@@ -704,6 +727,7 @@ static void reopen(struct world *world)
 static void finish(struct world *world)
 {
     struct world_result *result = world->result;
+    bury(world);
     const char *failure = model_failure(world->model);
     result->failed = failure != NULL;
     if (failure)
@@ -714,7 +738,6 @@ static void finish(struct world *world)
     result->trades = world->exchange.trade_count;
     if (world->digest)
         sha256_finish(world->digest, result->digest);
-    bury(world);
     disk_use(NULL);
     disk_close(world->disk);
     model_close(world->model);

@@ -764,6 +764,13 @@ static void an_order_filled_at_a_quantity_that_was_lowered_is_filled(void **stat
     assert_decimal(order.qty, "7");
     assert_decimal(order.filled_qty, "7");
 
+    order = order_in(ORDER_PARTIALLY_FILLED); /* lowered by ourselves: it has its new name too */
+    order_mark_replace(&order, decimal_int(7), DECIMAL_NONE, "b", NOW);
+    strcpy(report.client_order_id, "b");
+    assert_int_equal(apply(&order, report), ORDER_CHANGED | ORDER_BOOKED);
+    assert_int_equal(order_status(&order), ORDER_FILLED);
+    assert_string_equal(order.current_client_order_id, "b");
+
     order = order_in(ORDER_PARTIALLY_FILLED); /* where it does not say its quantity */
     apply(&order, status_of(ORDER_FILLED, "7", "100"));
     assert_int_equal(order_status(&order), ORDER_UNKNOWN);
