@@ -736,7 +736,7 @@ static int bust(struct order *next, const struct report *report, struct order_ou
     if (report->booked_state == BOOKED_REVERSED)
         return ORDER_UNCHANGED; /* told twice */
     if (!is_known_trade(next, report))
-        return ORDER_COUNTED | suspect(out, "trade_bust");
+        return ORDER_COUNTED | alert(out, "trade_bust");
     int code = reverse(next, &report->booked, report->transact_ns, out);
     if (code < 0)
         return code;
@@ -779,7 +779,7 @@ static int correct(struct order *next, const struct report *report, struct order
     if (report->booked_state == BOOKED_REVERSED)
         return ORDER_COUNTED | alert(out, "trade_correct"); /* busted: it cannot come back */
     if (!is_known_trade(next, report))
-        return ORDER_COUNTED | suspect(out, "trade_correct");
+        return ORDER_COUNTED | alert(out, "trade_correct");
     if (report->transact_ns != 0 && report->transact_ns < report->booked.transact_ns)
         return ORDER_UNCHANGED; /* a newer one came before it */
     struct fill truth = make_truth(next, report);
@@ -789,8 +789,9 @@ static int correct(struct order *next, const struct report *report, struct order
     int code = correct_booked(next, report, &truth, out);
     if (code < 0)
         return code;
-    alert(out, "trade_correct");
-    return judge_again(next, out) | ORDER_ALERT;
+    int change = judge_again(next, out) | ORDER_ALERT;
+    out->alert = "trade_correct"; /* that it is too much as well, SUSPECT says */
+    return change;
 }
 
 /* ---- the table ---- */

@@ -174,15 +174,20 @@ static void send_cancel_again(struct engine *engine, const struct order *order)
         &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
 }
 
-static bool may_resend(struct engine *engine, const struct inquiry *inquiry,
-                       const struct order *order)
+/* Sent again is what is still wanted: nobody canceled it, and it reduces or is young. */
+static bool is_wanted(const struct engine *engine, const struct inquiry *inquiry,
+                      const struct order *order)
 {
     if (inquiry->was_resent || order->pending & PENDING_CANCEL)
         return false;
-    if (order->reduce_only)
-        return true;
-    return engine->now_ns - order->created_ns < engine->options.doubt.resend_within_ns &&
-           desk_passes_again(engine, order);
+    return order->reduce_only ||
+           engine->now_ns - order->created_ns < engine->options.doubt.resend_within_ns;
+}
+
+/* The comparison of the books shuts the gate for a moment: that is no judgement of this order. */
+static bool is_gate_shut(const struct engine *engine, const struct order *order)
+{
+    return !order->reduce_only && engine_is_reconciling(engine);
 }
 
 /* It never arrived: the venue said so twice, late enough. */
@@ -192,7 +197,12 @@ static void resolve_missing(struct engine *engine, struct inquiry *inquiry, stru
         give_up(engine, order, "order_lost", "the venue does not know it any more");
         return;
     }
-    if (!may_resend(engine, inquiry, order)) {
+    bool wanted = is_wanted(engine, inquiry, order);
+    if (wanted && is_gate_shut(engine, order)) {
+        ask_later(engine, inquiry);
+        return;
+    }
+    if (!wanted || (!order->reduce_only && !desk_passes_again(engine, order))) {
         bool unwanted = order->pending & PENDING_CANCEL;
         give_up(engine, order, "order_lost",
                 unwanted ? "canceled; it never arrived" : "it never arrived at the venue");
@@ -310,6 +320,16 @@ void doubt_answer(struct engine *engine, const struct answer_event *answer)
             ask_later(engine, inquiry);
             return;
         }
+    }
+}
+
+/* The books were compared: what waited for that is asked for again now. */
+void doubt_ask_all(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->inquiry_count; i++) {
+        struct inquiry *inquiry = &engine->inquiries[i];
+        if (inquiry->missing > 0 && inquiry->ticket == 0)
+            plan(engine, inquiry, engine->now_ns);
     }
 }
 

@@ -120,11 +120,15 @@ static void ask_for_absent(struct engine *engine)
     }
 }
 
+/* Orders that nobody has acknowledged are not waited for: whether one may be sent (again) depends
+ * on this very look, and what it filled is among the trades. */
 static bool any_in_doubt(const struct engine *engine)
 {
-    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++)
-        if (blotter_open_at(engine->blotter, i)->doubt)
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        const struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->doubt && order->known != ORDER_PENDING_NEW)
             return true;
+    }
     return false;
 }
 
@@ -387,10 +391,20 @@ static bool adjust(struct engine *engine, uint32_t instrument, decimal own)
     struct adjustment adjustment = { .qty_before = holding->position.qty,
                                      .venue_qty = venue_qty,
                                      .price = price };
+    decimal multiplier = engine->instruments->list[instrument].multiplier;
+    decimal realized = holding->position.realized_pnl;
     struct error err = { 0 };
     if (position_apply(&holding->position, decimal_sign(difference) > 0 ? SIDE_BUY : SIDE_SELL,
-                       &fill, engine->instruments->list[instrument].multiplier, NULL, &err) < 0)
+                       &fill, multiplier, NULL, &err) < 0)
         return false;
+    decimal said = engine->reconciliation.venue_price[instrument];
+    bool is_whole = decimal_cmp(adjustment.qty_before, own) == 0;
+    if (is_whole && decimal_valid(said) && !decimal_is_zero(venue_qty)) {
+        /* The venue says what all of it cost: then nothing was earned by the difference. */
+        holding->position.cost = decimal_mul(decimal_mul(venue_qty, said), multiplier);
+        holding->position.realized_pnl = realized;
+        adjustment.price = said;
+    }
     make_id(engine, instrument, own, adjustment.id);
     adjustment.qty_after = holding->position.qty;
     text_copy(adjustment.reason, sizeof(adjustment.reason), "position made equal to the venue's");
@@ -513,6 +527,8 @@ static void finish(struct engine *engine)
     look->ticket = 0;
     look->failures = 0;
     look->is_second_read = false;
+    if (look->at_start)
+        doubt_ask_all(engine);
     look->at_start = false;
     look->reports_at = engine->reports;
     look->last_ns = engine->now_ns;
@@ -521,6 +537,9 @@ static void finish(struct engine *engine)
     if (look->is_odd)
         reconcile_soon(engine);
     look->is_odd = false;
+    for (int i = 0; i < engine->instance_count; i++) /* what a lost message left undone */
+        for (size_t k = 0; k < engine->instances[i].instrument_count; k++)
+            exits_sync(engine, i, engine->instances[i].instruments[k]);
 }
 
 static void conclude(struct engine *engine)

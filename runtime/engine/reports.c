@@ -206,8 +206,11 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
         turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
                                                 .order_id = order->order_id,
                                                 .before = *order });
+    if (change & ORDER_COUNTED && outcome->alert) /* about a trade we do not know */
+        reconcile_soon(engine);
     if (change & ORDER_SUSPECT)
-        halt_for(engine, order, outcome->alert, "a fill after rejection or beyond its quantity");
+        halt_for(engine, order, order->known == ORDER_REJECTED ? "late_fill" : "overfill",
+                 "a fill after rejection or beyond its quantity");
 }
 
 void report_alert(struct engine *engine, const struct order *order, const char *kind,

@@ -336,6 +336,8 @@ void doubt_begin(struct engine *engine, struct order *order);
 void doubt_ask_for_trades(struct engine *engine, const struct order *order);
 /* Everything that is under way is in doubt: a restart, a lost line. */
 void doubt_all_in_flight(struct engine *engine);
+/* Now, for those that were not found so far. */
+void doubt_ask_all(struct engine *engine);
 void doubt_answer(struct engine *engine, const struct answer_event *answer);
 /* An order, cancel or amend has left: its answer is waited for. */
 void doubt_sent(struct engine *engine, const struct order *order);
