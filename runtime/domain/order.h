@@ -62,6 +62,8 @@ struct order {
     bool reduce_only, post_only;
     enum order_role role;
     uint64_t parent_order_id; /* the entry of an exit, 0 without */
+    /* Of an exit: what its protection wants left of it, where that is not what is left already. */
+    decimal wanted_qty;
     uint64_t group_id;        /* orders of which one fill cancels the others, 0 without */
 
     enum order_status known;

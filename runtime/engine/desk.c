@@ -584,8 +584,8 @@ bool engine_cancel(struct engine *engine, int index, uint64_t order_id, struct r
     struct order *order = own_open_order(engine, index, order_id, refusal);
     if (!order)
         return false;
-    if (desk_cancel(engine, order)) /* asking twice is one cancel */
-        exits_abandon(engine, order);
+    exits_abandon(engine, order);
+    desk_cancel(engine, order); /* asking twice is one cancel */
     return true;
 }
 

@@ -141,10 +141,12 @@ static void give_up_leg(struct engine *engine, const struct order *order)
     turn_record_order(engine, entry);
 }
 
-void exits_abandon(struct engine *engine, const struct order *order)
+void exits_abandon(struct engine *engine, struct order *order)
 {
-    if (order->role != ROLE_PLAIN)
-        give_up_leg(engine, order);
+    if (order->role == ROLE_PLAIN || !order_is_open(order) || order->pending & PENDING_CANCEL)
+        return;
+    order->wanted_qty = DECIMAL_NONE;
+    give_up_leg(engine, order);
 }
 
 /* Venues refuse a stop that would trigger at once: it is wanted at once. */
@@ -255,6 +257,7 @@ static uint64_t place_exit(struct engine *engine, const struct protection *prote
                            .reduce_only = true,
                            .held = here,
                            .role = role,
+                           .wanted_qty = DECIMAL_NONE,
                            .parent_order_id = protection->entry_id,
                            .group_id = protection->entry_id,
                            .expires_ns = TIME_NEVER };
@@ -325,6 +328,20 @@ static bool sync_old(struct engine *engine, struct exit_leg *leg)
     return true;
 }
 
+/* Notes in the order what is wanted of it, so that a restart knows. True: it is news. An exit that
+ * the guest is canceling is wanted no more. */
+static bool wish(const struct exit_leg *leg, struct order *order, decimal want)
+{
+    if (order->pending & PENDING_CANCEL && !leg->canceling)
+        return false;
+    decimal wanted = decimal_valid(order->wanted_qty) ? order->wanted_qty : order_remaining(order);
+    if (decimal_cmp(wanted, want) == 0)
+        return false;
+    bool is_so = decimal_cmp(order_remaining(order), want) == 0;
+    order->wanted_qty = is_so ? DECIMAL_NONE : want;
+    return true;
+}
+
 /* Brings one exit to rest, here or at the venue, with `want` left to fill: placed, resized, or
  * canceled. One change at a time: while one is under way the next waits for its answer, which comes
  * here again. An exit that the venue ended by itself is placed again. */
@@ -335,9 +352,13 @@ static void sync_exit(struct engine *engine, struct protection *protection, enum
     bool old_is_there = sync_old(engine, leg);
     struct order *order = open_order(engine, leg->order_id);
     if (order) {
+        bool is_news = wish(leg, order, want);
+        size_t records = engine->record_count;
         if (!order->pending && !order->doubt && order->known != ORDER_PENDING_NEW &&
             (!old_is_there || order->held))
             change_exit(engine, protection, role, leg, order, want);
+        if (is_news && engine->record_count == records)
+            turn_record_order(engine, order);
         bool may_go = order->held && !old_is_there && !here && order_is_open(order);
         if (may_go && decimal_cmp(order_remaining(order), want) == 0)
             held_release(engine, order);
@@ -359,6 +380,8 @@ static bool is_in_the_way(struct engine *engine, struct exit_leg *leg, uint64_t 
     if (!order->doubt && !(order->pending & PENDING_CANCEL)) {
         leg->asked = DECIMAL_ZERO;
         leg->canceling = true;
+        if (!decimal_valid(order->wanted_qty))
+            order->wanted_qty = order_remaining(order); /* ours: it is to rest again */
         desk_cancel(engine, order);
     }
     return true;
@@ -489,42 +512,27 @@ static struct protection *restore_protection(struct engine *engine, const struct
 }
 
 /* Of two of a kind the older one is to go. What an open entry does not want any more is not placed
- * again; else an exit that was being canceled was so by ourselves, as far as anybody knows. */
+ * again, nor what was being canceled without a wish of ours. */
 static void restore_leg(struct protection *protection, const struct order *order)
 {
     struct exit_leg *leg = leg_of(protection, order->role);
+    bool canceled = order->pending & PENDING_CANCEL;
     leg->old_id = leg->order_id;
     leg->order_id = order->order_id;
-    if (!protection->is_entry_known || decimal_valid(leg->price))
-        leg->price = order->role == ROLE_STOP ? order->trigger_price : order->price;
-    leg->canceling = order->pending & PENDING_CANCEL && decimal_valid(leg->price);
+    leg->canceling = canceled && decimal_valid(order->wanted_qty);
+    if (protection->is_entry_known && !decimal_valid(leg->price))
+        return;
+    leg->price = order->role == ROLE_STOP ? order->trigger_price : order->price;
+    if (canceled && !leg->canceling)
+        leg->price = DECIMAL_NONE;
 }
 
-/* Exits are sized in the turn that books a fill, so one that waits for nothing says what is still
- * protected. Those under way may be behind: then it is all that was entered and that they did not
- * fill. In doubt rather too much is protected; the position bounds it. */
+/* Its wish is the newest word on what is still protected: it is written whenever it changes. */
 static void restore_size(struct protection *protection, const struct order *order)
 {
-    const struct exit_leg *leg = leg_of(protection, order->role);
-    decimal left = order_remaining(order);
-    if (order->pending & PENDING_REPLACE)
-        left = decimal_max(left, decimal_sub(order->pending_qty, order->filled_qty));
-    bool settled =
-        (order->known != ORDER_PENDING_NEW && !order->pending && !order->doubt) || leg->old_id != 0;
-    bool was_sure = protection->is_sure;
-    decimal exited = decimal_sub(protection->entered_qty, left);
-    if (settled && !was_sure) {
-        protection->is_sure = true;
-        protection->entered_qty = decimal_max(protection->entered_qty, left);
-        protection->exited_qty = decimal_sub(protection->entered_qty, left);
-    } else if (settled || !protection->is_entry_known) {
-        if (decimal_sign(exited) < 0 && !protection->is_entry_known)
-            protection->entered_qty = left;
-        if (!was_sure || decimal_cmp(exited, protection->exited_qty) < 0)
-            protection->exited_qty = decimal_max(exited, DECIMAL_ZERO);
-    } else if (!was_sure) {
-        protection->exited_qty = decimal_add(protection->exited_qty, order->filled_qty);
-    }
+    decimal left = decimal_valid(order->wanted_qty) ? order->wanted_qty : order_remaining(order);
+    protection->entered_qty = decimal_max(protection->entered_qty, left);
+    protection->exited_qty = decimal_sub(protection->entered_qty, left);
 }
 
 int exits_restore(struct engine *engine, const struct order *order, struct error *err)

@@ -203,7 +203,6 @@ struct protection {
         firing; /* its price was reached; the other leaves the venue first. PLAIN: none */
     decimal entered_qty, exited_qty;
     bool is_entry_known; /* restored: the entry was told, and says which exits are wanted */
-    bool is_sure;        /* restored: a settled exit said what is protected */
     char tag[TAG_MAX];
 };
 
@@ -442,7 +441,7 @@ void exits_reached(struct engine *engine, struct order *order);
 void exits_follow(struct engine *engine, const struct order *before, const struct order *order,
                   decimal booked_qty);
 /* A guest cancels an exit: what its entry fills later gets none either, after a restart too. */
-void exits_abandon(struct engine *engine, const struct order *order);
+void exits_abandon(struct engine *engine, struct order *order);
 void exits_sync(struct engine *engine, int instance, uint32_t instrument);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
 

@@ -135,6 +135,7 @@ static int write_order(struct ledger *ledger, const struct record *record, struc
     bind_money(&put, order->inferred_qty);
     bind_money(&put, order->inferred_notional);
     bind_int(&put, order->revision);
+    bind_optional(&put, order->role == ROLE_PLAIN ? DECIMAL_NONE : order->wanted_qty);
     return ledger_run(ledger, &put, err, "write order %" PRIu64, order->order_id);
 }
 

@@ -234,6 +234,7 @@ static void read_order(struct reader *reader, struct order *order, char *venue, 
     order->inferred_qty = read_money(reader);
     order->inferred_notional = read_money(reader);
     order->revision = (uint32_t)read_int(reader);
+    order->wanted_qty = read_optional(reader);
 }
 
 static int unreadable(const struct reader *reader, const char *what, int64_t id, struct error *err)

@@ -88,7 +88,8 @@ static const char *const schema[] = {
 "    post_only               INTEGER NOT NULL,\n"
 "    pending_qty             TEXT,          -- terms a replace under way asked for\n"
 "    pending_price           TEXT,\n"
-"    expires_ns              INTEGER        -- of gtd\n"
+"    expires_ns              INTEGER,       -- of gtd\n"
+"    wanted_qty              TEXT           -- of an exit: what is wanted to be left of it\n"
 ") STRICT",
 
 "CREATE TABLE fills(\n"
@@ -204,6 +205,7 @@ static const char *const from_1[] = {
 "ALTER TABLE orders ADD COLUMN inferred_qty TEXT NOT NULL DEFAULT '0'",
 "ALTER TABLE orders ADD COLUMN inferred_notional TEXT NOT NULL DEFAULT '0'",
 "ALTER TABLE orders ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+"ALTER TABLE orders ADD COLUMN wanted_qty TEXT",
 };
 
 #define ORDER_COLUMNS                                                                              \
@@ -212,7 +214,7 @@ static const char *const from_1[] = {
     " reduce_only, group_id, parent_order_id, reason, tag, created_ns, updated_ns, fees, role,"    \
     " stop, take, stop_on, post_only, pending_qty, pending_price, expires_ns,"                     \
     " current_client_order_id, pending_client_order_id, trail, trail_is_share, held,"              \
-    " inferred_qty, inferred_notional, revision"
+    " inferred_qty, inferred_notional, revision, wanted_qty"
 
 #define IS_OPEN "known_status IN ('pending_new', 'new', 'partially_filled')"
 
@@ -236,7 +238,7 @@ const char *const statement_texts[STATEMENTS] = {
     [UPSERT_ORDER] =
         "INSERT INTO orders(" ORDER_COLUMNS ")"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT(order_id) DO UPDATE SET venue_order_id = excluded.venue_order_id,"
         " qty = excluded.qty, price = excluded.price, trigger_price = excluded.trigger_price,"
         " status = excluded.status, known_status = excluded.known_status,"
@@ -247,7 +249,8 @@ const char *const statement_texts[STATEMENTS] = {
         " pending_qty = excluded.pending_qty, pending_price = excluded.pending_price,"
         " current_client_order_id = excluded.current_client_order_id,"
         " pending_client_order_id = excluded.pending_client_order_id,"
-        " type = excluded.type, trail = excluded.trail, held = excluded.held,"
+        " type = excluded.type, tif = excluded.tif, wanted_qty = excluded.wanted_qty,"
+        " trail = excluded.trail, held = excluded.held,"
         " inferred_qty = excluded.inferred_qty,"
         " inferred_notional = excluded.inferred_notional, revision = excluded.revision",
     [INSERT_FILL] =
