@@ -48,8 +48,9 @@ struct cash_event {
 };
 
 struct connection_event {
-    bool up; /* logged in, streams running: reconciliation may begin */
-    char reason[REASON_MAX];
+    bool up;                 /* logged in, streams running: reconciliation may begin */
+    char reason[REASON_MAX]; /* of down: "sequence_gap" and "stale_private_stream" are names, told
+                                as such; other text is for people */
 };
 
 struct answer_event {

@@ -64,7 +64,7 @@ struct order {
     uint64_t parent_order_id; /* the entry of an exit, 0 without */
     /* Of an exit: what its protection wants left of it, where that is not what is left already. */
     decimal wanted_qty;
-    uint64_t group_id;        /* orders of which one fill cancels the others, 0 without */
+    uint64_t group_id; /* orders of which one fill cancels the others, 0 without */
 
     enum order_status known;
     unsigned pending; /* enum order_pending bits */

@@ -292,6 +292,17 @@ static void follow_answer(struct engine *engine, struct inquiry *inquiry, struct
     follow_working(engine, inquiry, order);
 }
 
+/* The venue refuses the second copy of an order because it has the first. */
+void doubt_read(struct engine *engine, const struct order *order, struct report *report)
+{
+    const struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+    if (report->kind != REPORT_REJECTED || !inquiry || !inquiry->was_resent ||
+        !strcasestr(report->reason, "duplicate"))
+        return;
+    report->kind = REPORT_DOUBT;
+    report_alert(engine, order, "duplicate_client_id", "it was sent again and had arrived before");
+}
+
 void doubt_follow(struct engine *engine, struct order *order, const struct report *report,
                   int change)
 {

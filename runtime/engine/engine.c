@@ -472,6 +472,16 @@ static void step_bar(struct engine *engine, const struct event *event)
     call_bars(engine, closed, count);
 }
 
+/* Why nothing that was heard can be relied on any more. */
+static const char *down_name(const struct connection_event *connection)
+{
+    static const char *const names[] = { "sequence_gap", "stale_private_stream" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(connection->reason, names[i]) == 0)
+            return names[i];
+    return "disconnected";
+}
+
 static void step_connection(struct engine *engine, const struct connection_event *connection)
 {
     bool was_up = engine->is_connected;
@@ -488,7 +498,7 @@ static void step_connection(struct engine *engine, const struct connection_event
     reconcile_stop(engine);
     doubt_all_in_flight(engine);
     if (was_up)
-        turn_alert(engine, -1, "disconnected", connection->reason);
+        turn_alert(engine, -1, down_name(connection), connection->reason);
 }
 
 int engine_step(struct engine *engine, const struct event *event, struct error *err)

@@ -254,6 +254,7 @@ void report_apply_to(struct engine *engine, struct order *order, const struct re
 {
     struct report report = *given;
     look_up_fill(engine, order, &report);
+    doubt_read(engine, order, &report);
     held_name_end(engine, order, &report);
     int instance = instance_of_order(engine, order);
     const struct order before = *order;

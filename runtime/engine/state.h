@@ -329,6 +329,8 @@ void report_alert(struct engine *engine, const struct order *order, const char *
 /* After any report on an order: doubt that began or ended, and answers to what was asked. */
 void doubt_follow(struct engine *engine, struct order *order, const struct report *report,
                   int change);
+/* Before a report is applied: what it means for an order that was sent twice. */
+void doubt_read(struct engine *engine, const struct order *order, struct report *report);
 /* Asks for an order from now on until the doubt is over. */
 void doubt_begin(struct engine *engine, struct order *order);
 /* All trades of one order, by its name: the venue's clock may not be ours. */

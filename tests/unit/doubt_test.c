@@ -268,6 +268,20 @@ static void it_is_sent_again_once(void **state)
     assert_int_equal(engine_counts(s->engine)->lost, 1);
 }
 
+static void a_copy_that_is_refused_as_a_duplicate_says_the_first_is_there(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = never_arrived(s, limit_of(SIDE_BUY, "1", "90"));
+    tell_why(s, id, REPORT_REJECTED, "Duplicate order sent.");
+    assert_string_equal(status_of(s, id), "unknown");
+    assert_string_equal(last_alert(s), "duplicate_client_id");
+    answer_status(s, id, ORDER_NEW, "0", NULL);
+    assert_string_equal(status_of(s, id), "new");
+    uint64_t once = submit(s, A, limit_of(SIDE_BUY, "1", "90")); /* sent once: it is refused */
+    tell_why(s, once, REPORT_REJECTED, "Duplicate order sent.");
+    assert_string_equal(status_of(s, once), "rejected");
+}
+
 static void a_not_found_then_found_is_found(void **state)
 {
     struct stage *s = *state;
@@ -583,6 +597,7 @@ int main(void)
         TEST(one_not_found_proves_nothing),
         TEST(not_founds_before_the_grace_prove_nothing),
         TEST(it_is_sent_again_once),
+        TEST(a_copy_that_is_refused_as_a_duplicate_says_the_first_is_there),
         TEST(a_not_found_then_found_is_found),
         TEST(an_old_order_that_adds_risk_is_not_sent_again),
         TEST(an_old_order_that_reduces_is_sent_again),
