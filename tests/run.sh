@@ -54,14 +54,23 @@ play_scenarios() {
     count "$name" "$logs/$name.log" 0
     return
   fi
-  build/asan/scenario "$@" >"$logs/$name.log" 2>&1
+  build/asan/scenario --permute 2 "$@" >"$logs/$name.log" 2>&1
   code=$?
   sed -i 's/^FAIL /not ok /' "$logs/$name.log"
   [ "$code" -gt 1 ] && echo "not ok the player itself" >>"$logs/$name.log"
   count "$name" "$logs/$name.log" "$code"
 }
 
+# Conversations with a wrong end: the player must refuse each.
+refuse_scenarios() {
+  name=wrong_scenarios
+  build/asan/scenario tests/scenario/wrong/*.json >"$logs/$name.log" 2>&1
+  sed -i -e 's/^ok /not ok accepted /' -e 's/^FAIL /ok /' "$logs/$name.log"
+  count "$name" "$logs/$name.log" 0
+}
+
 run_scenarios() {
+  refuse_scenarios
   play_scenarios scenarios tests/scenarios/*.json
   play_scenarios shared_scenarios ../shared/scenarios/*.json
 }

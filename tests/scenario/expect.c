@@ -264,7 +264,8 @@ void expect_check(struct player *player)
     const char *delivered = member_text(expect, "fills_delivered");
     char got[24];
     snprintf(got, sizeof(got), "%" PRIu64, player->fills_delivered);
-    if (delivered && strcmp(delivered, got) != 0)
+    bool is_other = player->permutation > 0 && script_tells_sums(&player->script);
+    if (delivered && !is_other && strcmp(delivered, got) != 0)
         differ(player, "fills_delivered", delivered, got);
     check_sent(player, json_get(expect, "sent_count"), json_get(expect, "must_not_send"));
     check_decimal(player, "end", expect, "realized", sums_of(player, 0).realized);

@@ -1,6 +1,7 @@
 /* scenario.h - scripted conversations between strategy, runtime and venue: what the parts share.
  *
  *   script.c  a JSON file read into steps
+ *   permute.c the same conversation as other channels might have brought it
  *   told.c    what the venue of the script has told so far: orders, trades, who has which id
  *   venue.c   the scripted venue_port: keeps what was sent, answers what is asked
  *   steps.c   one step played: what a venue says, what a fault does
@@ -56,6 +57,13 @@ const char *member_text(const struct json *object, const char *key);
 decimal member_decimal(const struct json *object, const char *key);
 int64_t member_int(const struct json *object, const char *key, int64_t otherwise);
 bool is_one_of(const char *word, const char *const *words); /* NULL-terminated */
+
+/* ---- permute.c ---- */
+
+/* The stream's messages in another order, some of them twice, where that must not matter. */
+void script_permute(struct script *script, uint64_t seed);
+/* Sums and trades in another order are told to the strategy in other pieces. */
+bool script_tells_sums(const struct script *script);
 
 /* ---- told.c ---- */
 
@@ -158,6 +166,7 @@ struct queued {
 struct player {
     struct script script;
     const struct options *options;
+    uint64_t permutation; /* 0: as written */
     struct text failures; /* "field: expected X, got Y" a line */
     char directory[64], path[96];
     struct instruments instruments;
@@ -216,7 +225,7 @@ struct player {
 
 struct options {
     bool trace;
-    uint64_t permute; /* how often the venue's messages are shuffled; 0: played as written */
+    uint64_t permute; /* how many shuffled ones are played after the one that is written */
 };
 
 void fail_step(struct player *player, const char *format, ...) PRINTF_LIKE(2, 3);
