@@ -344,6 +344,8 @@ const char *exchange_amend(struct exchange *exchange, const char *client_id, con
         order->queue = between(exchange, 0, 40);
     order->qty = qty > 0 ? qty : order->qty;
     order->price = price > 0 ? price : order->price;
+    if (new_id[0] && exchange->profile.ends_to_rename)
+        tell(exchange, NEWS_CANCELED, order, NULL);
     if (new_id[0])
         memcpy(order->client_id, new_id, sizeof(order->client_id));
     uint64_t id = order->id;

@@ -23,6 +23,7 @@ struct exchange_profile {
     unsigned types, tifs; /* 1 << enum order_type, 1 << enum order_tif */
     bool oco, post_only, reduce_only;
     bool amends, renames; /* changes orders; under a new client order id */
+    bool ends_to_rename;  /* and tells it as the end of the old one */
     bool tells_trades;    /* each fill with its id; else only how much is filled */
     bool tells_twice;     /* the stream repeats what requests were answered */
     bool is_spot;

@@ -36,8 +36,11 @@ static const char *const names[FAULTS] = {
     [FAULT_KILL_SEND] = "kill_send",
     [FAULT_KILL_COMMIT] = "kill_commit",
     [FAULT_KILL_WRITE] = "kill_write",
+    [FAULT_POWER] = "power",
+    [FAULT_DISK] = "disk",
     [FAULT_CLOCK] = "clock",
     [FAULT_RELOAD] = "reload",
+    [FAULT_BAD_RELOAD] = "bad_reload",
 };
 
 const char *fault_name(enum fault fault)

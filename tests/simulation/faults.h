@@ -41,8 +41,11 @@ enum fault {
     FAULT_KILL_SEND,      /* the process ends before or after something was sent */
     FAULT_KILL_COMMIT,    /* ... inside or after a commit */
     FAULT_KILL_WRITE,     /* ... at any write to the disk, starts and flushes included */
+    FAULT_POWER,          /* the machine loses power, where the ledger was told to survive that */
+    FAULT_DISK,           /* writes, syncs, reads or locks fail for a while, or the disk is full */
     FAULT_CLOCK,          /* the wall clock stands elsewhere at the next start */
     FAULT_RELOAD,         /* a strategy file changes */
+    FAULT_BAD_RELOAD,     /* ... to something that is half, or fails */
     FAULTS
 };
 

@@ -54,7 +54,7 @@ struct model {
     bool halted, halted_market[MARKETS_MAX], reconciling;
     size_t orders_checked, trades_checked;
     uint64_t transitions, fills;
-    bool dirty, silent;
+    bool dirty, silent, lost_power;
     /* a turn whose commit was cut off */
     struct record *unsure;
     size_t unsure_count;
@@ -603,8 +603,39 @@ void model_step(struct model *model, const struct session *session)
     model->reconciling = engine_is_reconciling(session->engine);
 }
 
+void model_loses_power(struct model *model)
+{
+    model->lost_power = true;
+}
+
+/* What the lost turns told is heard again: it is no step of the order. */
+static void forget_lost_turns(struct model *model, const struct session *session)
+{
+    for (size_t i = 0; i < model->order_count; i++) {
+        struct mirror *mirror = &model->orders[i];
+        const struct order *order = engine_order(session->engine, mirror->order_id);
+        if (!order)
+            continue;
+        mirror->known = (int)order->known;
+        mirror->status = (int)order_status(order);
+        mirror->held = order->held;
+        mirror->qty = lots(model, order->qty);
+    }
+    for (int i = 0; i < session->instance_count; i++) {
+        struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+        for (uint32_t k = 0; k < session->instruments.count; k++) {
+            const struct position *position = engine_position(session->engine, i, k);
+            if (position && slot->books[k].adjusted)
+                slot->books[k].qty = lots(model, position->qty);
+        }
+    }
+    model->lost_power = false;
+}
+
 void model_reopened(struct model *model, const struct session *session)
 {
+    if (model->lost_power)
+        forget_lost_turns(model, session);
     for (int i = 0; i < session->instance_count; i++) {
         struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
         if (slot->lost) { /* it lives again, and goes on counting from what it kept */

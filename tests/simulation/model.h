@@ -42,6 +42,9 @@ void model_commit(struct model *model, const struct turn *turn);
 /* The process ended inside this commit: whether it counts the next start tells. */
 void model_commit_unsure(struct model *model, const struct turn *turn);
 void model_settle_unsure(struct model *model, const struct ledger_port *ledger);
+/* Power is lost: turns without an intent or a fill may be gone, and the next start says how orders
+ * stand. */
+void model_loses_power(struct model *model);
 /* It is about to leave. */
 void model_send(struct model *model, enum wire_send kind, const struct order *order,
                 const struct venue_query *query);

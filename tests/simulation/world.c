@@ -53,7 +53,9 @@ struct world {
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
-    bool started;       /* a process came to its first event */
+    bool disk_breaks;   /* its calls fail now */
+    int64_t disk_back_ns;
+    bool started; /* a process came to its first event */
     struct sha256 *digest;
     uint64_t deaths;
 };
@@ -252,17 +254,22 @@ static int commit(void *self, const struct turn *turn, struct error *err)
     for (size_t i = 0; i < turn->count; i++)
         trace_record(world, &turn->records[i]);
     bool kill = random_below(&world->random, 8) == 0 && fault(world, FAULT_KILL_COMMIT);
+    bool power =
+        world->power_safe && random_below(&world->random, 8) == 0 && fault(world, FAULT_POWER);
     if (kill)
         world->kill_in = 1 + random_below(&world->random, 12);
     int code = world->ledger.commit(self, turn, err);
-    if (world->dead) {
+    if (world->dead || code < 0) {
         model_commit_unsure(world->model, turn);
         return code;
     }
-    if (code == 0)
-        model_commit(world->model, turn);
+    model_commit(world->model, turn);
     if (kill)
         die(world, CRASH_KILL, 0);
+    if (power) {
+        model_loses_power(world->model);
+        die(world, CRASH_POWER, 0);
+    }
     return code;
 }
 
@@ -401,6 +408,7 @@ static struct exchange_profile draw_profile(struct world *world, bool shared)
         .reduce_only = !shared && chance(world, 60),
         .amends = chance(world, 70),
         .renames = chance(world, 50),
+        .ends_to_rename = chance(world, 40),
         .tells_trades = chance(world, 75),
         .tells_twice = chance(world, 50),
         .is_spot = chance(world, 40),
@@ -555,6 +563,12 @@ static void bury(struct world *world)
         check_chain(world);
 }
 
+static void mend_disk(struct world *world)
+{
+    disk_set_faults(world->disk, &(struct disk_faults){ 0 });
+    world->disk_breaks = false;
+}
+
 static bool start(struct world *world)
 {
     struct error err = { 0 };
@@ -583,6 +597,7 @@ static void restart(struct world *world)
     do {
         world->result->restarts++;
         bury(world);
+        mend_disk(world);
         int64_t pause = chance(world, 50)
                             ? (int64_t)random_below(&world->random, NS_PER_SECOND)
                             : (int64_t)random_below(&world->random, 120 * NS_PER_SECOND);
@@ -602,15 +617,50 @@ static bool start_surely(struct world *world)
 
 static void reload(struct world *world)
 {
+    static const char *const bad[] = { "return 1", "local S = {", "error('at load')",
+                                       "local S = { api = 1, name = 'other' }\nreturn S" };
+    bool good = fault(world, FAULT_RELOAD);
+    if (!good && !fault(world, FAULT_BAD_RELOAD))
+        return;
     struct source source;
     struct error err = { 0 };
     size_t index = random_below(&world->random, world->chosen_count);
     write_strategy(world, index, true);
+    if (!good) {
+        const char *text = bad[random_below(&world->random, ARRAY_SIZE(bad))];
+        if (text_write_file(world->paths[index], text, strlen(text), &err) < 0)
+            model_fail(world->model, "%s: %s", err.where, err.message);
+    }
     world->result->reloads++;
     trace(world, "reload %s", world->chosen[index]);
-    if (source_read(world->paths[index], &source, &err) < 0 ||
-        reload_prepare(world->session, index, &source, &err) < 0)
+    int code = source_read(world->paths[index], &source, &err);
+    if (code == 0)
+        code = reload_prepare(world->session, index, &source, &err);
+    if (code < 0 && !world->dead && !world->disk_breaks)
         model_fail(world->model, "reload: %s: %s", err.where, err.message);
+    if (!good) /* a start would refuse it */
+        write_strategy(world, index, false);
+}
+
+/* For a few seconds, or until a process ends of it. */
+static void break_disk(struct world *world)
+{
+    int64_t now = wire_now_ns(world->wire);
+    if (world->disk_breaks && now >= world->disk_back_ns)
+        mend_disk(world);
+    if (world->disk_breaks || random_below(&world->random, 8) != 0 || !fault(world, FAULT_DISK))
+        return;
+    struct disk_faults faults = { 0 };
+    unsigned *rates[] = { &faults.read_error, &faults.write_error, &faults.short_write,
+                          &faults.sync_error, &faults.locked };
+    size_t kind = random_below(&world->random, ARRAY_SIZE(rates) + 1);
+    if (kind == ARRAY_SIZE(rates))
+        faults.capacity = 1;
+    else
+        *rates[kind] = 100 + (unsigned)random_below(&world->random, 5000);
+    disk_set_faults(world->disk, &faults);
+    world->disk_breaks = true;
+    world->disk_back_ns = now + (int64_t)random_below(&world->random, 5 * NS_PER_SECOND);
 }
 
 /* One event, and what a second brings. */
@@ -624,14 +674,15 @@ static void step(struct world *world)
         if (world->kill_in == 0 && random_below(&world->random, 16) == 0 &&
             fault(world, FAULT_KILL_WRITE))
             world->kill_in = 1 + random_below(&world->random, 100);
+        break_disk(world);
         code = session_flush(world->session, false, &err);
         if (code == 0 && now >= world->reload_ns) {
             world->reload_ns = now + 20 * NS_PER_SECOND;
-            if (fault(world, FAULT_RELOAD))
-                reload(world);
+            reload(world);
         }
     }
-    if (world->dead) {
+    if (world->dead || (code < 0 && world->disk_breaks)) {
+        trace(world, "ended with %d", code);
         restart(world);
         return;
     }
@@ -670,6 +721,8 @@ static void heal(struct world *world)
 {
     trace(world, "faults end");
     world->faults_on = false;
+    world->kill_in = 0;
+    mend_disk(world);
     wire_heal(world->wire);
     run_for(world, HEALED_SECONDS / 2);
     uint64_t orders = world->exchange.order_count;

@@ -62,7 +62,7 @@ local function act(ctx)
 end
 
 function S.on_start(ctx, p)
-  ctx:timer("act", 3 + math.random() * 4)
+  ctx:timer("act", 1 + math.random() * 4)
 end
 
 function S.on_timer(ctx)
