@@ -6,7 +6,7 @@
  *   swap      when every rehearsal is warm: fresh guests on the current ctx.state (migrated),
  *             on_start, pointers changed between two events, on_reload
  *
- * Whatever is wrong before the swap: the old code goes on, and the reason is logged and alerted.
+ * Whatever is wrong before on_reload: the old code goes on, and the reason is logged and alerted.
  * Prepare and swap are journalled, so that a replay does both at the same events. */
 #include "runtime/app/session.h"
 
@@ -328,9 +328,27 @@ static int open_fresh(struct session *session, struct strategy *strategy, struct
     return 0;
 }
 
-/* The rehearsal is closed last: its references keep the warm series until the fresh guests have
- * theirs. */
-static int swap_in(struct session *session, size_t index, struct guest *fresh, struct error *err)
+static void close_guests(struct guest *guests, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (guests[i].self)
+            guests[i].close(guests[i].self);
+}
+
+static int tell_instance(struct session *session, int instance, const struct strategy_code *code,
+                         const char *old_version, struct error *err)
+{
+    struct instance_record *record = &session->instances[instance].record;
+    int failure = engine_begin(session->engine, instance, session->now_ns, old_version, err);
+    text_copy(record->version, sizeof(record->version), code->info.version);
+    text_copy(record->hash, sizeof(record->hash), code->source.hash);
+    bool is_new;
+    return failure < 0 ? failure : ledger_instance(session->ledger, record, &is_new, err);
+}
+
+/* The new guests run. The rehearsal is closed last: its references keep the warm series until the
+ * fresh guests have theirs. */
+static int conclude(struct session *session, size_t index, struct guest *gone, struct error *err)
 {
     struct strategy *strategy = &session->strategies[index];
     struct strategy_code *old = strategy->code;
@@ -340,26 +358,10 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
     strategy->next = NULL;
     int code =
         session_journal(session, "reload_swap", strategy, "hash", strategy->code->source.hash, err);
-    for (int i = 0; code == 0 && i < strategy->instance_count; i++) {
-        int instance = strategy->first_instance + i;
-        struct risk_limits limits = session_limits(strategy, strategy->code);
-        engine_set_limits(session->engine, instance, &limits);
-        engine_set_warmup(session->engine, instance, strategy->code->info.warmup);
-        struct guest gone = engine_set_guest(session->engine, instance, fresh[i]);
-        fresh[i].self = NULL;
-        code = engine_begin(session->engine, instance, session->now_ns, old_version, err);
-        if (gone.self)
-            gone.close(gone.self);
-        struct instance_record *record = &session->instances[instance].record;
-        text_copy(record->version, sizeof(record->version), strategy->code->info.version);
-        text_copy(record->hash, sizeof(record->hash), strategy->code->source.hash);
-        bool is_new;
-        if (code == 0)
-            code = ledger_instance(session->ledger, record, &is_new, err);
-    }
-    for (int i = 0; i < strategy->instance_count; i++)
-        if (fresh[i].self)
-            fresh[i].close(fresh[i].self);
+    for (int i = 0; code == 0 && i < strategy->instance_count; i++)
+        code =
+            tell_instance(session, strategy->first_instance + i, strategy->code, old_version, err);
+    close_guests(gone, strategy->instance_count);
     close_rehearsal(strategy);
     strategy_code_release(old);
     session_lift_quarantine(session);
@@ -369,18 +371,25 @@ static int swap_in(struct session *session, size_t index, struct guest *fresh, s
     return code < 0 ? code : session_drain(session, err);
 }
 
+/* on_start passed its rehearsal on a copy of the state as it was then; now it runs on the state as
+ * it is. All instances or none change. */
 static int swap(struct session *session, size_t index, struct error *err)
 {
     struct strategy *strategy = &session->strategies[index];
-    struct guest *fresh = memory_new((size_t)strategy->instance_count * sizeof(struct guest));
+    int count = strategy->instance_count;
+    struct guest *fresh = memory_new((size_t)count * sizeof(struct guest));
+    struct risk_limits limits = session_limits(strategy, strategy->next);
     struct error why = { 0 };
     int code = open_fresh(session, strategy, fresh, &why);
-    if (code < 0) {
-        /* A replay comes to this by itself: its record must not be repeated as from outside. */
-        code = refuse(session, index, "reload_failed", &why, err);
-    } else {
-        code = swap_in(session, index, fresh, err);
+    if (code == 0) {
+        code = engine_try_guests(session->engine, strategy->first_instance, count, fresh, &limits,
+                                 strategy->next->info.warmup, session->now_ns, &why);
+        if (code < 0)
+            close_guests(fresh, count);
     }
+    /* A replay comes to a failure by itself: its record must not be repeated as from outside. */
+    code = code < 0 ? refuse(session, index, "reload_failed", &why, err)
+                    : conclude(session, index, fresh, err);
     free(fresh);
     return code;
 }

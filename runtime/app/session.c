@@ -249,6 +249,7 @@ int session_stop(struct session *session, enum stop_policy policy, const char *w
         return code;
     int64_t limit_ns = session->now_ns + STOP_LIMIT_NS;
     while (anything_under_way(session, policy)) {
+        guardian_beat(session->heartbeat_fd);
         int64_t due_ns = session_due_ns(session);
         if (due_ns == TIME_NEVER) /* the data is over: nothing travels without a market */
             break;

@@ -172,7 +172,7 @@ struct guest engine_set_guest(struct engine *engine, int index, struct guest gue
     instance->alive = guest.self != NULL;
     instance->failure = 0;
     instance->why[0] = '\0';
-    instance->stop_asked = false;
+    instance->stop_asked = instance->started = false;
     instance->timer_count = 0;
     instance->subscription_count = 0;
     memset(instance->warm, 0, instance->instrument_count * sizeof(bool));
@@ -558,9 +558,13 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     struct guest_event event = { .time_ns = now_ns,
                                  .instrument = instance->instruments[0],
                                  .name = reloaded_from };
-    instance->in_start = true;
-    bool started = turn_call(engine, index, GUEST_START, &event);
-    instance->in_start = false;
+    bool started = instance->started;
+    if (!started) {
+        instance->in_start = true;
+        started = turn_call(engine, index, GUEST_START, &event);
+        instance->in_start = false;
+    }
+    instance->started = false;
     if (started && reloaded_from && instance->alive && instance->guest.calls & (1u << GUEST_RELOAD))
         turn_call(engine, index, GUEST_RELOAD, &event);
     /* After a restart: what the crash kept from being placed, resized or canceled. */
@@ -569,6 +573,71 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     held_awake(engine);
     rebuild_callers(engine);
     return turn_finish(engine, err);
+}
+
+/* ---- other code behind instances, all or none ---- */
+
+/* What cannot be given back by copying the struct begins empty; the old ones wait in the copy. */
+static void install(struct engine *engine, int index, const struct guest *guest,
+                    const struct risk_limits *limits, bool wait_for_warmup)
+{
+    struct instance *instance = &engine->instances[index];
+    instance->timers = NULL;
+    instance->timer_count = instance->timer_capacity = 0;
+    instance->warm = memory_new(instance->instrument_count * sizeof(bool));
+    engine_set_guest(engine, index, *guest);
+    instance->limits = *limits;
+    instance->wait_for_warmup = wait_for_warmup;
+}
+
+static int try_start(struct engine *engine, int index, struct error *why)
+{
+    struct instance *instance = &engine->instances[index];
+    struct guest_event event = { .time_ns = engine->now_ns,
+                                 .instrument = instance->instruments[0] };
+    instance->requests = 0;
+    instance->touched = instance->in_start = true;
+    int code = instance->guest.call(instance->guest.self, GUEST_START, &event, why);
+    instance->in_start = false;
+    if (code == 0 && instance->stop_asked)
+        error_set(why, ERROR_REFUSED, "on_start stops the strategy: %s", instance->why);
+    instance->started = code == 0 && !instance->stop_asked;
+    return instance->started ? 0 : ERROR_REFUSED;
+}
+
+static void drop_parts(struct instance *instance)
+{
+    free(instance->timers);
+    free(instance->warm);
+}
+
+int engine_try_guests(struct engine *engine, int first, int count, struct guest *guests,
+                      const struct risk_limits *limits, bool wait_for_warmup, int64_t now_ns,
+                      struct error *why)
+{
+    move_clock(engine, now_ns);
+    struct turn_mark mark = turn_mark(engine);
+    struct instance *before = memory_new((size_t)count * sizeof(*before));
+    memcpy(before, &engine->instances[first], (size_t)count * sizeof(*before));
+    for (int i = 0; i < count; i++)
+        install(engine, first + i, &guests[i], limits, wait_for_warmup);
+    int code = 0;
+    for (int i = 0; code == 0 && i < count; i++)
+        code = try_start(engine, first + i, why);
+    if (code < 0)
+        turn_take_back(engine, &mark);
+    for (int i = 0; i < count; i++) {
+        struct instance *instance = &engine->instances[first + i];
+        drop_parts(code < 0 ? instance : &before[i]);
+        if (code < 0)
+            *instance = before[i];
+        else
+            guests[i] = before[i].guest;
+    }
+    free(before);
+    find_timers_due(engine);
+    rebuild_callers(engine);
+    return code;
 }
 
 /* The market may run on after a stop, for what is under way; the strategies do not. */

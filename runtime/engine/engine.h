@@ -82,6 +82,15 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
  * the caller to close (self NULL when there was none). Timers are dropped at a swap. */
 struct guest engine_set_guest(struct engine *engine, int instance, struct guest guest);
 
+/* Puts other code behind `count` instances from `first` on, all or none: each is installed with
+ * these limits and needs.warmup, and started. 0: guests[] are now the old ones, for the caller to
+ * close; journal, then engine_begin tells the new ones in the same turn. ERROR_REFUSED: one of them
+ * failed or stopped itself, *why says it; everything is as it was, what was asked for is taken
+ * back, and guests[] are the caller's still. Between two events. */
+MUST_CHECK int engine_try_guests(struct engine *engine, int first, int count, struct guest *guests,
+                                 const struct risk_limits *limits, bool wait_for_warmup,
+                                 int64_t now_ns, struct error *why);
+
 /* New limits of an instance, from the next order on. */
 void engine_set_limits(struct engine *engine, int instance, const struct risk_limits *limits);
 /* needs.warmup of new code; before engine_set_guest. */
@@ -129,8 +138,8 @@ MUST_CHECK int engine_advance(struct engine *engine, int64_t now_ns, struct erro
 /* One event. ERROR_IO: the ledger refused, nothing left, trading must stop; every later turn is
  * refused with the same code. */
 MUST_CHECK int engine_step(struct engine *engine, const struct event *event, struct error *err);
-/* Calls GUEST_START of an instance whose guest is new (no market event may have reached it), or
- * GUEST_RELOAD after a swap. */
+/* Calls GUEST_START of an instance whose guest is new (no market event may have reached it) and was
+ * not started by engine_try_guests; and GUEST_RELOAD after a swap. */
 MUST_CHECK int engine_begin(struct engine *engine, int instance, int64_t now_ns,
                             const char *reloaded_from /* old version, or NULL */,
                             struct error *err);

@@ -54,6 +54,7 @@ struct instance {
 
     struct guest guest;
     bool alive;    /* has code that may be called */
+    bool started;  /* its on_start ran, in engine_try_guests */
     bool in_start; /* on_start is running: order calls are mistakes */
     bool *warm;    /* parallel to instruments: guest.ready said yes */
     int failure;   /* enum error_code of what stopped it, 0 */
@@ -298,6 +299,15 @@ void turn_say(struct engine *engine, enum record_kind kind, int instance, const 
               const char *text);
 void turn_alert(struct engine *engine, int instance, const char *kind /* a literal */,
                 const char *text);
+/* Where a turn stands, before something that may have to be undone. */
+struct turn_mark {
+    size_t records, commands, deliveries, order_time_next;
+    struct engine_counts counts;
+    bool halted, halted_for_day;
+};
+struct turn_mark turn_mark(const struct engine *engine);
+/* Takes back what was asked for since the mark, newest first. */
+void turn_take_back(struct engine *engine, const struct turn_mark *mark);
 /* Calls one guest function as a transaction: when it fails, what it asked for is taken back and the
  * instance is stopped by its policy. False when it failed. */
 bool turn_call(struct engine *engine, int instance, enum guest_call call,

@@ -72,26 +72,18 @@ void turn_alert(struct engine *engine, int instance, const char *kind, const cha
         F_STR("strategy", instance >= 0 ? engine->instances[instance].strategy : "-"));
 }
 
-/* Where a turn stands before a callback. */
-struct mark {
-    size_t records, commands, deliveries, order_time_next;
-    struct engine_counts counts;
-    bool halted, halted_for_day;
-};
-
-static struct mark mark_turn(const struct engine *engine)
+struct turn_mark turn_mark(const struct engine *engine)
 {
-    return (struct mark){ .records = engine->record_count,
-                          .commands = engine->command_count,
-                          .deliveries = engine->delivery_count,
-                          .order_time_next = engine->order_time_next,
-                          .counts = engine->counts,
-                          .halted = engine->halted,
-                          .halted_for_day = engine->halted_for_day };
+    return (struct turn_mark){ .records = engine->record_count,
+                               .commands = engine->command_count,
+                               .deliveries = engine->delivery_count,
+                               .order_time_next = engine->order_time_next,
+                               .counts = engine->counts,
+                               .halted = engine->halted,
+                               .halted_for_day = engine->halted_for_day };
 }
 
-/* Takes back what was asked for since the mark, newest first. */
-static void take_back(struct engine *engine, const struct mark *mark)
+void turn_take_back(struct engine *engine, const struct turn_mark *mark)
 {
     while (engine->command_count > mark->commands) {
         const struct command *command = &engine->commands[--engine->command_count];
@@ -117,7 +109,7 @@ bool turn_call(struct engine *engine, int index, enum guest_call call,
                const struct guest_event *event)
 {
     struct instance *instance = &engine->instances[index];
-    struct mark mark = mark_turn(engine);
+    struct turn_mark mark = turn_mark(engine);
     struct error err; /* a kilobyte: only what is read without a failure is cleared */
     err.code = 0;
     err.where[0] = err.message[0] = '\0';
@@ -126,7 +118,7 @@ bool turn_call(struct engine *engine, int index, enum guest_call call,
     instance->touched = true;
     int code = instance->guest.call(instance->guest.self, call, event, &err);
     if (code < 0) {
-        take_back(engine, &mark);
+        turn_take_back(engine, &mark);
         char why[sizeof(err.where) + sizeof(err.message) + 4];
         snprintf(why, sizeof(why), "%s%s%s", err.where, err.where[0] ? ": " : "", err.message);
         instance_fail(engine, index, err.code < 0 ? err.code : code, why);

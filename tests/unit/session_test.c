@@ -423,6 +423,74 @@ static void another_command_runs_the_file_on_disk(void **state)
     assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
 }
 
+/* Its rehearsal passes: the count of ticks is small then. When its series are warm the state has
+ * moved on, and on_start fails where it counts. */
+static const char late_failure[] = "local S = { api = 1, name = 'holder', version = '9' }\n"
+                                   "function S.on_start(ctx)\n"
+                                   "  local slow = ctx:bars('1m'):sma(14)\n"
+                                   "  ctx:timer('mine', 1)\n"
+                                   "  if (ctx.state.beats or 0) > 1 then error('too late') end\n"
+                                   "  ctx.state.started = true\n"
+                                   "end\n"
+                                   "function S.on_timer(ctx) ctx.state.wrong = true end\n"
+                                   "function S.on_order() end\n"
+                                   "function S.on_fill() end\n"
+                                   "return S\n";
+static const char beating[] =
+    "local S = { api = 1, name = 'holder', version = '8' }\n"
+    "function S.on_start(ctx) ctx:timer('beat', 60) end\n"
+    "function S.on_timer(ctx) ctx.state.beats = (ctx.state.beats or 0) + 1 end\n"
+    "function S.on_order() end\n"
+    "function S.on_fill() end\n"
+    "return S\n";
+
+static void prepare_text(struct fixture *fixture, const char *text)
+{
+    struct source source;
+    struct error err = { 0 };
+    assert_int_equal(text_write_file(fixture->strategy, text, strlen(text), &err), 0);
+    assert_int_equal(source_read(fixture->strategy, &source, &err), 0);
+    if (reload_prepare(fixture->session, 0, &source, &err) < 0)
+        fail_msg("%s %s", err.where, err.message);
+}
+
+static const char *version_of(const struct fixture *fixture)
+{
+    return fixture->session->strategies[0].code->info.version;
+}
+
+/* The old one goes on as if nothing had been tried: code, state, timers, orders. */
+static void an_on_start_that_fails_on_the_real_state_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text before, after, body;
+    text_init(&before, 65536);
+    text_init(&after, 65536);
+    text_init(&body, 65536);
+    run_until(fixture->session, 700); /* the position is there */
+    prepare_text(fixture, beating);
+    run_until(fixture->session, 701);
+    assert_string_equal(version_of(fixture), "8");
+    describe_orders(fixture->session, &before);
+    prepare_text(fixture, late_failure);
+    assert_true(fixture->session->any_reloading);
+    run_until(fixture->session, 1000); /* 14 minutes are over at 840 */
+    assert_false(fixture->session->any_reloading);
+    assert_string_equal(version_of(fixture), "8");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+    assert_int_equal(engine_counts(fixture->session->engine)->failed_instances, 0);
+    assert_true(engine_instance_alive(fixture->session->engine, 0, NULL, NULL));
+    describe_orders(fixture->session, &after);
+    assert_string_equal(after.data, before.data);
+    /* Beats at 760, 820, 880, 940, 1000: none was lost, none began anew. */
+    run_until(fixture->session, 1001);
+    guest_state(engine_guest(fixture->session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"beats\":5,\"filled\":0.4}");
+    text_release(&before);
+    text_release(&after);
+    text_release(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +508,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_was_mended_is_reloaded_before_the_quarantine,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(another_command_runs_the_file_on_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_on_start_that_fails_on_the_real_state_changes_nothing,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
