@@ -491,6 +491,129 @@ static void an_on_start_that_fails_on_the_real_state_changes_nothing(void **stat
     text_release(&body);
 }
 
+/* ---- what a reload leaves to be replayed ---- */
+
+/* Ends as a killed process would, what is committed kept; then the same command with that file. */
+static void die_and_resume(struct fixture *fixture, const char *text)
+{
+    struct error err = { 0 };
+    assert_int_equal(session_flush(fixture->session, false, &err), 0);
+    session_close(fixture->session);
+    assert_int_equal(text_write_file(fixture->strategy, text, strlen(text), &err), 0);
+    open_fixture(fixture);
+    assert_true(ledger_replaying(fixture->session->ledger));
+}
+
+/* migrate works on the copy at 700 s; when the series are warm the state is another. */
+static const char migrate_fails[] = "local S = { api = 1, name = 'holder', version = '9' }\n"
+                                    "function S.migrate(state)\n"
+                                    "  if (state.beats or 0) > 1 then error('cannot migrate') end\n"
+                                    "  return state\n"
+                                    "end\n"
+                                    "function S.on_start(ctx) ctx:bars('1m'):sma(14) end\n"
+                                    "function S.on_bar() end\n"
+                                    "function S.on_order() end\n"
+                                    "function S.on_fill() end\n"
+                                    "return S\n";
+
+/* The failure follows from the events, as the swap would have: nothing of it comes from outside. */
+static void a_swap_that_fails_in_migrate_is_replayed(void **state)
+{
+    struct fixture *fixture = *state;
+    run_until(fixture->session, 700);
+    prepare_text(fixture, beating);
+    run_until(fixture->session, 701);
+    prepare_text(fixture, migrate_fails);
+    assert_true(fixture->session->any_reloading);
+    run_until(fixture->session, 1000);
+    assert_false(fixture->session->any_reloading);
+    assert_string_equal(version_of(fixture), "8");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+
+    die_and_resume(fixture, beating);
+    run_until(fixture->session, 1100);
+    assert_false(ledger_replaying(fixture->session->ledger));
+    assert_string_equal(version_of(fixture), "8");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+    struct text body;
+    text_init(&body, 65536);
+    guest_state(engine_guest(fixture->session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"beats\":6,\"filled\":0.4}");
+    text_release(&body);
+}
+
+/* A save that is broken ends the rehearsal of the one before it; a replay must end it there too. */
+static void a_broken_save_that_ends_a_rehearsal_is_replayed(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char slow[] = "local S = { api = 1, name = 'holder', version = '5' }\n"
+                               "function S.on_start(ctx) ctx:bars('1m'):sma(14) end\n"
+                               "function S.on_bar() end\n"
+                               "function S.on_order() end\n"
+                               "function S.on_fill() end\n"
+                               "return S\n";
+    run_until(fixture->session, 700);
+    prepare_text(fixture, slow);
+    assert_true(fixture->session->any_reloading);
+    run_until(fixture->session, 750); /* warm at 840 */
+    prepare_text(fixture, "return 1 +");
+    assert_false(fixture->session->any_reloading);
+    run_until(fixture->session, 1000);
+    assert_string_equal(version_of(fixture), "0");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+
+    die_and_resume(fixture, "");
+    write_strategy(fixture, 0);
+    run_until(fixture->session, 740);
+    assert_true(fixture->session->any_reloading); /* it is being replayed */
+    run_until(fixture->session, 1100);
+    assert_false(ledger_replaying(fixture->session->ledger));
+    assert_string_equal(version_of(fixture), "0");
+    assert_int_equal(engine_counts(fixture->session->engine)->alerts, 1);
+    assert_int_equal(decimal_cmp(held(fixture->session), decimal_text("0.4")), 0);
+}
+
+/* needs.warmup is part of the new file: false lets callbacks come at once, true makes them wait. */
+static const char impatient[] =
+    "local S = { api = 1, name = 'holder', version = '6', needs = { warmup = %s } }\n"
+    "function S.on_start(ctx) ctx:bars('1m'):sma(14) end\n"
+    "function S.on_tick(ctx) ctx.state.ticks = (ctx.state.ticks or 0) + 1 end\n"
+    "function S.on_order() end\n"
+    "function S.on_fill() end\n"
+    "return S\n";
+
+static void a_reloaded_file_says_whether_it_waits_for_its_series(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[512];
+    run_until(fixture->session, 700);
+    snprintf(text, sizeof(text), impatient, "false");
+    prepare_text(fixture, text);
+    run_until(fixture->session, 710);
+    assert_string_equal(version_of(fixture), "6"); /* it waits for nothing */
+    struct text body;
+    text_init(&body, 65536);
+    guest_state(engine_guest(fixture->session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"filled\":0.4,\"ticks\":10}");
+    text_release(&body);
+
+    /* And after a crash it is the replayed file's word that counts, not the first one's. */
+    die_and_resume(fixture, text);
+    run_until(fixture->session, 720);
+    text_init(&body, 65536);
+    guest_state(engine_guest(fixture->session->engine, 0), &body);
+    assert_string_equal(body.data, "{\"asked\":true,\"filled\":0.4,\"ticks\":20}");
+    text_release(&body);
+
+    snprintf(text, sizeof(text), impatient, "true");
+    memcpy(strstr(text, "'6'"), "'7'", 3);
+    prepare_text(fixture, text);
+    run_until(fixture->session, 800);
+    assert_string_equal(version_of(fixture), "6"); /* warm at 840 */
+    run_until(fixture->session, 850);
+    assert_string_equal(version_of(fixture), "7");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +631,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_was_mended_is_reloaded_before_the_quarantine,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(another_command_runs_the_file_on_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_swap_that_fails_in_migrate_is_replayed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_broken_save_that_ends_a_rehearsal_is_replayed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_reloaded_file_says_whether_it_waits_for_its_series, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_on_start_that_fails_on_the_real_state_changes_nothing,
                                         setup, teardown),
     };
