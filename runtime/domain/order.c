@@ -34,8 +34,10 @@
  *     and the answer to that is the end;
  *   - a status that calls an order filled at another quantity, or answers a question with one,
  *     restates it: the report that did was lost;
- *   - a bust or correction of a trade that we lack halts: the books may be wrong, and the trade may
- *     come after its bust. A correction of a busted trade is refused: it cannot come back.
+ *   - a trade that an answer tells with other numbers than we booked was corrected: that word was
+ *     lost;
+ *   - a bust or correction of a trade that we lack is refused and told; so is the correction of a
+ *     busted one.
  *
  * Invariants:
  *   1. A step works on a copy, which is kept whole or not at all.
@@ -348,19 +350,6 @@ static int judge(struct order *next, struct order_outcome *out)
     else if (order_is_open(next) || is_news)
         said = judge_open(next, out);
     return ORDER_CHANGED | ORDER_BOOKED | said;
-}
-
-/* A trade, whatever the status: the truth about holdings beats tidiness. */
-static int fill(struct order *next, const struct report *report, struct order_outcome *out)
-{
-    if (report->booked_state != BOOKED_NOT)
-        return ORDER_UNCHANGED;
-    struct fill trade = report->fill;
-    trade.kind = FILL_TRADE;
-    if (!decimal_valid(trade.fee)) /* not said */
-        trade.fee = DECIMAL_ZERO;
-    int code = book_trade(next, &trade, out);
-    return code < 0 ? code : judge(next, out);
 }
 
 /* The answer is on its way or lost, or the order is. */
@@ -692,16 +681,16 @@ static int status(struct order *next, const struct report *report, struct order_
 
 /* After trades were taken back or changed: a filled order lives again where it is no longer full,
  * and only the venue knows whether it really does. */
-static int judge_again(struct order *next, struct order_outcome *out)
+static int judge_again(struct order *next)
 {
-    int change = ORDER_CHANGED | ORDER_BOOKED;
+    int change = ORDER_CHANGED | ORDER_BOOKED | ORDER_ALERT;
     take_terms_that_filled(next);
-    int against_qty = filled_against_qty(next);
     if (next->known == ORDER_REJECTED)
         return change;
+    int against_qty = filled_against_qty(next);
     if (against_qty >= 0) {
         finish(next, ORDER_FILLED, "");
-        return change | (against_qty > 0 ? suspect(out, "overfill") : 0);
+        return change | (against_qty > 0 ? ORDER_SUSPECT : 0);
     }
     if (next->known == ORDER_FILLED) {
         next->doubt = true;
@@ -712,7 +701,7 @@ static int judge_again(struct order *next, struct order_outcome *out)
     return change;
 }
 
-/* A trade that is not in the books, or not of this order: they may be wrong. */
+/* Not a trade that the books lack, or that is another order's. */
 static bool is_known_trade(const struct order *order, const struct report *report)
 {
     return report->booked_state != BOOKED_NOT &&
@@ -741,7 +730,7 @@ static int bust(struct order *next, const struct report *report, struct order_ou
     if (code < 0)
         return code;
     alert(out, "trade_bust");
-    return judge_again(next, out) | ORDER_ALERT;
+    return judge_again(next);
 }
 
 /* What the trade really was. Its own id is taken by the row that was wrong; `replaces` keeps it, so
@@ -774,24 +763,52 @@ static int correct_booked(struct order *next, const struct report *report, const
     return code;
 }
 
+/* Told as it was booked. A silent fee is the one we have. */
+static bool is_as_booked(const struct fill *fill, const struct fill *booked)
+{
+    return is_same(fill->qty, booked->qty) && is_same(fill->price, booked->price) &&
+           (!decimal_valid(fill->fee) || is_same(fill->fee, booked->fee));
+}
+
 static int correct(struct order *next, const struct report *report, struct order_outcome *out)
 {
-    if (report->booked_state == BOOKED_REVERSED)
-        return ORDER_COUNTED | alert(out, "trade_correct"); /* busted: it cannot come back */
-    if (!is_known_trade(next, report))
-        return ORDER_COUNTED | alert(out, "trade_correct");
+    if (report->booked_state == BOOKED_REVERSED || !is_known_trade(next, report))
+        return ORDER_COUNTED | alert(out, "trade_correct"); /* what was busted stays so */
     if (report->transact_ns != 0 && report->transact_ns < report->booked.transact_ns)
         return ORDER_UNCHANGED; /* a newer one came before it */
-    struct fill truth = make_truth(next, report);
-    if (is_same(truth.qty, report->booked.qty) && is_same(truth.price, report->booked.price) &&
-        is_same(truth.fee, report->booked.fee))
+    if (is_as_booked(&report->fill, &report->booked))
         return ORDER_UNCHANGED; /* told twice */
+    struct fill truth = make_truth(next, report);
     int code = correct_booked(next, report, &truth, out);
     if (code < 0)
         return code;
-    int change = judge_again(next, out) | ORDER_ALERT;
-    out->alert = "trade_correct"; /* that it is too much as well, SUSPECT says */
-    return change;
+    alert(out, "trade_correct");
+    return judge_again(next);
+}
+
+/* A trade that is booked, told again. Where we asked for it and its numbers are others, its
+ * correction was lost. What is pushed again, or is older, may be from before a correction. */
+static int fill_again(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    if (report->booked_state == BOOKED_REVERSED || report->ticket == 0 ||
+        is_as_booked(&report->fill, &report->booked))
+        return ORDER_UNCHANGED;
+    struct report word = *report;
+    word.transact_ns = report->fill.transact_ns;
+    return correct(next, &word, out);
+}
+
+/* A trade, whatever the status: the truth about holdings beats tidiness. */
+static int fill(struct order *next, const struct report *report, struct order_outcome *out)
+{
+    if (report->booked_state != BOOKED_NOT)
+        return fill_again(next, report, out);
+    struct fill trade = report->fill;
+    trade.kind = FILL_TRADE;
+    if (!decimal_valid(trade.fee)) /* not said */
+        trade.fee = DECIMAL_ZERO;
+    int code = book_trade(next, &trade, out);
+    return code < 0 ? code : judge(next, out);
 }
 
 /* ---- the table ---- */

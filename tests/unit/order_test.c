@@ -1659,8 +1659,8 @@ static void a_busted_trade_is_taken_back_once_and_never_comes_again(void **state
     assert_sums(&order, "0", "0", "0");
 }
 
-/* It may have overtaken its trade: it is told, and the books are compared soon (reports.c). */
-static void a_word_on_an_unknown_trade_changes_nothing(void **state)
+/* There is nothing to take back; a person hears of it. */
+static void a_word_on_an_unknown_trade_is_refused_and_alerted(void **state)
 {
     (void)state;
     struct book book = { .count = 0 };
@@ -1741,6 +1741,33 @@ static void an_older_correction_told_again_changes_nothing(void **state)
     assert_decimal(order.filled_qty, "6");
 }
 
+/* A list of trades says how they stand. What is pushed may be the trade as it was first told. */
+static void a_listed_trade_with_other_numbers_was_corrected_unheard(void **state)
+{
+    (void)state;
+    struct book book = { .count = 0 };
+    struct order order = order_in(ORDER_NEW);
+    struct report first = trade("a", "4", "100");
+    struct report listed = answer(trade("a", "5", "99"));
+    first.fill.transact_ns = listed.fill.transact_ns = NOW;
+    apply_booked(&order, &book, first);
+    assert_int_equal(apply_booked(&order, &book, trade("a", "5", "99")), ORDER_UNCHANGED);
+    assert_int_equal(apply_booked(&order, &book, answer(first)), ORDER_UNCHANGED);
+    assert_int_equal(apply_booked(&order, &book, listed), LATE);
+    assert_string_equal(last.alert, "trade_correct");
+    assert_sums(&order, "5", "495", "0.01");
+    assert_int_equal(apply_booked(&order, &book, listed), ORDER_UNCHANGED);
+    listed.fill.fee = DECIMAL_NONE; /* lists may be silent about fees */
+    assert_int_equal(apply_booked(&order, &book, listed), ORDER_UNCHANGED);
+
+    struct report word = about(REPORT_CORRECT, trade("a", "6", "99"));
+    word.transact_ns = NOW + 1;
+    assert_int_equal(apply_booked(&order, &book, word), LATE);
+    assert_int_equal(apply_booked(&order, &book, listed), ORDER_UNCHANGED); /* an older list */
+    apply_booked(&order, &book, about(REPORT_BUST, word));
+    assert_int_equal(apply_booked(&order, &book, answer(first)), ORDER_UNCHANGED);
+}
+
 /* The sum knew of the correction before it was told. */
 static void what_a_correction_adds_a_sum_may_have_told_before(void **state)
 {
@@ -1770,6 +1797,8 @@ static void a_correction_is_judged_like_fills(void **state)
     order = order_in(ORDER_PARTIALLY_FILLED);
     assert_int_equal(apply_last(&order, too_many), SUSPECT);
     assert_string_equal(last.alert, "trade_correct");
+    assert_decimal(order.filled_qty, "11");
+    assert_int_equal(order.known, ORDER_FILLED);
     order = order_in(ORDER_PARTIALLY_FILLED); /* a raise is under way: see above */
     order_mark_replace(&order, decimal_int(15), DECIMAL_NONE, "", NOW);
     assert_int_equal(apply(&order, too_many), LATE);
@@ -2462,10 +2491,11 @@ int main(void)
         cmocka_unit_test(late_trades_that_a_sum_told_before_are_no_news),
         cmocka_unit_test(a_trade_whose_fee_is_not_said_costs_none),
         cmocka_unit_test(a_busted_trade_is_taken_back_once_and_never_comes_again),
-        cmocka_unit_test(a_word_on_an_unknown_trade_changes_nothing),
+        cmocka_unit_test(a_word_on_an_unknown_trade_is_refused_and_alerted),
         cmocka_unit_test(a_busted_trade_that_a_sum_had_told_is_gone_with_both),
         cmocka_unit_test(a_corrected_trade_can_be_corrected_again_and_busted),
         cmocka_unit_test(an_older_correction_told_again_changes_nothing),
+        cmocka_unit_test(a_listed_trade_with_other_numbers_was_corrected_unheard),
         cmocka_unit_test(what_a_correction_adds_a_sum_may_have_told_before),
         cmocka_unit_test(a_correction_is_judged_like_fills),
         cmocka_unit_test(a_sum_with_more_digits_than_fit_is_booked_all_the_same),
