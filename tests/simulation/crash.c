@@ -22,7 +22,7 @@
 struct run {
     const struct crash_options *options;
     uint64_t seed;
-    uint64_t points, sends, crashes, failed;
+    uint64_t points, sends, orders, crashes, failed;
     struct child {
         pid_t pid; /* 0: free */
         char text[160];
@@ -114,6 +114,7 @@ static void at_point(void *self, const struct world_point *point, struct world_e
     char text[160];
     run->points++;
     run->sends += point->is_send;
+    run->orders += point->is_send && strcmp(point->what, "send query") != 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t number = ++run->crashes;
         describe(text, point, &ends[i], number);
@@ -156,9 +157,9 @@ uint64_t crash_points(uint64_t seed, const struct crash_options *options)
     for (size_t i = 0; i < JOBS_MAX; i++)
         while (run->children[i].pid != 0)
             reap(run);
-    printf("seed %" PRIu64 ": %" PRIu64 " points, %" PRIu64 " of them sends; %" PRIu64
-           " crashes in %.1f s, %" PRIu64 " failed\n",
-           seed, run->points, run->sends, run->crashes,
+    printf("seed %" PRIu64 ": %" PRIu64 " points, %" PRIu64 " of them sends (%" PRIu64
+           " about orders); %" PRIu64 " crashes in %.1f s, %" PRIu64 " failed\n",
+           seed, run->points, run->sends, run->orders, run->crashes,
            (double)(clock_now(clock_monotonic()) - began_ns) / 1e9, run->failed);
     uint64_t failed = run->failed;
     free(result);

@@ -5,7 +5,7 @@
  *   build/simulate --crash-points N [--crash K]      one seed, ended at each point of its run
  *     --seconds S      simulated seconds with faults; 350 more follow for healing and rest
  *     --faults LIST    all (as the seed draws them), none, or names: these are on in each seed
- *                      Crash points: 10 seconds, and no other fault unless named.
+ *                      Crash points: 60 seconds, and no other fault unless named.
  *     --reach          prints which fault met which order status; a declared pair not met fails
  *
  * Prints a line for each seed that fails, which reproduces it, and a summary. Exit 1: some failed,
@@ -22,7 +22,7 @@
 #include "tests/simulation/world.h"
 
 #define SECONDS_DEFAULT 600
-#define CRASH_SECONDS_DEFAULT 10
+#define CRASH_SECONDS_DEFAULT 60
 #define JOBS_MAX 64
 
 struct arguments {

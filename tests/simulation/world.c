@@ -218,6 +218,7 @@ static bool ends_here(struct world *world, const struct world_point *point, stru
     *end = (struct world_end){ 0 };
     if (!world->asks || world->dead || !world->options->crash)
         return false;
+    trace(world, "point %s %s", point->what, point->name);
     world->options->crash(world->options->crash_self, point, end);
     if (!end->ends)
         return false;
