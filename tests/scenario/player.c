@@ -176,7 +176,7 @@ static void read_request(struct player *player, const struct step *step,
     order_request_init(request);
     request->instrument = instrument_named(player, member_text(step->node, "sym"));
     request->side = side_of(step);
-    if (type && !order_type_parse(type, &request->type))
+    if (type && !type_named(type, &request->type))
         fail_step(player, "steps: expected an order type, got %s", type);
     if (tif && strcmp(tif, "post_only") == 0)
         request->post_only = true;
@@ -207,6 +207,10 @@ static void do_submit(struct player *player, const struct step *step)
 {
     struct order_request request;
     struct refusal refusal;
+    if (told_name(&player->told, step->cl)) {
+        trace(player, "strategy submit %s: it has that order already", step->cl);
+        return; /* ids are the runtime's: a strategy cannot send one twice */
+    }
     read_request(player, step, &request);
     uint64_t id = engine_submit(player->engine, 0, &request, &refusal);
     if (id == 0) {
@@ -466,6 +470,12 @@ static int open_ledger(struct player *player, struct error *err)
 
 /* ---- the process ---- */
 
+static decimal capital_of(const struct script *script)
+{
+    decimal capital = member_decimal(json_get(script->start, "limits"), "capital");
+    return decimal_valid(capital) ? capital : decimal_int(INT64_C(1000000000000));
+}
+
 static enum reconcile_mode mode_of(const struct script *script)
 {
     if (strcmp(script->mode, "strict") == 0)
@@ -486,8 +496,12 @@ static void read_limits(const struct script *script, struct risk_limits *limits)
                         { "max_daily_loss_pct", &limits->max_daily_loss_pct },
                         { "price_collar_pct", &limits->price_collar_pct } };
     risk_limits_init(limits);
-    for (size_t i = 0; i < ARRAY_SIZE(money); i++)
-        *money[i].value = member_decimal(given, money[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(money); i++) {
+        char in_usd[48];
+        snprintf(in_usd, sizeof(in_usd), "%s_usd", money[i].name);
+        *money[i].value =
+            member_decimal(given, member_text(given, in_usd) ? in_usd : money[i].name);
+    }
     limits->max_open_positions = (uint32_t)member_int(given, "max_open_positions", 0);
     limits->max_daily_trades = (uint32_t)member_int(given, "max_daily_trades", 0);
     limits->max_orders_per_second = (uint32_t)member_int(given, "max_orders_per_second", 0);
@@ -564,7 +578,7 @@ static int open_engine(struct player *player, struct error *err)
         all[i] = i;
     struct instance_options instance = { .instance_id = player->instance_id,
                                          .strategy = "script",
-                                         .capital = decimal_int(INT64_C(1000000000000)),
+                                         .capital = capital_of(&player->script),
                                          .instruments = all,
                                          .instrument_count = player->instruments.count };
     read_limits(&player->script, &options.account);
@@ -853,17 +867,44 @@ static bool has_step(const struct script *script, enum who who, const char *verb
     return false;
 }
 
+/* In the script the runtime ends an exit to place another one at the same price. */
+static bool changes_nothing(const struct script *script)
+{
+    const char *ended[16];
+    size_t count = 0;
+    for (size_t i = 0; i < script->count; i++) {
+        const struct step *step = &script->steps[i];
+        if (step->who != WHO_RUNTIME)
+            continue;
+        if (strcmp(step->verb, "cancel") == 0 && count < ARRAY_SIZE(ended))
+            ended[count++] = step->cl;
+        const char *price = member_text(step->node, "px");
+        for (size_t k = 0; k < i && price && strcmp(step->verb, "submit") == 0; k++) {
+            const struct step *former = &script->steps[k];
+            const char *was = member_text(former->node, "px");
+            for (size_t e = 0; e < count; e++)
+                if (former->who == WHO_RUNTIME && strcmp(former->verb, "submit") == 0 &&
+                    strcmp(former->cl, ended[e]) == 0 && was && strcmp(was, price) == 0)
+                    return true;
+        }
+    }
+    return false;
+}
+
 static void set_abilities(struct player *player)
 {
     const struct script *script = &player->script;
     bool renames = has_step(script, WHO_STRATEGY, "replace", "new");
-    player->abilities = (struct venue_abilities){ .types = ~0u,
-                                                  .tifs = ~0u,
-                                                  .oco = true,
-                                                  .reduce_only = true,
-                                                  .amend = renames ? AMEND_NEW_ID : AMEND_IN_PLACE,
-                                                  .post_only = true,
-                                                  .answer_within_ns = 10 * NS_PER_SECOND };
+    player->abilities =
+        (struct venue_abilities){ .types = ~0u,
+                                  .tifs = ~0u,
+                                  .oco = true,
+                                  .reduce_only = true,
+                                  .amend = renames                   ? AMEND_NEW_ID
+                                           : changes_nothing(script) ? AMEND_NONE
+                                                                     : AMEND_IN_PLACE,
+                                  .post_only = true,
+                                  .answer_within_ns = 10 * NS_PER_SECOND };
 }
 
 bool player_open(struct player *player, struct error *err)
