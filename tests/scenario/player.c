@@ -327,11 +327,28 @@ static void close_guest(void *self)
     (void)self;
 }
 
+/* The last price told; before there is one, what was paid for what is held, or the first price of
+ * the script. A stop says where the price is not. */
+static decimal price_now(const struct player *player)
+{
+    decimal price = player->last_price;
+    const struct json *held = json_get(player->script.start, "positions");
+    for (size_t i = 0; !decimal_valid(price) && i < json_count(held); i++)
+        price = member_decimal(json_at(held, i), "avg");
+    for (size_t i = 0; !decimal_valid(price) && i < player->script.count; i++) {
+        const struct json *node = player->script.steps[i].node;
+        const char *type = member_text(node, "type");
+        if (!type || strncmp(type, "stop", 4) != 0)
+            price = member_decimal(node, "px");
+    }
+    return price;
+}
+
 /* Its callback is a trade at the last price told, so that there is one. */
 void player_task(struct player *player, const struct step *step)
 {
     uint32_t instrument = instrument_named(player, member_text(step->node, "sym"));
-    decimal price = player->last_price;
+    decimal price = price_now(player);
     if (!decimal_valid(price))
         price = member_decimal(step->node, "px");
     if (!decimal_valid(price))
@@ -602,12 +619,7 @@ static int open_engine(struct player *player, struct error *err)
 /* The market goes on while the process is down: there is a price, if the script knows one. */
 static void put_market(struct player *player)
 {
-    decimal price = player->last_price;
-    const struct json *held = json_get(player->script.start, "positions");
-    for (size_t i = 0; !decimal_valid(price) && i < json_count(held); i++)
-        price = member_decimal(json_at(held, i), "avg");
-    for (size_t i = 0; !decimal_valid(price) && i < player->script.count; i++)
-        price = member_decimal(player->script.steps[i].node, "px");
+    decimal price = price_now(player);
     struct event event = { .kind = EVENT_TRADE };
     if (!decimal_valid(price) ||
         decimal_mantissa(price, player->instruments.list[0].price_scale, &event.trade.price) < 0)
@@ -907,6 +919,37 @@ static void set_abilities(struct player *player)
                                   .answer_within_ns = 10 * NS_PER_SECOND };
 }
 
+static bool is_set(const struct json *object, const char *key, bool otherwise)
+{
+    const struct json *member = json_get(object, key);
+    return member && json_kind(member) == JSON_BOOL ? json_as_bool(member) : otherwise;
+}
+
+/* What this venue can do, where a case is about it: start.venue. */
+static void read_abilities(struct player *player)
+{
+    const struct json *given = json_get(player->script.start, "venue");
+    const struct json *types = json_get(given, "types"), *tifs = json_get(given, "tifs");
+    struct venue_abilities *abilities = &player->abilities;
+    enum order_type type;
+    enum order_tif tif;
+    if (types)
+        abilities->types = 0;
+    for (size_t i = 0; i < json_count(types); i++)
+        if (order_type_parse(json_as_string(json_at(types, i)), &type))
+            abilities->types |= 1u << type;
+    if (tifs)
+        abilities->tifs = 0;
+    for (size_t i = 0; i < json_count(tifs); i++)
+        if (order_tif_parse(json_as_string(json_at(tifs, i)), &tif))
+            abilities->tifs |= 1u << tif;
+    abilities->oco = is_set(given, "oco", abilities->oco);
+    abilities->post_only = is_set(given, "post_only", abilities->post_only);
+    abilities->cash_is_spot = is_set(given, "spot", abilities->cash_is_spot);
+    if (!is_set(given, "amend", true))
+        abilities->amend = AMEND_NONE;
+}
+
 bool player_open(struct player *player, struct error *err)
 {
     text_init(&player->failures, 1 << 20);
@@ -933,6 +976,7 @@ bool player_open(struct player *player, struct error *err)
     if (json_get(player->script.expect, "positions"))
         add_keys(player, json_get(player->script.expect, "positions"));
     set_abilities(player);
+    read_abilities(player);
     return prepare_store(player, err) == 0;
 }
 

@@ -846,6 +846,20 @@ static void hear_simple(struct player *player, const struct step *step, struct t
     tell(player, step, told, &report);
 }
 
+/* Others trade at a price. */
+static void hear_market(struct player *player, const struct step *step)
+{
+    uint32_t instrument = instrument_named(player, member_text(step->node, "sym"));
+    struct event event = { .kind = EVENT_TRADE, .instrument = instrument };
+    player->last_price = member_decimal(step->node, "px");
+    event.trade.qty = 1;
+    if (decimal_mantissa(player->last_price, player->instruments.list[instrument].price_scale,
+                         &event.trade.price) < 0)
+        fail_step(player, "steps: expected a price, got %s", text_of(step, "px", "none"));
+    else if (player->engine)
+        player_put(player, &event);
+}
+
 /* A number of the stream that is missing is what a gateway answers by a new line. */
 static void follow_sequence(struct player *player, const struct step *step)
 {
@@ -887,6 +901,10 @@ static void play_venue(struct player *player, const struct step *step)
     if (strcmp(verb, "http_error") == 0 || strcmp(verb, "garbage") == 0) {
         int64_t status = member_int(step->node, "status", 500);
         fail_request(player, step, strcmp(verb, "http_error") == 0 && status < 500);
+        return;
+    }
+    if (strcmp(verb, "market") == 0) {
+        hear_market(player, step);
         return;
     }
     if (is_deferred(player, step))
