@@ -264,7 +264,7 @@ struct engine {
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
-    uint64_t filled_group; /* a group whose siblings the venue reduces by itself in this turn */
+    uint64_t filled_exit; /* whose siblings the venue reduces by itself, during its report */
 
     int64_t timers_due_ns;
 
