@@ -128,10 +128,7 @@ static int teardown(void **state)
 static int run(struct scene *scene)
 {
     struct error err = { 0 };
-    int code = guardian_run(&scene->options, &err);
-    if (code < 0)
-        fail_msg("%s", err.message);
-    return code;
+    return guardian_run(&scene->options, &err);
 }
 
 /* All that children said. */
@@ -199,7 +196,7 @@ static void after_three_failures_the_entries_are_canceled(void **state)
 {
     struct scene *scene = *state;
     scene->fails = 9;
-    assert_int_equal(run(scene), 70);
+    assert_int_equal(run(scene), ERROR_INTERNAL);
     assert_told(scene, "012c");
 }
 
@@ -208,7 +205,7 @@ static void what_cannot_be_canceled_is_told(void **state)
     struct scene *scene = *state;
     scene->fails = 9;
     scene->cancel_code = 69;
-    assert_int_equal(run(scene), 75);
+    assert_int_equal(run(scene), ERROR_HALTED);
     assert_told(scene, "012cr");
 }
 
@@ -228,7 +225,7 @@ static void canceling_is_bounded(void **state)
     scene->fails = 9;
     scene->options.cancel_entries = cancel_hangs;
     scene->options.cancel_ns = SOON;
-    assert_int_equal(run(scene), 75);
+    assert_int_equal(run(scene), ERROR_HALTED);
     assert_told(scene, "012hr");
 }
 
@@ -254,7 +251,7 @@ static pid_t start_guardian(struct scene *scene)
         close(scene->told[0]);
         close(scene->asked[1]);
         int code = guardian_run(&scene->options, &err);
-        _exit(code < 0 ? 98 : code);
+        _exit(code < 0 ? -code : code);
     }
     close(scene->told[1]);
     scene->told[1] = -1;
@@ -403,7 +400,7 @@ static void nothing_is_left_behind(void **state)
     scene->cancel_code = 1;
     sigprocmask(SIG_SETMASK, NULL, &before);
     size_t files = open_files();
-    assert_int_equal(run(scene), 75);
+    assert_int_equal(run(scene), ERROR_HALTED);
     assert_int_equal(open_files(), files);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* neither children nor zombies */
     assert_int_equal(errno, ECHILD);
