@@ -425,6 +425,14 @@ static void take_cash(void *self, const struct cash_record *cash)
     ++*(int *)self;
 }
 
+/* A page at a time, so that each row is read from the disk. */
+static void forget_pages(struct fixture *f)
+{
+    if (f->ledger)
+        (void)sqlite3_exec(f->ledger->db, "PRAGMA cache_size = 1; PRAGMA shrink_memory", NULL, NULL,
+                           NULL);
+}
+
 /* Counts: a failure says what failed, and there is an end to it. */
 struct outcome {
     int failed, done, seen;
@@ -438,13 +446,7 @@ static void note(struct fixture *f, struct outcome *outcome, int code)
     else
         outcome->done++;
     f->err = (struct error){ 0 };
-}
-
-/* A page at a time, so that each row is read from the disk. */
-static void forget_pages(struct fixture *f)
-{
-    (void)sqlite3_exec(f->ledger->db, "PRAGMA cache_size = 1; PRAGMA shrink_memory", NULL, NULL,
-                       NULL);
+    forget_pages(f);
 }
 
 static void load_all(struct run *run, struct outcome *outcome)
@@ -464,7 +466,6 @@ static void load_all(struct run *run, struct outcome *outcome)
     note(f, outcome, ledger_each_cash(ledger, "sim", take_cash, &outcome->seen, &f->err));
     note(f, outcome, ledger_left_over(ledger, &left, &f->err));
     text_release(&left);
-    forget_pages(f);
     int code = ledger_state(ledger, 1, &json, &count, &f->err);
     note(f, outcome, code);
     free(code == 0 ? json : NULL);
@@ -490,7 +491,6 @@ static void write_all(struct run *run, struct outcome *outcome)
     note(f, outcome, code);
     if (code < 0)
         export = NULL;
-    forget_pages(f);
     struct order order = new_order(f);
     struct record reversal = fill_record(&order, "r-1", "1", "100");
     reversal.fill.kind = FILL_REVERSAL;
@@ -506,7 +506,6 @@ static void write_all(struct run *run, struct outcome *outcome)
     note(f, outcome, commit_at(f, START_NS + 50, 50, records, ARRAY_SIZE(records)));
     note(f, outcome, ledger_put_source(f->ledger, "h2", "{}", 2, &f->err));
     note(f, outcome, ledger_progress(f->ledger, START_NS + 60, 60, &f->err));
-    forget_pages(f);
     if (export) {
         note(f, outcome, export_update(export, &f->err));
         note(f, outcome, export_checkpoint(export, START_NS, D("1"), D("2"), NULL, &f->err));
@@ -544,13 +543,16 @@ static int resume_all(struct run *run, bool replay)
     struct fixture *f = &run->f;
     bool found = false, is_new;
     struct session_record record = { 0 };
+    forget_pages(f);
     struct instance_record instance = { .strategy = "momentum",
                                         .symbol = "BTC/USDT",
                                         .capital = D("1") };
     int code = ledger_last_session(f->ledger, "paper", "feed", &found, &record, &f->err);
+    forget_pages(f);
     if (code == 0)
         code = ledger_session_begin(f->ledger, &record, true, replay, WALL_NS, &f->err);
     session_record_release(&record);
+    forget_pages(f);
     return code < 0 ? code : ledger_instance(f->ledger, &instance, &is_new, &f->err);
 }
 
@@ -601,7 +603,6 @@ static bool call_everything(int at, bool for_ever, bool power)
     int code = open_run(&run, true);
     note(f, &outcome, code);
     if (code == 0) {
-        forget_pages(f);
         code = resume_all(&run, false);
         note(f, &outcome, code);
         if (code == 0) {
@@ -655,10 +656,8 @@ static void a_replay_that_cannot_read_is_told(void **state)
         run.disk->fail_at = at;
         run.disk->error = SQLITE_IOERR_WRITE;
         int code = open_run(&run, true);
-        if (code == 0) {
-            forget_pages(f);
+        if (code == 0)
             code = resume_all(&run, true);
-        }
         if (code == 0) {
             struct order order = new_order(f);
             struct record record = order_record(&order);
