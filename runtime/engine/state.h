@@ -123,6 +123,8 @@ struct inquiry {
     unsigned tries;     /* questions so far: the pause doubles */
     unsigned missing;   /* well-formed not-founds in a row */
     unsigned confirmed; /* times it was said to work with its old terms, after the grace */
+    unsigned word;      /* what it last answered: while it says the same, the pause grows */
+    bool ask_old;       /* of a replace that gives a new id: ask for the old one next */
     bool was_resent;
     bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
 };
