@@ -898,6 +898,10 @@ int order_apply(struct order *order, const struct report *report, int64_t now_ns
         return change;
     if (order->held && change & ORDER_BOOKED)
         change |= suspect(outcome, "bad_venue_data");
+    if (order->held && !order->doubt) { /* nobody can be asked about it */
+        next.doubt = false;
+        change &= ~ORDER_ASK;
+    }
     if (learn_venue_order_id(order, &next, report))
         change |= ORDER_CHANGED;
     if (change & ORDER_CHANGED) {

@@ -381,10 +381,8 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     memcpy(order->current_client_order_id, order->client_order_id,
            sizeof(order->current_client_order_id));
     order->inferred_qty = order->inferred_notional = DECIMAL_ZERO;
-    bool emulated = held_is_needed(engine, order);
-    if (emulated) /* a venue that knows trails begins with the price it has on arrival */
-        held_trail_begin(engine, order);
-    bool here = order->held || (emulated && !held_is_through(engine, order));
+    held_trail_begin(engine, order);
+    bool here = order->held || (held_is_needed(engine, order) && !held_is_through(engine, order));
     order->held = false;
     struct order *placed = blotter_add(engine->blotter, order);
     if (!placed)
@@ -512,10 +510,43 @@ bool desk_cancel(struct engine *engine, struct order *order)
     return true;
 }
 
+/* Stops and takes of protected entries protect until the position is flat: then they end by
+ * themselves (exits.c). */
+static bool ends_with(const struct order *order, enum stop_policy policy)
+{
+    if (policy == POLICY_LEAVE)
+        return false;
+    if (!order->reduce_only)
+        return true;
+    return policy == POLICY_FLATTEN && order->role == ROLE_PLAIN && order->type != ORDER_MARKET;
+}
+
+/* Not a strategy's wish, which may change: what a halt, a stop or an adoption cancels may not work.
+ */
+static bool must_go(const struct engine *engine, const struct order *order)
+{
+    int index = instance_of_order(engine, order);
+    const struct instance *instance = &engine->instances[index];
+    bool halted = engine->halted || engine->instrument_halts[order->instrument].set;
+    return (halted && !order->reduce_only) || index == engine->external || engine->cancels_all ||
+           ends_with(order, engine->stopping) ||
+           (instance->guest.self && !instance->alive && ends_with(order, instance->on_error));
+}
+
+/* A venue refuses cancels for many reasons; of this one the wish stands. */
+static void insist_on_cancel(struct engine *engine, const struct order *before, struct order *order,
+                             const struct report *report)
+{
+    bool refused = report->kind == REPORT_CANCEL_REJECT && before->pending & PENDING_CANCEL;
+    if (refused && order_is_open(order) && !(order->pending & PENDING_CANCEL) &&
+        must_go(engine, order))
+        doubt_insist(engine, order);
+}
+
 /* A cancel that reached the venue before its order was refused: the wish stands, and is sent again
  * when the order is there. */
-void desk_follow(struct engine *engine, const struct order *before, const struct order *order,
-                 const struct report *report)
+static void follow_early_cancel(struct engine *engine, const struct order *before,
+                                const struct order *order, const struct report *report)
 {
     if (before->known != ORDER_PENDING_NEW || !(before->pending & PENDING_CANCEL))
         return;
@@ -535,6 +566,13 @@ void desk_follow(struct engine *engine, const struct order *before, const struct
         turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
                                                 .order_id = order->order_id,
                                                 .before = *order });
+}
+
+void desk_follow(struct engine *engine, const struct order *before, struct order *order,
+                 const struct report *report)
+{
+    follow_early_cancel(engine, before, order, report);
+    insist_on_cancel(engine, before, order, report);
 }
 
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price)
@@ -606,6 +644,7 @@ int engine_cancel_all(struct engine *engine, int index, uint32_t instrument)
 
 void engine_cancel_everything(struct engine *engine)
 {
+    engine->cancels_all = true;
     /* From the newest on: an order that rests here ends, and leaves the list, at once. */
     for (size_t i = blotter_open_count(engine->blotter); i-- > 0;)
         if (i < blotter_open_count(engine->blotter))
@@ -678,9 +717,25 @@ bool desk_may_leave(struct engine *engine, struct order *order, char why[REASON_
     return false;
 }
 
+/* Another order of its group did (some of) what this one was for. */
+static bool is_done_by_another(const struct engine *engine, const struct order *order)
+{
+    for (size_t i = 0; order->group_id != 0 && i < blotter_count(engine->blotter); i++) {
+        const struct order *other = blotter_at(engine->blotter, i);
+        if (other->group_id == order->group_id && other != order &&
+            decimal_sign(other->filled_qty) > 0)
+            return true;
+    }
+    return false;
+}
+
 bool desk_passes_again(struct engine *engine, const struct order *order)
 {
     int index = instance_of_order(engine, order);
+    if (order->reduce_only) /* what is held may be less by now */
+        return decimal_cmp(order_remaining(order), reducible(engine, index, order)) <= 0;
+    if (is_done_by_another(engine, order))
+        return false;
     struct risk_view view = view_of(engine, index, order);
     decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
     *own_side = decimal_sub(*own_side, order_remaining(order));
@@ -886,15 +941,6 @@ void desk_flatten(struct engine *engine, int index, uint32_t instrument, decimal
                            .expires_ns = TIME_NEVER,
                            .tag = "flatten" };
     desk_place(engine, index, &order);
-}
-
-/* Stops and takes of protected entries protect until the position is flat: then they end by
- * themselves (exits.c). */
-static bool ends_with(const struct order *order, enum stop_policy policy)
-{
-    if (!order->reduce_only)
-        return true;
-    return policy == POLICY_FLATTEN && order->role == ROLE_PLAIN && order->type != ORDER_MARKET;
 }
 
 void desk_stop_orders(struct engine *engine, int index, enum stop_policy policy)

@@ -22,6 +22,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->started_ns = TIME_NEVER;
     engine->is_connected = true;
     engine->external = -1;
+    engine->strangers_flood_ns = INT64_MIN / 2;
     engine->inquiries_due_ns = TIME_NEVER;
     engine->reconciliation.next_ns = TIME_NEVER;
     engine->reconciliation.agreed.amount = DECIMAL_NONE;
@@ -284,8 +285,8 @@ void instance_fail(struct engine *engine, int index, int code, const char *why)
 int engine_stop_instance(struct engine *engine, int index, int64_t now_ns, const char *why,
                          struct error *err)
 {
-    engine->now_ns = now_ns;
-    totals_begin(engine, now_ns);
+    engine->now_ns = now_ns > engine->now_ns ? now_ns : engine->now_ns;
+    totals_begin(engine, engine->now_ns);
     engine->instances[index].alive = true; /* a quarantined one never ran, its policy still does */
     instance_fail(engine, index, ERROR_INTERNAL, why);
     return turn_finish(engine, err);
@@ -363,13 +364,14 @@ int64_t engine_due_ns(const struct engine *engine)
     due_ns = due_ns < held_ns ? due_ns : held_ns;
     int64_t doubt_ns = doubt_due_ns(engine), reconcile_ns = reconcile_due_ns(engine);
     due_ns = due_ns < doubt_ns ? due_ns : doubt_ns;
-    due_ns = due_ns < reconcile_ns ? due_ns : reconcile_ns;
-    return due_ns > engine->now_ns ? due_ns : engine->now_ns; /* a venue's clock may run ahead */
+    return due_ns < reconcile_ns ? due_ns : reconcile_ns;
 }
 
+/* Time stands still until those outside have caught up: a wall clock may be set back, and a frame
+ * may be stamped before the clock that was stepped meanwhile. */
 static void move_clock(struct engine *engine, int64_t now_ns)
 {
-    ASSERT(now_ns >= engine->now_ns);
+    now_ns = now_ns > engine->now_ns ? now_ns : engine->now_ns;
     if (engine->started_ns == TIME_NEVER)
         totals_begin(engine, now_ns);
     else
@@ -416,6 +418,7 @@ static void fire_timers(struct engine *engine, int64_t now_ns)
 int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
 {
     move_clock(engine, now_ns);
+    now_ns = engine->now_ns;
     engine->counts.events++;
     const struct bars *const *closed;
     size_t count = market_advance(engine->market, now_ns, &closed);
@@ -505,6 +508,12 @@ static void step_connection(struct engine *engine, const struct connection_event
 int engine_step(struct engine *engine, const struct event *event, struct error *err)
 {
     bool history = event->kind == EVENT_BAR && event->bar.is_history;
+    struct event late;
+    if (!history && event->time_ns < engine->now_ns) {
+        late = *event;
+        late.time_ns = engine->now_ns;
+        event = &late;
+    }
     if (!history)
         move_clock(engine, event->time_ns);
     /* Answers to our own questions are no events of the market: how many there are must not move
@@ -654,6 +663,7 @@ int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy, 
                 struct error *err)
 {
     move_clock(engine, now_ns);
+    engine->stopping = policy;
     for (int i = 0; i < engine->instance_count; i++) {
         struct instance *instance = &engine->instances[i];
         struct guest_event event = { .time_ns = now_ns,

@@ -229,7 +229,8 @@ void reconcile_position(struct engine *engine, uint32_t instrument,
                         const struct position_event *position)
 {
     struct reconciliation *look = &engine->reconciliation;
-    if (look->step != RECONCILE_POSITIONS || position->ticket != look->ticket)
+    if (look->step != RECONCILE_POSITIONS || position->ticket != look->ticket ||
+        instrument >= engine->instruments->count) /* nothing that this run trades */
         return;
     look->venue_qty[instrument] = position->qty;
     look->venue_price[instrument] = position->avg_price;

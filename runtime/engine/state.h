@@ -123,9 +123,8 @@ struct inquiry {
     unsigned tries;     /* questions so far: the pause doubles */
     unsigned missing;   /* well-formed not-founds in a row */
     unsigned confirmed; /* times it was said to work with its old terms, after the grace */
-    unsigned word;      /* what it last answered: while it says the same, the pause grows */
-    bool ask_old;       /* of a replace that gives a new id: ask for the old one next */
     bool was_resent;
+    bool insists;     /* on a cancel that was refused: what is asked next is planned */
     bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
 };
 
@@ -248,7 +247,9 @@ struct engine {
     int64_t fills_known_ns; /* trades before this are booked: the newest one's time */
     char last_exec_id[INSTRUMENTS_MAX][EXEC_ID_MAX];
     char strangers[STRANGERS_KEPT][VENUE_ORDER_ID_MAX]; /* told already, a ring */
+    int64_t strangers_ns[STRANGERS_KEPT];               /* when */
     size_t stranger_next;
+    int64_t strangers_flood_ns; /* when it was said that there are too many */
     struct halt instrument_halts[INSTRUMENTS_MAX];
 
     /* orders that rest here */
@@ -266,7 +267,7 @@ struct engine {
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
-    uint64_t filled_exit; /* whose siblings the venue reduces by itself, during its report */
+    uint64_t filled_group; /* a group whose siblings the venue reduces by itself in this turn */
 
     int64_t timers_due_ns;
 
@@ -286,6 +287,8 @@ struct engine {
     size_t order_time_next;
     uint64_t position_counts;    /* how often open positions were counted */
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
+    enum stop_policy stopping;   /* of engine_stop */
+    bool cancels_all;            /* engine_cancel_everything was called */
     char halt_reason[REASON_MAX];
     bool open_position_seen; /* any position open: equity must be marked */
 };
@@ -345,6 +348,8 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
 void doubt_read(struct engine *engine, const struct order *order, struct report *report);
 /* Asks for an order from now on until the doubt is over. */
 void doubt_begin(struct engine *engine, struct order *order);
+/* Its cancel was refused and is wanted all the same: sent again, later and later, for ever. */
+void doubt_insist(struct engine *engine, struct order *order);
 /* All trades of one order, by its name: the venue's clock may not be ours. */
 void doubt_ask_for_trades(struct engine *engine, const struct order *order);
 /* Everything that is under way is in doubt: a restart, a lost line. */
@@ -461,8 +466,8 @@ int exits_restore(struct engine *engine, const struct order *order, struct error
 
 /* ---- desk.c ---- */
 #define GROUP_OWN UINT64_MAX /* desk_place: the first order of a group, which bears its id */
-/* After any report on an order: a cancel that came too early. */
-void desk_follow(struct engine *engine, const struct order *before, const struct order *order,
+/* After any report on an order: a cancel that came too early, or must not be refused. */
+void desk_follow(struct engine *engine, const struct order *before, struct order *order,
                  const struct report *report);
 uint64_t desk_place(struct engine *engine, int instance,
                     struct order *order); /* no gate: exits, close-outs */

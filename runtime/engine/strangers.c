@@ -19,7 +19,17 @@ static void tell(struct engine *engine, const struct report *report, const char 
     turn_alert(engine, -1, "unknown_order", text);
 }
 
-/* Once a day's worth of names is remembered; then the oldest is told again. */
+static void tell_flood(struct engine *engine)
+{
+    if (engine->now_ns - engine->strangers_flood_ns < NS_PER_DAY)
+        return;
+    engine->strangers_flood_ns = engine->now_ns;
+    turn_alert(engine, -1, "unknown_order",
+               "more unknown orders than can be told one by one; the others are not told today");
+}
+
+/* Each name is told once a day, and so many names a day: an account that others trade too lists all
+ * of theirs at each look. */
 static bool is_told(struct engine *engine, const struct report *report)
 {
     const char *name =
@@ -27,7 +37,14 @@ static bool is_told(struct engine *engine, const struct report *report)
     for (size_t i = 0; i < STRANGERS_KEPT; i++)
         if (strcmp(engine->strangers[i], name) == 0)
             return true;
-    size_t at = engine->stranger_next++ % STRANGERS_KEPT;
+    size_t at = engine->stranger_next % STRANGERS_KEPT;
+    if (engine->stranger_next >= STRANGERS_KEPT &&
+        engine->now_ns - engine->strangers_ns[at] < NS_PER_DAY) {
+        tell_flood(engine);
+        return true;
+    }
+    engine->stranger_next++;
+    engine->strangers_ns[at] = engine->now_ns;
     text_copy(engine->strangers[at], sizeof(engine->strangers[at]), name);
     return false;
 }
@@ -50,7 +67,8 @@ static decimal known_qty(const struct report *report)
 static struct order *adopt(struct engine *engine, uint32_t instrument, const struct report *report)
 {
     decimal qty = known_qty(report);
-    if (engine->external < 0 || report->side == 0 || !decimal_valid(qty) || decimal_sign(qty) <= 0)
+    if (engine->external < 0 || instrument >= engine->instruments->count || report->side == 0 ||
+        !decimal_valid(qty) || decimal_sign(qty) <= 0)
         return NULL;
     struct order order = { .instance_id = engine->instances[engine->external].instance_id,
                            .instrument = instrument,
@@ -104,19 +122,20 @@ void strangers_report(struct engine *engine, uint32_t instrument, const struct r
         return;
     }
     engine->counts.illegal_reports++;
-    if (ledger->is_ours && ledger->is_ours(ledger->self, report->client_order_id) &&
-        is_live_word(report)) {
-        tell(engine, report, "an order of this ledger that it does not know");
-        order = adopt(engine, instrument, report);
-        if (order) {
-            turn_record_order(engine, order);
-            report_apply_to(engine, order, report);
-            desk_cancel(engine, order);
-            return;
-        }
-    } else if (!is_told(engine, report)) {
-        tell(engine, report, "not an order of ours");
+    bool is_lost_one = ledger->is_ours && ledger->is_ours(ledger->self, report->client_order_id) &&
+                       is_live_word(report);
+    const char *what =
+        is_lost_one ? "an order of this ledger that it does not know" : "not an order of ours";
+    order = is_lost_one ? adopt(engine, instrument, report) : NULL;
+    if (order) {
+        tell(engine, report, what);
+        turn_record_order(engine, order);
+        report_apply_to(engine, order, report);
+        desk_cancel(engine, order);
+        return;
     }
+    if (!is_told(engine, report))
+        tell(engine, report, what);
     if (report->kind == REPORT_FILL && report->ticket == 0) /* told again by each look otherwise */
         reconcile_soon(engine);
 }

@@ -288,16 +288,6 @@ static int copy_file(const char *from, const char *to, struct error *err)
     return code;
 }
 
-/* What a crash left of an earlier copy: a WAL of it would be applied to the next one. */
-static void remove_copy(const char *copy)
-{
-    static const char *const suffixes[] = { "", "-wal", "-shm" };
-    char path[BACKUP_PATH_MAX];
-    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-        if (put_path(path, NULL, "%s%s", copy, suffixes[i]) == 0)
-            unlink(path);
-}
-
 static void note_body(const struct restore_options *options, struct text *body)
 {
     const char *slash = strrchr(options->backup, '/');
@@ -399,7 +389,6 @@ int backup_restore(const struct restore_options *options, char kept[BACKUP_PATH_
         code = put_path(copy, err, "%s.restoring", options->ledger);
     if (code < 0)
         return code;
-    remove_copy(copy);
     code = copy_file(options->backup, copy, err);
     if (code == 0)
         code = write_note(options, copy, err);
@@ -413,6 +402,6 @@ int backup_restore(const struct restore_options *options, char kept[BACKUP_PATH_
     if (code == 0)
         code = write_anchor(options, err);
     if (code < 0)
-        remove_copy(copy);
+        unlink(copy);
     return code;
 }

@@ -308,7 +308,7 @@ static bool keep_trading(struct guardian *guardian, int *code)
     }
 }
 
-static int handle_what_is_left(struct guardian *guardian, struct error *err)
+static int handle_what_is_left(struct guardian *guardian)
 {
     const struct guardian_options *options = guardian->options;
     log_line(options->log, LOG_ERROR, "guardian",
@@ -317,15 +317,11 @@ static int handle_what_is_left(struct guardian *guardian, struct error *err)
     guardian->canceling = true;
     guardian->stops = 0;
     if (run_child(guardian) == 0)
-        return guardian->emergency
-                   ? error_set(err, ERROR_HALTED, "emergency stop: all orders are canceled")
-                   : error_set(err, ERROR_INTERNAL,
-                               "the trading process failed and is not started again; the entries "
-                               "are canceled, exits stay");
+        return guardian->emergency ? -ERROR_HALTED : -ERROR_INTERNAL;
+    log_line(options->log, LOG_ERROR, "guardian",
+             "the orders could not be canceled: this is what the ledger knows of");
     options->tell_remaining(options->self);
-    return error_set(err, ERROR_HALTED,
-                     "the trading process failed, and its orders could not be canceled: look at "
-                     "the venue");
+    return -ERROR_HALTED;
 }
 
 int guardian_run(const struct guardian_options *options, struct error *err)
@@ -336,7 +332,7 @@ int guardian_run(const struct guardian_options *options, struct error *err)
     if (code < 0)
         return code;
     if (!keep_trading(&guardian, &code))
-        code = handle_what_is_left(&guardian, err);
+        code = handle_what_is_left(&guardian);
     signals_close(&guardian);
     return code;
 }

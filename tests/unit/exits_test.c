@@ -1287,8 +1287,7 @@ static bool add_coverage(void *self, const struct order *order)
     struct coverage *coverage = self;
     if (order->role == ROLE_PLAIN)
         return true;
-    coverage->settled &=
-        !order->pending && order->known != ORDER_PENDING_NEW && order->type != ORDER_MARKET;
+    coverage->settled &= !order->pending && order->known != ORDER_PENDING_NEW;
     decimal *sum = order->role == ROLE_STOP ? &coverage->stops : &coverage->takes;
     *sum = decimal_add(*sum, order_remaining(order));
     return true;

@@ -233,9 +233,21 @@ static inline bool fake_is_ours(void *self, const char *client_order_id)
 static inline int fake_find_fill(void *self, uint32_t instrument, const char *exec_id,
                                  struct fill *fill, uint64_t *order_id)
 {
+    const struct stage *s = self;
     uint64_t value;
-    (void)instrument, (void)fill, (void)order_id;
-    return map_get(((struct stage *)self)->exec_ids, exec_id, &value) ? BOOKED_YES : BOOKED_NOT;
+    (void)instrument;
+    if (!map_get(s->exec_ids, exec_id, &value))
+        return BOOKED_NOT;
+    for (size_t i = 0; i < s->record_count && i < RECORDS_KEPT; i++) {
+        const struct record *record = &s->records[i];
+        if (record->kind != RECORD_FILL || strcmp(record->fill.exec_id, exec_id) != 0)
+            continue;
+        if (fill)
+            *fill = record->fill;
+        if (order_id)
+            *order_id = record->order.order_id;
+    }
+    return BOOKED_YES;
 }
 
 /* The newest record of a kind, of those kept; NULL when there is none. Its texts are gone. */
@@ -261,9 +273,9 @@ static inline size_t count_records(const struct stage *s, enum record_kind kind)
 
 static inline const char *call_name(enum guest_call call)
 {
-    static const char *const names[] = { "start", "stop",   "trade",  "quote",      "bar",
-                                         "order", "fill",   "reject", "position",   "timer",
-                                         "risk",  "reload", "params", "connection", "reconcile" };
+    static const char *const names[] = { "start", "stop",   "trade",  "quote",    "bar",
+                                         "order", "fill",   "reject", "position", "timer",
+                                         "risk",  "reload", "params" };
     return names[call];
 }
 
