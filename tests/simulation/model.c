@@ -456,45 +456,53 @@ void model_commit_unsure(struct model *model, const struct turn *turn)
     }
 }
 
-/* Whether the ledger holds what this record says; only kinds that can tell. */
-static int is_there(const struct ledger_port *ledger, const struct record *record)
+static bool is_booked(const struct model *model, const struct fill *fill)
 {
-    struct order order;
+    uint64_t id = fill->exec_id[0] == 't' ? strtoull(fill->exec_id + 1, NULL, 10) : 0;
+    return fill->kind == FILL_TRADE && id < model->seen_capacity && model->seen[id];
+}
+
+/* Whether the ledger holds the order as this record says, where that is news. */
+static int order_is_there(const struct model *model, const struct ledger_port *ledger,
+                          const struct order *said)
+{
+    const struct mirror *mirror = mirror_of(model, said->order_id);
+    struct order found;
+    bool is_known = ledger->find_order(ledger->self, said->client_order_id, &found);
+    if (!is_known || !mirror)
+        return is_known;
+    int known = (int)said->known, status = (int)order_status(said);
+    if (known == mirror->known && status == mirror->status)
+        return -1;
+    return (int)found.known == known && (int)order_status(&found) == status;
+}
+
+/* Whether the ledger holds what this record says; negative: it cannot tell. */
+static int is_there(const struct model *model, const struct ledger_port *ledger,
+                    const struct record *record)
+{
+    if (record->kind == RECORD_FILL && is_booked(model, &record->fill))
+        return 0; /* a turn that would book it again cannot be committed */
     if (record->kind == RECORD_FILL)
         return ledger->find_fill(ledger->self, record->instrument, record->fill.exec_id, NULL,
                                  NULL) != BOOKED_NOT;
-    if (record->kind != RECORD_ORDER)
-        return -1;
-    if (!ledger->find_order(ledger->self, record->order.client_order_id, &order))
-        return 0;
-    return -1;
+    return record->kind == RECORD_ORDER ? order_is_there(model, ledger, &record->order) : -1;
 }
 
 void model_settle_unsure(struct model *model, const struct ledger_port *ledger)
 {
-    if (model->unsure_count == 0)
-        return;
-    bool there = false, known = false;
-    for (size_t i = 0; i < model->unsure_count && !known; i++) {
-        int answer = is_there(ledger, &model->unsure[i]);
-        const struct record *record = &model->unsure[i];
-        if (answer < 0 && record->kind == RECORD_ORDER && !mirror_of(model, record->order.order_id))
-            answer = 1;
-        if (answer < 0 && record->kind == RECORD_ORDER) {
-            struct order order;
-            const struct mirror *mirror = mirror_of(model, record->order.order_id);
-            (void)ledger->find_order(ledger->self, record->order.client_order_id, &order);
-            bool differs = (int)record->order.known != mirror->known ||
-                           (int)order_status(&record->order) != mirror->status;
-            if (differs)
-                answer = (int)order.known == (int)record->order.known &&
-                         order_status(&order) == order_status(&record->order);
-        }
-        known = answer >= 0;
-        there = answer > 0;
-    }
-    if (there)
+    int there = -1;
+    for (size_t i = 0; i < model->unsure_count && there < 0; i++)
+        there = is_there(model, ledger, &model->unsure[i]);
+    if (there > 0)
         apply(model, model->unsure, model->unsure_count);
+    for (size_t i = 0; there < 0 && i < model->unsure_count; i++) {
+        const struct record *record = &model->unsure[i];
+        if (record->kind != RECORD_ADJUSTMENT)
+            continue;
+        slot_of(model, record->instance_id)->books[record->instrument].adjusted = true;
+        model->lost_power = true; /* as if: the next start says */
+    }
     forget_unsure(model);
 }
 

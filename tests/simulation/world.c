@@ -736,7 +736,7 @@ static bool loses_messages(const struct fault_plan *plan)
 {
     static const enum fault lossy[] = { FAULT_STREAM_LOSS, FAULT_DISCONNECT, FAULT_PRIVATE_DOWN,
                                         FAULT_HALF_OPEN,   FAULT_KILL_SEND,  FAULT_KILL_COMMIT,
-                                        FAULT_KILL_WRITE };
+                                        FAULT_KILL_WRITE,  FAULT_POWER,      FAULT_DISK };
     for (size_t i = 0; i < ARRAY_SIZE(lossy); i++)
         if (plan->on[lossy[i]])
             return true;
