@@ -2,6 +2,8 @@
  * than their order. */
 #include "tests/unit/fakes.h"
 
+#include "runtime/base/random.h"
+
 #define A 0
 #define BIT(x) (1u << (x))
 
@@ -268,6 +270,99 @@ static void the_strategys_own_change_stays(void **state)
     stage_free(s);
 }
 
+/* ---- any order of things -------------------------------------------------------------------- */
+
+struct group {
+    struct stage *s;
+    uint64_t id, ids[8];
+    decimal filled, most_left;
+    size_t open;
+};
+
+static bool add_order(void *self, const struct order *order)
+{
+    struct group *group = self;
+    if (order->group_id != group->id)
+        return true;
+    group->filled = decimal_add(group->filled, order->filled_qty);
+    group->most_left = decimal_max(group->most_left, order_remaining(order));
+    if (order_is_open(order))
+        group->ids[group->open++] = order->order_id;
+    return true;
+}
+
+static struct group group_of(struct stage *s, uint64_t id)
+{
+    struct group group = { .s = s, .id = id };
+    group.filled = group.most_left = DECIMAL_ZERO;
+    engine_each_order(s->engine, A, true, add_order, &group);
+    return group;
+}
+
+static bool answer(struct stage *s, uint64_t id)
+{
+    const struct order *order = order_at(s, id);
+    if (!order_is_open(order) || order->held)
+        return false;
+    if (order->known == ORDER_PENDING_NEW)
+        tell(s, id, REPORT_ACK);
+    else if (order->pending & PENDING_REPLACE)
+        tell(s, id, REPORT_REPLACED);
+    else if (order->pending & PENDING_CANCEL)
+        tell(s, id, REPORT_CANCELED);
+    else
+        return false;
+    return true;
+}
+
+/* When all answers are in, no order can fill more than the other left. */
+static void check_quiet(struct stage *s, uint64_t id)
+{
+    for (bool again = true; again;) {
+        again = false;
+        struct group group = group_of(s, id);
+        for (size_t i = 0; i < group.open; i++)
+            again |= answer(s, group.ids[i]);
+    }
+    struct group group = group_of(s, id);
+    decimal left = decimal_max(decimal_sub(D("3"), group.filled), DECIMAL_ZERO);
+    assert_true(decimal_cmp(group.most_left, left) <= 0);
+    assert_true(group.open <= 2);
+}
+
+static void no_order_fills_what_the_other_filled(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct random random;
+        random_seed(&random, seed);
+        struct stage *s = stage_of(false, seed % 2 ? AMEND_IN_PLACE : AMEND_NONE);
+        if (seed % 3 == 0)
+            s->abilities.types = BIT(ORDER_MARKET) | BIT(ORDER_LIMIT);
+        struct ids ids = bracket(s, "3");
+        for (int i = 0; i < 60; i++) {
+            struct group group = group_of(s, ids.a);
+            if (group.open == 0)
+                break;
+            uint64_t id = group.ids[random_below(&random, group.open)];
+            const struct order *order = order_at(s, id);
+            int64_t lots;
+            assert_int_equal(decimal_mantissa(order_remaining(order), 3, &lots), 0);
+            if (random_below(&random, 2) || order->held)
+                answer(s, id);
+            else if (random_below(&random, 3) == 0) {
+                struct report report = fill_report(
+                    s, id, decimal_make(1 + (int64_t)random_below(&random, (uint64_t)lots), 3),
+                    D("100"), DECIMAL_ZERO);
+                assert_done(s, tell_code(s, &report));
+            }
+            if (random_below(&random, 4) == 0)
+                check_quiet(s, ids.a);
+        }
+        stage_free(s);
+    }
+}
+
 /* ---- cancels of orders that are on their way ----------------------------------------------- */
 
 static void a_cancel_that_came_too_early_is_sent_again(void **state)
@@ -330,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_failed_callback_links_nothing),
         cmocka_unit_test(a_pair_survives_a_restart),
         cmocka_unit_test(the_strategys_own_change_stays),
+        cmocka_unit_test(no_order_fills_what_the_other_filled),
         cmocka_unit_test(a_cancel_that_came_too_early_is_sent_again),
         cmocka_unit_test(one_that_was_not_refused_is_not),
         cmocka_unit_test(an_order_that_travels_is_not_amended),
