@@ -351,6 +351,7 @@ void held_settle(struct engine *engine, const struct command *command)
 void held_release(struct engine *engine, struct order *order)
 {
     order_release(order, engine->now_ns);
+    totals_sent(engine);
     tell(engine, order);
     turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT, .order_id = order->order_id });
 }

@@ -491,6 +491,7 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
                  bool first_of_order);
 void totals_trip(struct engine *engine, const struct trip *trip);
 void totals_order(struct engine *engine);
+void totals_sent(struct engine *engine); /* counts for the order rate alone: it was held before */
 uint32_t totals_orders_last_second(const struct engine *engine);
 decimal totals_account_equity(const struct engine *engine);
 

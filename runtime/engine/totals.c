@@ -206,6 +206,11 @@ void totals_trip(struct engine *engine, const struct trip *trip)
 void totals_order(struct engine *engine)
 {
     engine->counts.submitted++;
+    totals_sent(engine);
+}
+
+void totals_sent(struct engine *engine)
+{
     engine->order_times[engine->order_time_next] = engine->now_ns;
     engine->order_time_next = (engine->order_time_next + 1) % ORDER_TIMES;
 }

@@ -406,6 +406,30 @@ static void what_adds_risk_passes_the_gate_again(void **state)
     stage_free(s);
 }
 
+/* Else many that fire at once would pass the rate that holds for each second. */
+static void those_that_leave_count_for_the_order_rate(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    risk_limits_init(&limits);
+    limits.max_orders_per_second = 2;
+    struct stage *s = stage_new(&limits);
+    stage_add(s, instance_defaults());
+    s->abilities.types = BIT(ORDER_MARKET) | BIT(ORDER_LIMIT);
+    trade(s, BTC, "100");
+    uint64_t ids[3];
+    for (int i = 0; i < 3; i++) {
+        clock_to(s, s->now_ns + 2 * SECOND);
+        ids[i] = submit(s, A, stop_of(SIDE_BUY, "1", "105"));
+    }
+    clock_to(s, s->now_ns + 2 * SECOND);
+    trade(s, BTC, "105");
+    assert_int_equal(s->sent_count, 2);
+    assert_status(s, ids[1], "pending_new");
+    assert_status(s, ids[2], "canceled");
+    stage_free(s);
+}
+
 static void a_reduce_only_stop_sells_no_more_than_is_held(void **state)
 {
     (void)state;
@@ -650,6 +674,7 @@ int main(void)
         cmocka_unit_test(an_amend_needs_no_venue),
         cmocka_unit_test(a_failed_callback_takes_it_all_back),
         cmocka_unit_test(what_adds_risk_passes_the_gate_again),
+        cmocka_unit_test(those_that_leave_count_for_the_order_rate),
         cmocka_unit_test(a_reduce_only_stop_sells_no_more_than_is_held),
         cmocka_unit_test(held_orders_count_as_working),
         cmocka_unit_test(a_stop_that_leaves_is_position_soon),
