@@ -61,7 +61,7 @@ local function act(ctx)
   if #ctx:orders() > 12 then ctx:cancel_all() end
 end
 
-function S.on_start(ctx, p)
+function S.on_start(ctx)
   ctx:timer("act", 1 + math.random() * 4)
 end
 
@@ -72,7 +72,7 @@ function S.on_timer(ctx)
   inside = false
 end
 
-function S.on_fill(ctx, fill)
+function S.on_fill(ctx)
   assert(not inside, "callbacks are nested")
   ctx.state.fills = (ctx.state.fills or 0) + 1
 end

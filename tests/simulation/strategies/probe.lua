@@ -24,7 +24,7 @@ function S.on_timer(ctx)
   inside = false
 end
 
-function S.on_fill(ctx, fill)
+function S.on_fill(ctx)
   assert(not inside, "callbacks are nested")
   inside = true
   count(ctx, "fills")

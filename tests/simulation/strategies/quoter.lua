@@ -27,7 +27,7 @@ function S.on_timer(ctx)
   if held > (ctx:instrument().short_allowed and -0.5 or 0.04) then quote(ctx, "sell", last * 1.0005) end
 end
 
-function S.on_bar(ctx, bar)
+function S.on_bar(ctx)
   ctx.state.bars = (ctx.state.bars or 0) + 1
   ctx.state.average = average[1]
 end
