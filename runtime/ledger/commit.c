@@ -20,7 +20,7 @@ static int stored_status(struct ledger *ledger, uint64_t order_id)
     struct binder find = bind_begin(ledger, STATUS_OF_ORDER);
     bind_int(&find, (int64_t)order_id);
     int status = -1;
-    if (ledger_step(ledger, find.statement, NULL) != 1)
+    if (!ledger_found(ledger, find.statement))
         return status;
     for (int i = ORDER_PENDING_NEW; i <= ORDER_UNKNOWN; i++)
         if (strcmp(order_status_name((enum order_status)i), column_text(find.statement, 0)) == 0)
@@ -276,7 +276,7 @@ bool commit_knows_adjustment(struct ledger *ledger, const char *id)
 {
     struct binder find = bind_begin(ledger, SEQ_OF_ADJUSTMENT);
     bind_text(&find, id);
-    if (ledger_step(ledger, find.statement, NULL) != 1)
+    if (!ledger_found(ledger, find.statement))
         return false; /* unreadable: booking it meets the same trouble, and says so */
     int64_t seq = column_int(find.statement, 0);
     sqlite3_reset(find.statement);
@@ -462,6 +462,8 @@ static int write_turn(struct ledger *ledger, const struct turn *turn, struct err
         code = write_record(ledger, turn, &turn->records[i], err);
     if (code == 0 && ledger->seq == seq) /* no row of trading_events tells the time reached */
         code = ledger_write_progress(ledger, turn->time_ns, turn->event, err);
+    if (code == 0) /* a lookup on the way may have failed */
+        code = ledger_check_usable(ledger, err);
     bool now = must_commit(ledger, turn);
     if (code == 0 && now)
         code = commit_now(ledger, err);
@@ -546,20 +548,19 @@ static bool is_reversed(struct ledger *ledger, int64_t fill_id)
     struct binder find = bind_begin(ledger, FIND_REVERSAL);
     bind_int(&find, fill_id);
     bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
-    bool is = ledger_step(ledger, find.statement, NULL) == 1;
+    bool is = ledger_found(ledger, find.statement);
     sqlite3_reset(find.statement);
     return is;
 }
 
-/* When the table cannot be read the answer is no; booking the fill then meets the same trouble, or
- * the table's own uniqueness, and fails with a message. */
+/* When the table cannot be read the answer is no, and the turn that believes it is not recorded. */
 int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
                      uint64_t *order_id)
 {
     struct ledger *ledger = self;
     struct fill booked;
     struct binder find = find_fill_begin(ledger, instrument, exec_id);
-    if (ledger_step(ledger, find.statement, NULL) != 1)
+    if (!ledger_found(ledger, find.statement))
         return BOOKED_NOT;
     int64_t fill_id = column_int(find.statement, FILL_ROW_ID);
     read_fill(find.statement, exec_id, &booked);

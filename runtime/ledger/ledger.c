@@ -163,6 +163,13 @@ int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struct error *er
     return failed;
 }
 
+bool ledger_found(struct ledger *ledger, sqlite3_stmt *statement)
+{
+    int found = ledger_step(ledger, statement, NULL);
+    ledger->broken |= found < 0;
+    return found == 1;
+}
+
 const char *column_text(sqlite3_stmt *statement, int column)
 {
     const void *text = sqlite3_column_text(statement, column);

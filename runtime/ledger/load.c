@@ -338,7 +338,7 @@ static bool find_by(struct ledger *ledger, enum statement which, int64_t order_i
     if (which == ORDER_BY_ID)
         bind_int(&find, order_id);
     bind_text(&find, client_order_id);
-    if (ledger_step(ledger, find.statement, NULL) != 1)
+    if (!ledger_found(ledger, find.statement))
         return false;
     struct reader reader = { .ledger = ledger, .row = find.statement };
     char venue[VENUE_MAX], symbol[SYMBOL_MAX];

@@ -174,6 +174,10 @@ MUST_CHECK int ledger_run(struct ledger *ledger, struct binder *binder, struct e
 /* 1 a row, 0 no more, negative on failure; at 0 or failure the statement is reset. */
 MUST_CHECK int ledger_step(struct ledger *ledger, sqlite3_stmt *statement, struct error *err);
 
+/* Whether a lookup has a row. A file that cannot be read has no answer, and "no" would be a guess:
+ * then nothing more is recorded. */
+MUST_CHECK bool ledger_found(struct ledger *ledger, sqlite3_stmt *statement);
+
 /* From which id next_order_id goes on. ERROR_IO: no file of ours says so. */
 MUST_CHECK int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struct error *err);
 
