@@ -130,10 +130,11 @@ static void at_point(void *self, const struct world_point *point, struct world_e
 
 static void print_failure(const struct run *run, const struct world_result *result)
 {
+    const char *faults = run->options->faults;
     printf("seed %" PRIu64 ", %s: %s ; build/simulate --crash-points %" PRIu64 " --seconds %" PRId64
-           " --crash %" PRIu64 " --trace\n",
+           "%s%s --crash %" PRIu64 " --trace\n",
            run->seed, run->is_child[0] ? run->is_child : "no crash", result->failure, run->seed,
-           run->options->world->seconds, run->crashes);
+           run->options->world->seconds, faults[0] ? " --faults " : "", faults, run->crashes);
     fflush(stdout);
 }
 

@@ -7,6 +7,7 @@
 
 struct crash_options {
     const struct world_options *world;
+    const char *faults; /* as named, for the words that repeat a failure; "": none */
     unsigned jobs;
     uint64_t only; /* the crash of this number and no other, in this process; 0: all */
 };

@@ -346,6 +346,7 @@ static int crash_everywhere(struct arguments *arguments)
 {
     char folder[64];
     struct crash_options options = { .world = &arguments->world,
+                                     .faults = arguments->faults,
                                      .jobs = arguments->jobs,
                                      .only = arguments->only_crash };
     make_folder(folder);
