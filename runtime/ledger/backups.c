@@ -288,6 +288,16 @@ static int copy_file(const char *from, const char *to, struct error *err)
     return code;
 }
 
+/* What a crash left of an earlier copy: a WAL of it would be applied to the next one. */
+static void remove_copy(const char *copy)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm" };
+    char path[BACKUP_PATH_MAX];
+    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+        if (put_path(path, NULL, "%s%s", copy, suffixes[i]) == 0)
+            unlink(path);
+}
+
 static void note_body(const struct restore_options *options, struct text *body)
 {
     const char *slash = strrchr(options->backup, '/');
@@ -301,7 +311,8 @@ static void note_body(const struct restore_options *options, struct text *body)
     json_writer_close(writer);
 }
 
-/* The copy's chain tells where it comes from. Closing it leaves one file. */
+/* The copy's chain tells where it comes from. All of it has to be in the one file that is put in
+ * place: closing it would checkpoint too, and say nothing of a failure. */
 static int write_note(const struct restore_options *options, const char *path, struct error *err)
 {
     struct ledger_options opening = { .path = path, .power_safe = true };
@@ -314,6 +325,8 @@ static int write_note(const struct restore_options *options, const char *path, s
     note_body(options, &body);
     code = commit_note(ledger, options->now_wall_ns, "restored", body.data, body.length, err);
     text_release(&body);
+    if (code == 0)
+        code = ledger_checkpoint_now(ledger, 0, err);
     ledger_close(ledger);
     return code == 0 ? sync_path(path, err) : code;
 }
@@ -389,9 +402,12 @@ int backup_restore(const struct restore_options *options, char kept[BACKUP_PATH_
         code = put_path(copy, err, "%s.restoring", options->ledger);
     if (code < 0)
         return code;
+    remove_copy(copy);
     code = copy_file(options->backup, copy, err);
     if (code == 0)
         code = write_note(options, copy, err);
+    if (code == 0)
+        code = verify_backup(copy, NULL, NULL, err);
     bool any = access(options->ledger, F_OK) == 0 || access(options->anchor, F_OK) == 0;
     if (code == 0 && any)
         code = make_kept(options, kept, err);
@@ -402,6 +418,6 @@ int backup_restore(const struct restore_options *options, char kept[BACKUP_PATH_
     if (code == 0)
         code = write_anchor(options, err);
     if (code < 0)
-        unlink(copy);
+        remove_copy(copy);
     return code;
 }

@@ -300,6 +300,15 @@ static void a_backup_takes_the_ledgers_place(void **state)
     assert_files(p->backups, FIRST " replaced-20231114T221321Z replaced-20231114T221321Z-2 ");
 }
 
+static void copy_bytes(struct place *p, const char *from, const char *to)
+{
+    char *bytes;
+    size_t length;
+    assert_int_equal(text_read_file(from, 1 << 26, &bytes, &length, &p->fixture.err), 0);
+    assert_int_equal(text_write_file(to, bytes, length, &p->fixture.err), 0);
+    free(bytes);
+}
+
 /* Left by a kill: commits that are in the WAL alone belong to the old ledger, and go with it. */
 static void the_old_wal_goes_with_the_old_ledger(void **state)
 {
@@ -310,13 +319,10 @@ static void the_old_wal_goes_with_the_old_ledger(void **state)
     make(p, backup);
     commit_orders(p, 5);
     for (int i = 0; i < 3; i++) { /* as a kill leaves them */
-        char from[180], *bytes;
-        size_t length;
+        char from[180];
         snprintf(from, sizeof(from), "%s%s", f->path, suffixes[i]);
         snprintf(copy[i], sizeof(copy[i]), "%s.copy", from);
-        assert_int_equal(text_read_file(from, 1 << 26, &bytes, &length, &f->err), 0);
-        assert_int_equal(text_write_file(copy[i], bytes, length, &f->err), 0);
-        free(bytes);
+        copy_bytes(p, from, copy[i]);
     }
     close_ledger(f);
     for (int i = 0; i < 3; i++) {
@@ -331,6 +337,28 @@ static void the_old_wal_goes_with_the_old_ledger(void **state)
     assert_int_equal(verified(p, f->path, p->anchor).rows, 11);
     snprintf(f->path, sizeof(f->path), "%.130s/ledger-paper.sqlite", kept);
     assert_query(f, "SELECT count(*) FROM trading_events", "15\n");
+}
+
+/* Of a restore that was killed: a half made copy, with a WAL that SQLite would apply to the next.
+ */
+static void what_a_killed_restore_left_does_no_harm(void **state)
+{
+    struct place *p = *state;
+    struct fixture *f = &p->fixture;
+    char backup[BACKUP_PATH_MAX], kept[BACKUP_PATH_MAX], wal[200], left[200], left_wal[200];
+    make(p, backup);
+    commit_orders(p, 5);
+    snprintf(wal, sizeof(wal), "%s-wal", f->path);
+    snprintf(left, sizeof(left), "%s.restoring", f->path);
+    snprintf(left_wal, sizeof(left_wal), "%s.restoring-wal", f->path);
+    copy_bytes(p, f->path, left);
+    copy_bytes(p, wal, left_wal);
+    close_ledger(f);
+    if (restore(p, backup, kept) < 0)
+        fail_msg("%s", f->err.message);
+    assert_int_equal(verified(p, f->path, p->anchor).rows, 11);
+    assert_int_equal(access(left, F_OK), -1);
+    assert_int_equal(access(left_wal, F_OK), -1);
 }
 
 static void a_backup_that_does_not_verify_is_not_restored(void **state)
@@ -507,6 +535,7 @@ int main(void)
         TEST(only_backups_are_listed_and_pruned),
         TEST(a_backup_takes_the_ledgers_place),
         TEST(the_old_wal_goes_with_the_old_ledger),
+        TEST(what_a_killed_restore_left_does_no_harm),
         TEST(a_backup_that_does_not_verify_is_not_restored),
         TEST(a_ledger_that_is_lost_comes_back),
         TEST(a_place_that_cannot_be_written_is_told),

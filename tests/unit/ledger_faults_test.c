@@ -5,6 +5,8 @@
  * n of a short run the n-th fails, once or from then on, with an error or as a full disk. */
 #include "tests/unit/ledger_fixture.h"
 
+#include "runtime/ledger/backups.h"
+#include "runtime/ledger/export.h"
 #include "runtime/ledger/private.h"
 #include "runtime/ledger/verify.h"
 
@@ -16,8 +18,9 @@ struct disk {
     int calls;   /* that change something, since armed */
     int fail_at; /* 0: never */
     bool for_ever;
-    int error; /* SQLITE_FULL, SQLITE_IOERR_WRITE ... for writes */
-    bool cut;  /* a failing write leaves its first half */
+    bool reads; /* count and fail too */
+    int error;  /* SQLITE_FULL, SQLITE_IOERR_WRITE ... for writes */
+    bool cut;   /* a failing write leaves its first half */
     /* What failed first was a sync, after which the bytes may be there, or a write to the anchor,
      * before which the turn was committed. */
     bool after_commit;
@@ -51,6 +54,9 @@ static int file_close(sqlite3_file *file)
 }
 static int file_read(sqlite3_file *file, void *to, int amount, sqlite3_int64 offset)
 {
+    struct disk *disk = ((struct file *)file)->disk;
+    if (disk->reads && fails(disk, false))
+        return SQLITE_IOERR_READ;
     return real_of(file)->pMethods->xRead(real_of(file), to, amount, offset);
 }
 static int file_write(sqlite3_file *file, const void *from, int amount, sqlite3_int64 offset)
@@ -393,6 +399,310 @@ static void a_start_that_fails_leaves_a_ledger_or_none(void **state)
     }
 }
 
+/* ---- everything there is to call, on a disk that fails ---- */
+
+static int take_order(void *self, const struct order *order, struct error *err)
+{
+    (void)order, (void)err;
+    ++*(int *)self;
+    return 0;
+}
+static int take_position(void *self, uint32_t instrument, const struct position *position,
+                         struct error *err)
+{
+    (void)instrument, (void)position, (void)err;
+    ++*(int *)self;
+    return 0;
+}
+static void take_halt(void *self, const struct halt_record *halt)
+{
+    (void)halt;
+    ++*(int *)self;
+}
+static void take_cash(void *self, const struct cash_record *cash)
+{
+    (void)cash;
+    ++*(int *)self;
+}
+
+/* A page at a time, so that each row is read from the disk. */
+static void forget_pages(struct fixture *f)
+{
+    if (f->ledger)
+        (void)sqlite3_exec(f->ledger->db, "PRAGMA cache_size = 1; PRAGMA shrink_memory", NULL, NULL,
+                           NULL);
+}
+
+/* Counts: a failure says what failed, and there is an end to it. */
+struct outcome {
+    int failed, done, seen;
+};
+static void note(struct fixture *f, struct outcome *outcome, int code)
+{
+    if (code < 0 && strlen(f->err.message) < 10)
+        fail_msg("code %d and \"%s\"", code, f->err.message);
+    if (code < 0)
+        outcome->failed++;
+    else
+        outcome->done++;
+    f->err = (struct error){ 0 };
+    forget_pages(f);
+}
+
+static void load_all(struct run *run, struct outcome *outcome)
+{
+    struct fixture *f = &run->f;
+    struct ledger *ledger = f->ledger;
+    struct journal_entry *entries;
+    struct order order;
+    struct fill fill;
+    struct text left;
+    char *json, hash[SHA256_TEXT_MAX];
+    size_t count;
+    text_init(&left, 1000);
+    note(f, outcome, ledger_each_open_order(ledger, 1, take_order, &outcome->seen, &f->err));
+    note(f, outcome, ledger_each_position(ledger, 1, take_position, &outcome->seen, &f->err));
+    note(f, outcome, ledger_each_halt(ledger, take_halt, &outcome->seen, &f->err));
+    note(f, outcome, ledger_each_cash(ledger, "sim", take_cash, &outcome->seen, &f->err));
+    note(f, outcome, ledger_left_over(ledger, &left, &f->err));
+    text_release(&left);
+    int code = ledger_state(ledger, 1, &json, &count, &f->err);
+    note(f, outcome, code);
+    free(code == 0 ? json : NULL);
+    code = ledger_get_source(ledger, "h1", &json, &count, &f->err);
+    note(f, outcome, code);
+    free(code == 0 ? json : NULL);
+    code = ledger_journal(ledger, &entries, &count, &f->err);
+    note(f, outcome, code);
+    if (code == 0)
+        journal_release(entries, count);
+    forget_pages(f);
+    /* These have no way to say that they could not look. */
+    (void)f->port.find_order(f->port.self, "rxxxxs44we8000001", &order);
+    (void)f->port.find_fill(f->port.self, BTC, "e-1", &fill, NULL);
+    note(f, outcome, ledger_result_hash(ledger, hash, &f->err));
+}
+
+static void write_all(struct run *run, struct outcome *outcome)
+{
+    struct fixture *f = &run->f;
+    struct export *export;
+    int code = export_open(f->ledger, f->directory, "paper", &export, &f->err);
+    note(f, outcome, code);
+    if (code < 0)
+        export = NULL;
+    struct order order = new_order(f);
+    struct record reversal = fill_record(&order, "r-1", "1", "100");
+    reversal.fill.kind = FILL_REVERSAL;
+    reversal.fill.notional = D("100");
+    text_copy(reversal.fill.replaces, sizeof(reversal.fill.replaces), "e-1");
+    struct record records[] = { order_record(&order),
+                                reversal,
+                                said_record(RECORD_HALT, "session", "{\"lifted_by\":\"x\"}"),
+                                said_record(RECORD_JOURNAL, "n", "{}"),
+                                { .kind = RECORD_ADJUSTMENT,
+                                  .instance_id = 1,
+                                  .adjustment = { "a1", D("1"), D("2"), D("2"), D("1"), "r" } } };
+    note(f, outcome, commit_at(f, START_NS + 50, 50, records, ARRAY_SIZE(records)));
+    note(f, outcome, ledger_put_source(f->ledger, "h2", "{}", 2, &f->err));
+    note(f, outcome, ledger_progress(f->ledger, START_NS + 60, 60, &f->err));
+    if (export) {
+        note(f, outcome, export_update(export, &f->err));
+        note(f, outcome, export_checkpoint(export, START_NS, D("1"), D("2"), NULL, &f->err));
+        note(f, outcome, export_update(export, &f->err));
+    }
+    note(f, outcome, ledger_session_end(f->ledger, START_NS + 70, &f->err));
+    export_close(export);
+}
+
+static void keep_all(struct run *run, struct outcome *outcome)
+{
+    struct fixture *f = &run->f;
+    char backups[200], path[BACKUP_PATH_MAX], kept[BACKUP_PATH_MAX];
+    snprintf(backups, sizeof(backups), "%s/backups", f->directory);
+    struct backup_options options = { .ledger = f->path,
+                                      .directory = backups,
+                                      .name = "ledger-paper" };
+    struct verify_options checking = { .path = f->path, .anchor_path = run->anchor };
+    struct verify_result result;
+    note(f, outcome, ledger_verify(&checking, &result, &f->err));
+    int code = backup_make(&options, WALL_NS, path, &f->err);
+    note(f, outcome, code);
+    if (code < 0)
+        return;
+    struct restore_options restoring = { .backup = path,
+                                         .ledger = f->path,
+                                         .anchor = run->anchor,
+                                         .directory = backups,
+                                         .now_wall_ns = WALL_NS };
+    note(f, outcome, backup_restore(&restoring, kept, &f->err));
+}
+
+static void take_standing(void *self, const struct standing_halt *halt)
+{
+    (void)halt;
+    ++*(int *)self;
+}
+static void take_remaining(void *self, const struct remaining *remaining)
+{
+    (void)remaining;
+    ++*(int *)self;
+}
+
+/* What looks into a ledger without a session. */
+static void look_before(struct run *run, struct outcome *outcome)
+{
+    struct fixture *f = &run->f;
+    struct journal_entry *entries;
+    size_t count;
+    note(f, outcome, ledger_each_standing_halt(f->ledger, take_standing, &outcome->seen, &f->err));
+    note(f, outcome, ledger_each_remaining(f->ledger, take_remaining, &outcome->seen, &f->err));
+    int code = ledger_session_journal(f->ledger, 1, &entries, &count, &f->err);
+    note(f, outcome, code);
+    if (code == 0)
+        journal_release(entries, count);
+    note(f, outcome, ledger_lift_halts(f->ledger, "x", WALL_NS, &f->err));
+}
+
+static int resume_all(struct run *run, bool replay)
+{
+    struct fixture *f = &run->f;
+    bool found = false, is_new;
+    struct session_record record = { 0 };
+    forget_pages(f);
+    struct instance_record instance = { .strategy = "momentum",
+                                        .symbol = "BTC/USDT",
+                                        .capital = D("1") };
+    int code = ledger_last_session(f->ledger, "paper", "feed", &found, &record, &f->err);
+    forget_pages(f);
+    if (code == 0)
+        code = ledger_session_begin(f->ledger, &record, true, replay, WALL_NS, &f->err);
+    session_record_release(&record);
+    forget_pages(f);
+    return code < 0 ? code : ledger_instance(f->ledger, &instance, &is_new, &f->err);
+}
+
+/* One session, which crashed: with something of everything in it. */
+static void make_subject(struct run *run)
+{
+    struct fixture *f = &run->f;
+    setup_ledger(f);
+    close_ledger(f);
+    snprintf(run->anchor, sizeof(run->anchor), "%s/audit-paper.head", f->directory);
+    assert_int_equal(open_run(run, true), 0);
+    begin(f, "sim");
+    commit_one(f, 1, said_record(RECORD_HALT, "session", "a"));
+    commit_one(f, 1, said_record(RECORD_HALT, "BTC/USDT", "b"));
+    struct order open = new_order(f);
+    commit_one(f, 2, order_record(&open));
+    begin(f, "feed");
+    struct order order = new_order(f);
+    struct record position = { .kind = RECORD_POSITION,
+                               .instance_id = 1,
+                               .instrument = BTC,
+                               .position = { D("1"), D("1"), D("1"), D("1"), D("0") } };
+    struct record cash = { .kind = RECORD_CASH, .cash = { "USDT", D("1"), D("2") } };
+    struct record state = said_record(RECORD_STATE, "s", "{\"n\":1}");
+    state.instance_id = 1;
+    struct record records[] = { order_record(&order),
+                                fill_record(&order, "e-1", "1", "100"),
+                                position,
+                                cash,
+                                state,
+                                said_record(RECORD_HALT, "session", "h"),
+                                said_record(RECORD_JOURNAL, "n", "{}") };
+    assert_int_equal(commit_at(f, START_NS + 1, 1, records, ARRAY_SIZE(records)), 0);
+    for (uint64_t event = 2; event < 30; event++) {
+        order = new_order(f);
+        commit_one(f, event, order_record(&order));
+    }
+    assert_int_equal(ledger_put_source(f->ledger, "h1", "{\"file\":1}", 10, &f->err), 0);
+    close_ledger(f);
+}
+
+static bool call_everything(int at, bool for_ever, bool power)
+{
+    struct run run = { .power = power };
+    struct outcome outcome = { 0 };
+    struct fixture *f = &run.f;
+    make_subject(&run);
+    run.disk = plug_in();
+    run.disk->reads = true;
+    run.disk->error = SQLITE_IOERR_WRITE;
+    run.disk->for_ever = for_ever;
+    run.disk->fail_at = at;
+    int code = open_run(&run, true);
+    note(f, &outcome, code);
+    if (code == 0) {
+        look_before(&run, &outcome);
+        code = resume_all(&run, false);
+        note(f, &outcome, code);
+        if (code == 0) {
+            load_all(&run, &outcome);
+            write_all(&run, &outcome);
+        }
+        close_ledger(f);
+    }
+    keep_all(&run, &outcome);
+    bool reached = run.disk->calls >= at;
+    run.disk->fail_at = 0;
+    if (open_run(&run, true) < 0) /* whatever failed, the next start goes on */
+        fail_msg("call %d: %s", at, f->err.message);
+    assert_int_equal(resume_all(&run, false), 0);
+    assert_int_equal(one_turn(&run, 99), 0);
+    close_ledger(f);
+    unplug(run.disk);
+    teardown_ledger(f);
+    return reached;
+}
+
+static void no_failing_call_is_overlooked_or_fatal(void **state)
+{
+    (void)state;
+    int at = 1;
+    while (call_everything(at, false, at % 2))
+        at += 1 + at / 200; /* the later ones are many, and much alike */
+    assert_true(at > 200);
+}
+
+static void a_disk_that_is_gone_is_told_by_every_call(void **state)
+{
+    (void)state;
+    int at = 1;
+    while (call_everything(at, true, at % 2))
+        at += 3 + at / 100;
+    assert_true(at > 200);
+}
+
+/* A replay reads what it is compared with. */
+static void a_replay_that_cannot_read_is_told(void **state)
+{
+    (void)state;
+    bool reached = true;
+    for (int at = 1; reached; at++) {
+        struct run run = { 0 };
+        struct fixture *f = &run.f;
+        make_subject(&run);
+        run.disk = plug_in();
+        run.disk->reads = true;
+        run.disk->fail_at = at;
+        run.disk->error = SQLITE_IOERR_WRITE;
+        int code = open_run(&run, true);
+        if (code == 0)
+            code = resume_all(&run, true);
+        if (code == 0) {
+            struct order order = new_order(f);
+            struct record record = order_record(&order);
+            code = commit_at(f, START_NS + 1, 1, &record, 1);
+            assert_true(code == 0 || f->err.message[0]);
+        }
+        reached = run.disk->calls >= at;
+        close_ledger(f);
+        unplug(run.disk);
+        teardown_ledger(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +711,9 @@ int main(void)
         cmocka_unit_test(a_full_disk_loses_nothing_committed),
         cmocka_unit_test(a_sync_that_fails_stops_the_run),
         cmocka_unit_test(a_start_that_fails_leaves_a_ledger_or_none),
+        cmocka_unit_test(no_failing_call_is_overlooked_or_fatal),
+        cmocka_unit_test(a_disk_that_is_gone_is_told_by_every_call),
+        cmocka_unit_test(a_replay_that_cannot_read_is_told),
     };
     return cmocka_run_group_tests_name("ledger_faults", tests, NULL, NULL);
 }

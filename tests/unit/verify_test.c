@@ -400,6 +400,49 @@ static void a_table_that_says_otherwise_is_found(void **state)
         99, "foreign");
 }
 
+/* Rows that version 1 wrote have fewer keys: what they do not say follows from what they do. */
+static void rows_of_version_1_are_checked_too(void **state)
+{
+    struct subject *s = *state;
+    static const char old[] =
+        "UPDATE trading_events SET body = json_remove(body, '$.kind', '$.notional', '$.replaces')"
+        " WHERE seq = 2;"
+        "UPDATE trading_events SET body = json_remove(body, '$.notional', '$.held', '$.trail',"
+        " '$.trail_is_share', '$.current_client_order_id') WHERE kind = 'order';"
+        "UPDATE trading_events SET body = '{\"name\":null,\"body\":{\"scope\":\"BTC/USDT\",'"
+        " || '\"code\":\"halt\",\"reason\":\"in words\"}}' WHERE body LIKE '%\"in words\"%' AND"
+        " kind = 'halt'";
+    static const struct {
+        const char *sql, *what;
+        int64_t seq;
+    } edits[] = {
+        { "UPDATE fills SET kind = 'inferred' WHERE fill_id = 2", "fills", 2 },
+        { "UPDATE fills SET notional = '1' WHERE fill_id = 2", "fills", 2 },
+        { "UPDATE fills SET qty = 'x' WHERE fill_id = 2", "fills", 2 },
+        { "UPDATE fills SET price = 'x' WHERE fill_id = 2", "fills", 2 },
+        { "UPDATE orders SET tag = 'x' WHERE order_id = 1", "orders", 3 },
+    };
+    edit(s, old);
+    forge(s, 1);
+    assert_int_equal(verify(s, NULL), 0);
+    if (!s->result.good)
+        fail_msg("%s", s->result.message);
+    for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+        edit(s, old);
+        forge(s, 1);
+        tamper(&s->fixture, edits[i].sql);
+        assert_int_equal(verify(s, NULL), 0);
+        assert_false(s->result.good);
+        assert_int_equal(s->result.seq, edits[i].seq);
+        assert_string_equal(s->result.what, edits[i].what);
+    }
+    edit(s, old);
+    forge(s, 1);
+    tamper(&s->fixture, "UPDATE halts SET scope = 'ETH/USDT' WHERE scope = 'BTC/USDT'");
+    assert_int_equal(verify(s, NULL), 0);
+    assert_string_equal(s->result.what, "halts");
+}
+
 /* ---- at random ---- */
 
 struct attack {
@@ -569,6 +612,7 @@ int main(void)
         TEST(an_edited_chain_is_found),
         TEST(a_chain_made_anew_is_told_by_the_anchor),
         TEST(a_table_that_says_otherwise_is_found),
+        TEST(rows_of_version_1_are_checked_too),
         TEST(any_edit_is_found),
         TEST(rotten_bits_are_found_or_harmless),
     };
