@@ -176,7 +176,7 @@ static void read_request(struct player *player, const struct step *step,
     order_request_init(request);
     request->instrument = instrument_named(player, member_text(step->node, "sym"));
     request->side = side_of(step);
-    if (type && !order_type_parse(type, &request->type))
+    if (type && !type_named(type, &request->type))
         fail_step(player, "steps: expected an order type, got %s", type);
     if (tif && strcmp(tif, "post_only") == 0)
         request->post_only = true;
@@ -207,6 +207,10 @@ static void do_submit(struct player *player, const struct step *step)
 {
     struct order_request request;
     struct refusal refusal;
+    if (told_name(&player->told, step->cl)) {
+        trace(player, "strategy submit %s: it has that order already", step->cl);
+        return; /* ids are the runtime's: a strategy cannot send one twice */
+    }
     read_request(player, step, &request);
     uint64_t id = engine_submit(player->engine, 0, &request, &refusal);
     if (id == 0) {
@@ -323,11 +327,28 @@ static void close_guest(void *self)
     (void)self;
 }
 
+/* The last price told; before there is one, what was paid for what is held, or the first price of
+ * the script. A stop says where the price is not. */
+static decimal price_now(const struct player *player)
+{
+    decimal price = player->last_price;
+    const struct json *held = json_get(player->script.start, "positions");
+    for (size_t i = 0; !decimal_valid(price) && i < json_count(held); i++)
+        price = member_decimal(json_at(held, i), "avg");
+    for (size_t i = 0; !decimal_valid(price) && i < player->script.count; i++) {
+        const struct json *node = player->script.steps[i].node;
+        const char *type = member_text(node, "type");
+        if (!type || strncmp(type, "stop", 4) != 0)
+            price = member_decimal(node, "px");
+    }
+    return price;
+}
+
 /* Its callback is a trade at the last price told, so that there is one. */
 void player_task(struct player *player, const struct step *step)
 {
     uint32_t instrument = instrument_named(player, member_text(step->node, "sym"));
-    decimal price = player->last_price;
+    decimal price = price_now(player);
     if (!decimal_valid(price))
         price = member_decimal(step->node, "px");
     if (!decimal_valid(price))
@@ -466,6 +487,12 @@ static int open_ledger(struct player *player, struct error *err)
 
 /* ---- the process ---- */
 
+static decimal capital_of(const struct script *script)
+{
+    decimal capital = member_decimal(json_get(script->start, "limits"), "capital");
+    return decimal_valid(capital) ? capital : decimal_int(INT64_C(1000000000000));
+}
+
 static enum reconcile_mode mode_of(const struct script *script)
 {
     if (strcmp(script->mode, "strict") == 0)
@@ -486,8 +513,12 @@ static void read_limits(const struct script *script, struct risk_limits *limits)
                         { "max_daily_loss_pct", &limits->max_daily_loss_pct },
                         { "price_collar_pct", &limits->price_collar_pct } };
     risk_limits_init(limits);
-    for (size_t i = 0; i < ARRAY_SIZE(money); i++)
-        *money[i].value = member_decimal(given, money[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(money); i++) {
+        char in_usd[48];
+        snprintf(in_usd, sizeof(in_usd), "%s_usd", money[i].name);
+        *money[i].value =
+            member_decimal(given, member_text(given, in_usd) ? in_usd : money[i].name);
+    }
     limits->max_open_positions = (uint32_t)member_int(given, "max_open_positions", 0);
     limits->max_daily_trades = (uint32_t)member_int(given, "max_daily_trades", 0);
     limits->max_orders_per_second = (uint32_t)member_int(given, "max_orders_per_second", 0);
@@ -564,7 +595,7 @@ static int open_engine(struct player *player, struct error *err)
         all[i] = i;
     struct instance_options instance = { .instance_id = player->instance_id,
                                          .strategy = "script",
-                                         .capital = decimal_int(INT64_C(1000000000000)),
+                                         .capital = capital_of(&player->script),
                                          .instruments = all,
                                          .instrument_count = player->instruments.count };
     read_limits(&player->script, &options.account);
@@ -588,12 +619,7 @@ static int open_engine(struct player *player, struct error *err)
 /* The market goes on while the process is down: there is a price, if the script knows one. */
 static void put_market(struct player *player)
 {
-    decimal price = player->last_price;
-    const struct json *held = json_get(player->script.start, "positions");
-    for (size_t i = 0; !decimal_valid(price) && i < json_count(held); i++)
-        price = member_decimal(json_at(held, i), "avg");
-    for (size_t i = 0; !decimal_valid(price) && i < player->script.count; i++)
-        price = member_decimal(player->script.steps[i].node, "px");
+    decimal price = price_now(player);
     struct event event = { .kind = EVENT_TRADE };
     if (!decimal_valid(price) ||
         decimal_mantissa(price, player->instruments.list[0].price_scale, &event.trade.price) < 0)
@@ -853,17 +879,75 @@ static bool has_step(const struct script *script, enum who who, const char *verb
     return false;
 }
 
+/* In the script the runtime ends an exit to place another one at the same price. */
+static bool changes_nothing(const struct script *script)
+{
+    const char *ended[16];
+    size_t count = 0;
+    for (size_t i = 0; i < script->count; i++) {
+        const struct step *step = &script->steps[i];
+        if (step->who != WHO_RUNTIME)
+            continue;
+        if (strcmp(step->verb, "cancel") == 0 && count < ARRAY_SIZE(ended))
+            ended[count++] = step->cl;
+        const char *price = member_text(step->node, "px");
+        for (size_t k = 0; k < i && price && strcmp(step->verb, "submit") == 0; k++) {
+            const struct step *former = &script->steps[k];
+            const char *was = member_text(former->node, "px");
+            for (size_t e = 0; e < count; e++)
+                if (former->who == WHO_RUNTIME && strcmp(former->verb, "submit") == 0 &&
+                    strcmp(former->cl, ended[e]) == 0 && was && strcmp(was, price) == 0)
+                    return true;
+        }
+    }
+    return false;
+}
+
 static void set_abilities(struct player *player)
 {
     const struct script *script = &player->script;
     bool renames = has_step(script, WHO_STRATEGY, "replace", "new");
-    player->abilities = (struct venue_abilities){ .types = ~0u,
-                                                  .tifs = ~0u,
-                                                  .oco = true,
-                                                  .reduce_only = true,
-                                                  .amend = renames ? AMEND_NEW_ID : AMEND_IN_PLACE,
-                                                  .post_only = true,
-                                                  .answer_within_ns = 10 * NS_PER_SECOND };
+    player->abilities =
+        (struct venue_abilities){ .types = ~0u,
+                                  .tifs = ~0u,
+                                  .oco = true,
+                                  .reduce_only = true,
+                                  .amend = renames                   ? AMEND_NEW_ID
+                                           : changes_nothing(script) ? AMEND_NONE
+                                                                     : AMEND_IN_PLACE,
+                                  .post_only = true,
+                                  .answer_within_ns = 10 * NS_PER_SECOND };
+}
+
+static bool is_set(const struct json *object, const char *key, bool otherwise)
+{
+    const struct json *member = json_get(object, key);
+    return member && json_kind(member) == JSON_BOOL ? json_as_bool(member) : otherwise;
+}
+
+/* What this venue can do, where a case is about it: start.venue. */
+static void read_abilities(struct player *player)
+{
+    const struct json *given = json_get(player->script.start, "venue");
+    const struct json *types = json_get(given, "types"), *tifs = json_get(given, "tifs");
+    struct venue_abilities *abilities = &player->abilities;
+    enum order_type type;
+    enum order_tif tif;
+    if (types)
+        abilities->types = 0;
+    for (size_t i = 0; i < json_count(types); i++)
+        if (order_type_parse(json_as_string(json_at(types, i)), &type))
+            abilities->types |= 1u << type;
+    if (tifs)
+        abilities->tifs = 0;
+    for (size_t i = 0; i < json_count(tifs); i++)
+        if (order_tif_parse(json_as_string(json_at(tifs, i)), &tif))
+            abilities->tifs |= 1u << tif;
+    abilities->oco = is_set(given, "oco", abilities->oco);
+    abilities->post_only = is_set(given, "post_only", abilities->post_only);
+    abilities->cash_is_spot = is_set(given, "spot", abilities->cash_is_spot);
+    if (!is_set(given, "amend", true))
+        abilities->amend = AMEND_NONE;
 }
 
 bool player_open(struct player *player, struct error *err)
@@ -892,6 +976,7 @@ bool player_open(struct player *player, struct error *err)
     if (json_get(player->script.expect, "positions"))
         add_keys(player, json_get(player->script.expect, "positions"));
     set_abilities(player);
+    read_abilities(player);
     return prepare_store(player, err) == 0;
 }
 

@@ -56,6 +56,7 @@ const char *member_text(const struct json *object, const char *key);
 /* DECIMAL_NONE when absent, null or no number. */
 decimal member_decimal(const struct json *object, const char *key);
 int64_t member_int(const struct json *object, const char *key, int64_t otherwise);
+bool type_named(const char *name, enum order_type *type);   /* venues' words for stops too */
 bool is_one_of(const char *word, const char *const *words); /* NULL-terminated */
 
 /* ---- permute.c ---- */
@@ -111,7 +112,8 @@ struct told {
     size_t name_count;
     struct told_trade trades[TRADES_MAX];
     size_t trade_count;
-    decimal base_qty[INSTRUMENTS_MAX]; /* held before the first step, or by the last snapshot */
+    decimal base_qty[INSTRUMENTS_MAX];  /* held before the first step, or by the last snapshot */
+    bool is_silent[QUERY_BALANCES + 1]; /* the script failed such a question: it fails again */
     decimal said_qty[INSTRUMENTS_MAX], said_avg[INSTRUMENTS_MAX]; /* by the last snapshot */
 };
 

@@ -39,6 +39,19 @@ bool is_one_of(const char *word, const char *const *words)
     return false;
 }
 
+bool type_named(const char *name, enum order_type *type)
+{
+    static const char *const stops[] = { "stop_market", "stop_loss", NULL };
+    static const char *const limits[] = { "take_profit", "take_profit_limit", "limit_maker", NULL };
+    if (is_one_of(name, stops))
+        *type = ORDER_STOP;
+    else if (is_one_of(name, limits))
+        *type = ORDER_LIMIT;
+    else
+        return order_type_parse(name, type);
+    return true;
+}
+
 static int read_step(const struct json *node, struct step *step, struct error *err)
 {
     static const char *const names[] = { "strategy", "operator", "runtime", "venue", "fault" };

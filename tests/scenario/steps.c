@@ -68,7 +68,8 @@ static bool is_error_of(const struct player *player, size_t at, enum venue_query
 {
     const struct step *step = step_at(player, at);
     const char *of = member_text(step->node, "of");
-    if (of) {
+    bool is_any = of && strcmp(of, "query") == 0 && step->cl[0] == '\0';
+    if (of && !is_any) {
         struct step asked = { .verb = of };
         return is_ask(&asked, kind) && is_about(player, step, order);
     }
@@ -216,7 +217,8 @@ static bool may_be(const struct player *player, const struct step *step,
         return false;
     if (side && strcmp(side, order_side_name(told->side)) != 0)
         return false;
-    if (type && strcmp(type, order_type_name(told->type)) != 0)
+    enum order_type named;
+    if (type && type_named(type, &named) && named != told->type)
         return false;
     if (decimal_valid(price) &&
         (!decimal_valid(told->price) || decimal_cmp(told->price, price) != 0))
@@ -329,6 +331,7 @@ static const char *text_of(const struct step *step, const char *key, const char 
 
 static void fail_questions(struct player *player)
 {
+    memset(player->told.is_silent, 0, sizeof(player->told.is_silent));
     while (player->question_count > 0)
         question_end(player, 0, false);
 }
@@ -392,6 +395,8 @@ static bool fail_asked(struct player *player, const struct step *step)
             continue;
         if (question->order != SIZE_MAX)
             player->told.orders[question->order].is_silent = true;
+        else
+            player->told.is_silent[question->query.kind] = true;
         question_end(player, i, false);
         found = true;
     }
@@ -448,6 +453,7 @@ static void play_fault(struct player *player, const struct step *step)
     } else if (strcmp(step->verb, "reconnect") == 0) {
         put_connection(player, true, "reconnect");
     } else if (strcmp(step->verb, "crash") == 0) {
+        memset(player->told.is_silent, 0, sizeof(player->told.is_silent));
         if (player->engine)
             process_crash(player);
         if (!is_start_ahead(player))
@@ -676,6 +682,7 @@ static void hear_trades(struct player *player, const struct step *step)
     size_t question = question_find(player, QUERY_FILLS, order);
     if (question == SIZE_MAX && is_asking(player, told))
         question = await_question(player, step, QUERY_FILLS, order, QUESTION_WITHIN_NS);
+    player->told.is_silent[QUERY_FILLS] = false;
     uint64_t ticket = question == SIZE_MAX ? 0 : player->questions[question].query.ticket;
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json *node = json_at(list, i);
@@ -694,6 +701,7 @@ static void hear_orders(struct player *player, const struct step *step)
     size_t question = question_find(player, QUERY_OPEN_ORDERS, SIZE_MAX);
     if (question == SIZE_MAX && player->engine && player->is_up)
         question = await_question(player, step, QUERY_OPEN_ORDERS, SIZE_MAX, ASKED_WITHIN_NS);
+    player->told.is_silent[QUERY_OPEN_ORDERS] = false;
     for (size_t i = 0; i < player->told.order_count; i++)
         player->told.orders[i].is_listed = false;
     for (size_t i = 0; i < json_count(list); i++) {
@@ -725,6 +733,7 @@ static void hear_positions(struct player *player, const struct step *step)
     size_t question = question_find(player, QUERY_POSITIONS, SIZE_MAX);
     if (question == SIZE_MAX && player->engine && player->is_up)
         question = await_question(player, step, QUERY_POSITIONS, SIZE_MAX, ASKED_WITHIN_NS);
+    player->told.is_silent[QUERY_POSITIONS] = false;
     for (uint32_t i = 0; i < player->instruments.count; i++)
         player->told.base_qty[i] =
             decimal_sub(player->told.base_qty[i], told_position(&player->told, i));
@@ -837,6 +846,20 @@ static void hear_simple(struct player *player, const struct step *step, struct t
     tell(player, step, told, &report);
 }
 
+/* Others trade at a price. */
+static void hear_market(struct player *player, const struct step *step)
+{
+    uint32_t instrument = instrument_named(player, member_text(step->node, "sym"));
+    struct event event = { .kind = EVENT_TRADE, .instrument = instrument };
+    player->last_price = member_decimal(step->node, "px");
+    event.trade.qty = 1;
+    if (decimal_mantissa(player->last_price, player->instruments.list[instrument].price_scale,
+                         &event.trade.price) < 0)
+        fail_step(player, "steps: expected a price, got %s", text_of(step, "px", "none"));
+    else if (player->engine)
+        player_put(player, &event);
+}
+
 /* A number of the stream that is missing is what a gateway answers by a new line. */
 static void follow_sequence(struct player *player, const struct step *step)
 {
@@ -878,6 +901,10 @@ static void play_venue(struct player *player, const struct step *step)
     if (strcmp(verb, "http_error") == 0 || strcmp(verb, "garbage") == 0) {
         int64_t status = member_int(step->node, "status", 500);
         fail_request(player, step, strcmp(verb, "http_error") == 0 && status < 500);
+        return;
+    }
+    if (strcmp(verb, "market") == 0) {
+        hear_market(player, step);
         return;
     }
     if (is_deferred(player, step))

@@ -166,7 +166,12 @@ static void answer_positions(struct player *player, size_t index)
 
 void question_answer_default(struct player *player, size_t index)
 {
-    switch (player->questions[index].query.kind) {
+    enum venue_query_kind kind = player->questions[index].query.kind;
+    if (player->told.is_silent[kind]) {
+        question_end(player, index, false);
+        return;
+    }
+    switch (kind) {
     case QUERY_ORDER:
         answer_order(player, index);
         break;
