@@ -41,6 +41,7 @@ static const char *const names[FAULTS] = {
     [FAULT_CLOCK] = "clock",
     [FAULT_RELOAD] = "reload",
     [FAULT_BAD_RELOAD] = "bad_reload",
+    [FAULT_STOP] = "stop",
 };
 
 const char *fault_name(enum fault fault)

@@ -55,6 +55,7 @@ struct model {
     size_t orders_checked, trades_checked;
     uint64_t transitions, fills;
     bool dirty, silent, lost_power;
+    int64_t limit_usd; /* 0: none */
     /* a turn whose commit was cut off */
     struct record *unsure;
     size_t unsure_count;
@@ -522,6 +523,19 @@ static bool adds_risk(const struct model *model, const struct order *order)
     return true;
 }
 
+void model_limit_orders(struct model *model, int64_t usd)
+{
+    model->limit_usd = usd;
+}
+
+static bool is_too_large(const struct model *model, const struct order *order)
+{
+    if (model->limit_usd == 0 || order->type != ORDER_LIMIT)
+        return false;
+    money worth = units(model, order->qty, QTY_SCALE) * units(model, order->price, PRICE_SCALE);
+    return worth > (money)model->limit_usd * 100000; /* a tick times a lot is 0.00001 */
+}
+
 void model_send(struct model *model, enum wire_send kind, const struct order *order,
                 const struct venue_query *query)
 {
@@ -539,6 +553,8 @@ void model_send(struct model *model, enum wire_send kind, const struct order *or
         return;
     if (model->halted || model->halted_market[order->instrument])
         model_fail(model, "C8 order %s adds risk and leaves while halted", order->client_order_id);
+    if (is_too_large(model, order) && mirror->status == ORDER_PENDING_NEW)
+        model_fail(model, "C9 order %s leaves above the operator's limit", order->client_order_id);
     if (model->reconciling)
         model_fail(model, "C8 order %s adds risk and leaves while the books are compared",
                    order->client_order_id);
@@ -644,6 +660,11 @@ void model_reopened(struct model *model, const struct session *session)
 {
     if (model->lost_power)
         forget_lost_turns(model, session);
+    if (model->silent) { /* who was not called has not counted */
+        for (size_t i = 0; i < model->slot_count; i++)
+            model->slots[i].lost = true;
+        model->silent = false;
+    }
     for (int i = 0; i < session->instance_count; i++) {
         struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
         if (slot->lost) { /* it lives again, and goes on counting from what it kept */
@@ -667,9 +688,9 @@ void model_reopened(struct model *model, const struct session *session)
 
 /* ---- at rest ---- */
 
-void model_silence(struct model *model)
+void model_silence(struct model *model, bool silent)
 {
-    model->silent = true;
+    model->silent = silent;
 }
 
 static bool is_flagged(const struct session *session, uint32_t market)

@@ -12,6 +12,7 @@
  *   C6  what leaves is in the ledger already
  *   C7  the ledger's chain of hashes is whole (chain.h, at each start)
  *   C8  while halted nothing leaves that adds risk
+ *   C9  no order that adds risk leaves above the operator's limit
  *   C10 queues and lists are bounded
  *   C11 a strategy hears of each fill once
  *   C12 an intent's orders fill no more than was asked for
@@ -52,8 +53,10 @@ void model_send(struct model *model, enum wire_send kind, const struct order *or
 void model_step(struct model *model, const struct session *session);
 /* A process began again: the engine's books against ours. */
 void model_reopened(struct model *model, const struct session *session);
-/* From now on strategies are called no more. */
-void model_silence(struct model *model);
+/* From now on strategies are called no more, until a process begins. */
+void model_silence(struct model *model, bool silent);
+/* From now on no limit order that adds risk may be worth more. */
+void model_limit_orders(struct model *model, int64_t usd);
 /* What the venue did that our books may show for ever. */
 struct model_excuses {
     bool quantity; /* it changed what it had said (busts, overfills): a halt or an adjustment may

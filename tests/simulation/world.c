@@ -20,13 +20,14 @@
 #define HEALED_SECONDS 150                             /* strategies trade on, nothing fails */
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
+#define ORDER_MOST_USD 20 /* the limit that an operator lowers to */
 #define LEDGER "state/ledger-live.sqlite"
 /* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
  * may miss one, and the money then rests on what the sums told. */
 #define SKEW_MOST_NS (9 * NS_PER_MINUTE)
 
 static const char *const files[] = { "probe", "chaos",   "protected", "quoter",
-                                     "slow",  "failing", "looping" };
+                                     "slow",  "failing", "looping",   "greedy" };
 
 struct world {
     const struct world_options *options;
@@ -45,7 +46,9 @@ struct world {
     char symbols[64], config[600], paths[STRATEGY_FILES][600];
     const char *chosen[STRATEGY_FILES];
     size_t chosen_count;
-    bool dead;        /* the process has ended, but its code runs on to the end of the step */
+    bool dead; /* the process has ended, but its code runs on to the end of the step */
+    size_t mode;
+    int interval;
     uint64_t kill_in; /* disk points until it ends, 0: not planned */
     bool committing, faults_on;
     bool power_safe;
@@ -53,6 +56,8 @@ struct world {
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
+    bool shared;        /* all strategies trade one market */
+    bool lowered;       /* the operator has lowered a limit */
     bool disk_breaks;   /* its calls fail now */
     int64_t disk_back_ns;
     bool started; /* a process came to its first event */
@@ -463,7 +468,7 @@ static void write_strategy(struct world *world, size_t index, bool changed)
 }
 
 /* The file that a user would have written, from the seed. */
-static void write_config(struct world *world, bool shared)
+static void write_config(struct world *world)
 {
     static const char *const modes[] = { "strict", "warn", "auto_sync" };
     struct text text;
@@ -475,11 +480,12 @@ static void write_config(struct world *world, bool shared)
     text_add(&text, "] }\nstrategies:\n");
     for (size_t i = 0; i < world->chosen_count; i++)
         text_printf(&text, "  - { file: %s, symbols: [%s] }\n", world->paths[i],
-                    symbols[shared ? 0 : i]);
-    text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n",
-                modes[random_below(&world->random, 3)], chance(world, 50) ? 100 : 20);
-    text_add(&text, "sandbox: { instructions: 20000 }\n");
-    world->power_safe = chance(world, 20);
+                    symbols[world->shared ? 0 : i]);
+    text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n", modes[world->mode],
+                world->interval);
+    text_add(&text, "sandbox: { instructions: 20000, memory_mb: 2 }\n");
+    if (world->lowered)
+        text_printf(&text, "risk: { max_order_size_usd: %d }\n", ORDER_MOST_USD);
     text_printf(&text, "persistence: { durability: %s }\n",
                 world->power_safe ? "power" : "process");
     if (text_write_file(world->config, text.data, text.length, &err) < 0)
@@ -515,7 +521,11 @@ static void draw(struct world *world)
         write_strategy(world, i, false);
         world->arguments.strategies.items[world->arguments.strategies.count++] = world->paths[i];
     }
-    write_config(world, shared);
+    world->shared = shared;
+    world->mode = random_below(&world->random, 3);
+    world->interval = chance(world, 50) ? 100 : 20;
+    world->power_safe = chance(world, 20);
+    write_config(world);
     world->arguments.config = world->config;
     world->arguments.state = "state";
     world->arguments.seed = world->seed + 1;
@@ -664,6 +674,28 @@ static void break_disk(struct world *world)
     world->disk_back_ns = now + (int64_t)random_below(&world->random, 5 * NS_PER_SECOND);
 }
 
+/* The operator stops, by any policy, perhaps lowers a limit, and starts again. */
+static void stop_and_start(struct world *world)
+{
+    char hash[SHA256_TEXT_MAX];
+    struct error err = { 0 };
+    enum stop_policy policy = (enum stop_policy)random_below(&world->random, 3);
+    trace(world, "the operator stops, policy %d", (int)policy);
+    model_silence(world->model, true);
+    int code = session_stop(world->session, policy, "operator", &err);
+    if (code == 0 && !world->dead)
+        code = session_end(world->session, hash, &err);
+    if (code < 0 && !world->dead && !world->disk_breaks)
+        model_fail(world->model, "stop: %s: %s", err.where, err.message);
+    if (chance(world, 50)) {
+        world->lowered = true;
+        write_config(world);
+    }
+    restart(world);
+    if (world->lowered)
+        model_limit_orders(world->model, ORDER_MOST_USD);
+}
+
 /* One event, and what a second brings. */
 static void step(struct world *world)
 {
@@ -680,6 +712,10 @@ static void step(struct world *world)
         if (code == 0 && now >= world->reload_ns) {
             world->reload_ns = now + 20 * NS_PER_SECOND;
             reload(world);
+            if (!world->dead && random_below(&world->random, 4) == 0 && fault(world, FAULT_STOP)) {
+                stop_and_start(world);
+                return;
+            }
         }
     }
     if (world->dead || (code < 0 && world->disk_breaks)) {
@@ -749,7 +785,7 @@ static void rest(struct world *world)
     if (model_failure(world->model))
         return;
     trace(world, "strategies and markets rest");
-    model_silence(world->model);
+    model_silence(world->model, true);
     for (uint32_t i = 0; i < world->exchange.market_count; i++)
         world->exchange.markets[i].next_ns = TIME_NEVER;
     if (session_stop(world->session, POLICY_LEAVE, "rest", &err) < 0)

@@ -53,6 +53,10 @@ local function act(ctx)
   elseif dice <= 88 then ctx:target(math.random(-200, 200) / 1000)
   elseif dice <= 94 then ctx:close()
   elseif dice <= 96 then ctx:cancel_all()
+  elseif dice <= 98 then
+    local last, qty = ctx:last(), math.random(1, 100) / 1000
+    ctx:oco{ { side = "buy", qty = qty, type = "limit", price = last * 0.999 },
+      { side = "buy", qty = qty, type = "stop", trigger_price = last * 1.001 } }
   else
     local last = ctx:last()
     ctx:buy(math.random(1, 300) / 1000,
