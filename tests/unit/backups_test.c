@@ -16,7 +16,7 @@
 
 struct place {
     struct fixture fixture;
-    char anchor[128], backups[128];
+    char anchor[200], backups[200];
     struct backup_options options;
     uint64_t event;
 };
