@@ -218,8 +218,10 @@ static int cancel_entries(void *self, int heartbeat_fd, bool emergency)
     struct error err = { 0 };
     struct log *log = open_log(options);
     int code = session_cancel_entries(options, NULL, log, &how, &err);
+    if (code < 0) /* stdout has room for one result, and that is the guardian's */
+        LOG(log, LOG_ERROR, "guardian", err.message, F_STR("where", err.where));
     log_close(log);
-    return code < 0 ? app_fail(options, &err) : 0;
+    return code < 0 ? -ERROR_UNAVAILABLE : 0;
 }
 
 static void tell_remaining(void *self)
@@ -229,7 +231,7 @@ static void tell_remaining(void *self)
     struct text out;
     text_init(&out, 1u << 20);
     if (remains_list(options->state, "live", &out, &err) < 0)
-        app_fail(options, &err);
+        fprintf(stderr, "runtime: %s: %s\n", err.where, err.message);
     else
         fputs(out.data, stderr);
     text_release(&out);

@@ -42,10 +42,24 @@ static void announce(struct session *session)
         guardian_beat(session->heartbeat_fd);
 }
 
+/* A wall clock may step back; the engine's time does not. What came then came now. */
+static struct event in_order(const struct session *session, const struct event *event)
+{
+    struct event seen = *event;
+    int64_t now_ns = engine_now(session->engine);
+    bool is_history = event->kind == EVENT_BAR && event->bar.is_history;
+    if (!is_history && seen.time_ns < now_ns)
+        seen.time_ns = now_ns;
+    return seen;
+}
+
 static int step(struct session *session, const struct event *event, struct error *err)
 {
     announce(session);
-    return engine_step(session->engine, event, err);
+    if (session->source != SOURCE_VENUE)
+        return engine_step(session->engine, event, err);
+    struct event seen = in_order(session, event);
+    return engine_step(session->engine, &seen, err);
 }
 
 int session_drain(struct session *session, struct error *err)
@@ -94,18 +108,24 @@ static int step_market(struct session *session, struct error *err)
     return session->queue.count > 0 ? session_drain(session, err) : 0;
 }
 
+static void reach(struct session *session, int64_t now_ns)
+{
+    if (now_ns > session->now_ns)
+        session->now_ns = now_ns;
+}
+
 /* Steps what is due at one instant: one due source at a time. */
 int session_step_due(struct session *session, int64_t due_ns, struct error *err)
 {
     int code;
     if (engine_due_ns(session->engine) == due_ns) {
-        session->now_ns = due_ns;
+        reach(session, due_ns);
         announce(session);
         code = engine_advance(session->engine, due_ns, err);
         return code < 0 ? code : session_drain(session, err);
     }
     if (session->venue.due_ns(session->venue.self) == due_ns) {
-        session->now_ns = due_ns;
+        reach(session, due_ns);
         session->venue.advance(session->venue.self, due_ns);
         return session_drain(session, err);
     }

@@ -381,8 +381,10 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     memcpy(order->current_client_order_id, order->client_order_id,
            sizeof(order->current_client_order_id));
     order->inferred_qty = order->inferred_notional = DECIMAL_ZERO;
-    held_trail_begin(engine, order);
-    bool here = order->held || (held_is_needed(engine, order) && !held_is_through(engine, order));
+    bool emulated = held_is_needed(engine, order);
+    if (emulated) /* a venue that knows trails begins with the price it has on arrival */
+        held_trail_begin(engine, order);
+    bool here = order->held || (emulated && !held_is_through(engine, order));
     order->held = false;
     struct order *placed = blotter_add(engine->blotter, order);
     if (!placed)

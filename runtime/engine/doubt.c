@@ -103,8 +103,8 @@ void doubt_sent(struct engine *engine, const struct order *order)
 static const char *id_to_ask(const struct inquiry *inquiry, const struct order *order)
 {
     bool renamed = order->pending_client_order_id[0] != '\0';
-    return renamed && inquiry->tries % 2 == 0 ? order->pending_client_order_id
-                                              : order->current_client_order_id;
+    return renamed && !inquiry->ask_old ? order->pending_client_order_id
+                                        : order->current_client_order_id;
 }
 
 static void ask(struct engine *engine, struct inquiry *inquiry, const struct order *order)
@@ -114,6 +114,7 @@ static void ask(struct engine *engine, struct inquiry *inquiry, const struct ord
                                  .client_order_id = id_to_ask(inquiry, order),
                                  .venue_order_id = order->venue_order_id };
     inquiry->ticket = desk_query(engine, &query);
+    inquiry->ask_old = !inquiry->ask_old;
     inquiry->asked_ns = engine->now_ns;
     inquiry->tries++;
     plan(engine, inquiry, engine->now_ns + ANSWER_BOUND_NS);
@@ -139,6 +140,7 @@ void doubt_begin(struct engine *engine, struct order *order)
         return;
     inquiry->tries = 0;
     inquiry->missing = 0;
+    inquiry->ask_old = false;
     if (engine->is_connected)
         ask(engine, inquiry, order);
     else
@@ -289,6 +291,16 @@ void doubt_ask_for_trades(struct engine *engine, const struct order *order)
                                               .venue_order_id = order->venue_order_id });
 }
 
+/* It spoke of the order: it may say more now. */
+static void ask_sooner(struct engine *engine, struct inquiry *inquiry)
+{
+    int64_t soon_ns = inquiry->asked_ns + NS_PER_SECOND;
+    if (soon_ns < engine->now_ns)
+        soon_ns = engine->now_ns;
+    if (inquiry->ticket == 0 && inquiry->next_ns > soon_ns)
+        plan(engine, inquiry, soon_ns);
+}
+
 /* A done order that the venue says odd things of: nothing is in doubt, but it may know more. */
 static void ask_once(struct engine *engine, const struct order *order)
 {
@@ -298,9 +310,21 @@ static void ask_once(struct engine *engine, const struct order *order)
                                               .venue_order_id = order->venue_order_id });
 }
 
+/* The pause grows while nothing new is learned. */
+static void note_word(struct inquiry *inquiry, const struct order *order,
+                      const struct report *report)
+{
+    bool half = strcmp(report->client_order_id, order->pending_client_order_id) == 0;
+    unsigned word = report->kind == REPORT_STATUS ? 3u + report->status : half ? 2 : 1;
+    if (word != inquiry->word)
+        inquiry->tries = 1;
+    inquiry->word = word;
+}
+
 static void follow_answer(struct engine *engine, struct inquiry *inquiry, struct order *order,
                           const struct report *report)
 {
+    note_word(inquiry, order, report);
     if (report->kind == REPORT_NOT_FOUND) {
         follow_not_found(engine, inquiry, order, report);
         return;
@@ -342,6 +366,8 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
         follow_answer(engine, inquiry, order, report);
     else if (order->doubt && (change & ORDER_ASK || !inquiry))
         doubt_begin(engine, order);
+    else if (order->doubt && report->ticket == 0)
+        ask_sooner(engine, inquiry);
 }
 
 /* The end of an answer. One that told nothing of the order, or failed, says nothing about it. */

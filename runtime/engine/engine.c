@@ -364,7 +364,8 @@ int64_t engine_due_ns(const struct engine *engine)
     due_ns = due_ns < held_ns ? due_ns : held_ns;
     int64_t doubt_ns = doubt_due_ns(engine), reconcile_ns = reconcile_due_ns(engine);
     due_ns = due_ns < doubt_ns ? due_ns : doubt_ns;
-    return due_ns < reconcile_ns ? due_ns : reconcile_ns;
+    due_ns = due_ns < reconcile_ns ? due_ns : reconcile_ns;
+    return due_ns > engine->now_ns ? due_ns : engine->now_ns; /* a venue's clock may run ahead */
 }
 
 /* Time stands still until those outside have caught up: a wall clock may be set back, and a frame

@@ -212,9 +212,9 @@ static void follow_exit(struct engine *engine, const struct order *before,
     if (decimal_is_zero(booked_qty))
         return;
     protection->exited_qty = decimal_add(protection->exited_qty, booked_qty);
-    /* The venue reduces the siblings of a filled exit by itself: asking too would only race it. */
-    if (ways_of(engine, order->instrument).linked)
-        engine->filled_group = order->group_id;
+    /* Of one that had ended the venue may think otherwise. */
+    if (order_is_open(before) && ways_of(engine, order->instrument).linked)
+        engine->filled_exit = order->order_id;
 }
 
 void exits_follow(struct engine *engine, const struct order *before, const struct order *order,
@@ -321,6 +321,7 @@ static bool sync_old(struct engine *engine, struct exit_leg *leg)
             leg->refused = leg->asked;
         leg->order_id = leg->old_id;
         leg->old_id = 0;
+        leg->canceling = old->pending & PENDING_CANCEL;
         return false;
     }
     if (order->known != ORDER_PENDING_NEW && !order->doubt && !old->pending && !old->doubt)
@@ -338,8 +339,18 @@ static bool wish(const struct exit_leg *leg, struct order *order, decimal want)
     if (decimal_cmp(wanted, want) == 0)
         return false;
     bool is_so = decimal_cmp(order_remaining(order), want) == 0;
-    order->wanted_qty = is_so ? DECIMAL_NONE : want;
+    bool canceled = order->pending & PENDING_CANCEL; /* by us: a wish tells it from the guest's */
+    order->wanted_qty = is_so && !canceled ? DECIMAL_NONE : want;
     return true;
+}
+
+/* It fills now: whatever is asked of it comes too late, and what it sells too much is closed. */
+static bool is_at_market(const struct engine *engine, const struct order *order)
+{
+    if (order->held)
+        return false;
+    return order->type == ORDER_MARKET ||
+           (held_is_needed(engine, order) && held_fired_type(order->type) == ORDER_MARKET);
 }
 
 /* Brings one exit to rest, here or at the venue, with `want` left to fill: placed, resized, or
@@ -355,7 +366,7 @@ static void sync_exit(struct engine *engine, struct protection *protection, enum
         bool is_news = wish(leg, order, want);
         size_t records = engine->record_count;
         if (!order->pending && !order->doubt && order->known != ORDER_PENDING_NEW &&
-            (!old_is_there || order->held))
+            (!old_is_there || order->held) && !is_at_market(engine, order))
             change_exit(engine, protection, role, leg, order, want);
         if (is_news && engine->record_count == records)
             turn_record_order(engine, order);
@@ -439,11 +450,28 @@ static bool is_watched(const struct engine *engine, const struct protection *pro
     return !ways.stops || protection->firing != ROLE_PLAIN || order_there(engine, take->order_id);
 }
 
+/* The exit that filled in this turn reduces this one at the venue, to what is wanted: asking too
+ * would only race it. When it filled whole the venue ends the others, whatever is wanted now. */
+static bool is_reduced_there(const struct engine *engine, struct protection *protection,
+                             enum order_role role, decimal want)
+{
+    const struct order *filled =
+        engine->filled_exit ? blotter_find(engine->blotter, engine->filled_exit) : NULL;
+    if (!filled || filled->parent_order_id != protection->entry_id)
+        return false;
+    if (!order_is_open(filled))
+        return true;
+    const struct order *order = open_order(engine, leg_of(protection, role)->order_id);
+    return order && order != filled &&
+           decimal_cmp(decimal_min(order_remaining(order), order_remaining(filled)), want) == 0;
+}
+
 static void sync_protection(struct engine *engine, struct protection *protection, decimal want)
 {
     static const enum order_role roles[] = { ROLE_STOP, ROLE_TAKE };
     for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
-        sync_exit(engine, protection, roles[i], want, is_watched(engine, protection, roles[i]));
+        if (!is_reduced_there(engine, protection, roles[i], want))
+            sync_exit(engine, protection, roles[i], want, is_watched(engine, protection, roles[i]));
     if (protection->firing != ROLE_PLAIN)
         advance_firing(engine, protection);
 }
@@ -487,8 +515,7 @@ void exits_sync(struct engine *engine, int instance, uint32_t instrument)
         *left = decimal_sub(*left, want);
         /* What was reduced by others is gone for good: later entries must not revive it. */
         protection->exited_qty = decimal_sub(protection->entered_qty, want);
-        if (protection->entry_id != engine->filled_group)
-            sync_protection(engine, protection, want);
+        sync_protection(engine, protection, want);
         if (is_over(engine, protection, want))
             forget_protection(engine, i);
     }

@@ -78,7 +78,12 @@ struct venue_query {
  * (negative, *err). Every answer is an event put into the sink. A request whose outcome is not
  * known (time-out, 5xx, unreadable, line lost after it was sent) is answered by REPORT_DOUBT; a
  * query that failed by EVENT_ANSWER with complete = false: then nothing is known, least of all
- * "flat". */
+ * "flat".
+ *
+ * The order given to submit, amend and cancel has the form that the venue knows (held_form). Where
+ * its abilities lack something that is a copy of ours: a stop that fired is `market` or `limit`
+ * without a trigger, `day` and `gtd` are `gtc` (the engine cancels at the end), and group_id is 0
+ * where the venue does not link that group. An order that rests in the engine is never given. */
 struct venue_port {
     void *self;
     const struct venue_abilities *(*abilities)(void *self, uint32_t instrument);

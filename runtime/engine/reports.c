@@ -278,7 +278,7 @@ void report_apply_to(struct engine *engine, struct order *order, const struct re
     doubt_follow(engine, order, &report, change);
     exits_follow(engine, &before, order, outcome.news);
     exits_sync(engine, instance, order->instrument);
-    engine->filled_group = 0;
+    engine->filled_exit = 0;
 }
 
 void report_apply(struct engine *engine, uint32_t instrument, const struct report *report)

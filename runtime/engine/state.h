@@ -123,6 +123,8 @@ struct inquiry {
     unsigned tries;     /* questions so far: the pause doubles */
     unsigned missing;   /* well-formed not-founds in a row */
     unsigned confirmed; /* times it was said to work with its old terms, after the grace */
+    unsigned word;      /* what it last answered: while it says the same, the pause grows */
+    bool ask_old;       /* of a replace that gives a new id: ask for the old one next */
     bool was_resent;
     bool insists;     /* on a cancel that was refused: what is asked next is planned */
     bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
@@ -267,7 +269,7 @@ struct engine {
 
     struct protection *protections;
     size_t protection_count, protection_capacity;
-    uint64_t filled_group; /* a group whose siblings the venue reduces by itself in this turn */
+    uint64_t filled_exit; /* whose siblings the venue reduces by itself, during its report */
 
     int64_t timers_due_ns;
 

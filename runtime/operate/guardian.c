@@ -308,7 +308,7 @@ static bool keep_trading(struct guardian *guardian, int *code)
     }
 }
 
-static int handle_what_is_left(struct guardian *guardian)
+static int handle_what_is_left(struct guardian *guardian, struct error *err)
 {
     const struct guardian_options *options = guardian->options;
     log_line(options->log, LOG_ERROR, "guardian",
@@ -317,11 +317,15 @@ static int handle_what_is_left(struct guardian *guardian)
     guardian->canceling = true;
     guardian->stops = 0;
     if (run_child(guardian) == 0)
-        return guardian->emergency ? -ERROR_HALTED : -ERROR_INTERNAL;
-    log_line(options->log, LOG_ERROR, "guardian",
-             "the orders could not be canceled: this is what the ledger knows of");
+        return guardian->emergency
+                   ? error_set(err, ERROR_HALTED, "emergency stop: all orders are canceled")
+                   : error_set(err, ERROR_INTERNAL,
+                               "the trading process failed and is not started again; the entries "
+                               "are canceled, exits stay");
     options->tell_remaining(options->self);
-    return -ERROR_HALTED;
+    return error_set(err, ERROR_HALTED,
+                     "the trading process failed, and its orders could not be canceled: look at "
+                     "the venue");
 }
 
 int guardian_run(const struct guardian_options *options, struct error *err)
@@ -332,7 +336,7 @@ int guardian_run(const struct guardian_options *options, struct error *err)
     if (code < 0)
         return code;
     if (!keep_trading(&guardian, &code))
-        code = handle_what_is_left(&guardian);
+        code = handle_what_is_left(&guardian, err);
     signals_close(&guardian);
     return code;
 }

@@ -43,8 +43,10 @@ struct guardian_options {
 };
 #define GUARDIAN_FAILURES_MAX 16
 
-/* The process's exit code. Negative, with *err, when it could not even begin (ERROR_INTERNAL).
- * The mask and dispositions of signals are afterwards as they were. */
+/* The exit code of the last trading child; or negative, with *err, where it is the guardian's own:
+ * ERROR_INTERNAL trading failed too often and the entries are canceled, or it could not even begin;
+ * ERROR_HALTED they could not be canceled, or this was an emergency. The mask and dispositions of
+ * signals are afterwards as they were. */
 MUST_CHECK int guardian_run(const struct guardian_options *options, struct error *err);
 
 /* One sign of life; never blocks, never fails. heartbeat_fd -1: there is no guardian. */

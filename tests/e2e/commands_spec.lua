@@ -252,7 +252,7 @@ describe("what is planned", function()
   after_each(support.cleanup)
 
   for name in ([[backtest sweep walkforward report test sign verify record replay import download doctor
-      venues vault login config restore status orders positions halt flatten breaker reload
+      venues vault login config status orders positions halt flatten breaker reload
       why stop]]):gmatch("%S+") do
     it("answers 64: " .. name, function()
       says(run(64, name).err, "not in this version")

@@ -196,15 +196,17 @@ describe("a paced run", function()
   it("ends in order while a large data file is still being read", function()
     local cwd = support.directory()
     support.write(cwd .. "/holder.lua", HOLDER)
-    support.write(cwd .. "/feed.csv", "time,price,qty,side\n" .. ("1700000000000,100.00,1.0,buy\n"):rep(3000000))
+    support.write(cwd .. "/feed.csv",
+      "time,price,qty,side\n" .. ("1700000000000,100.00,1.0,buy\n"):rep(3000000))
     for _, signal in ipairs({ "TERM", "INT" }) do
-      local run = support.start({ "holder.lua", "--feed", "feed.csv", "--json", "--symbols", "BTC/USDT:USDT" },
-        { cwd = cwd })
+      local run = support.start({ "holder.lua", "--feed", "feed.csv", "--json", "--symbols",
+                                  "BTC/USDT:USDT" }, { cwd = cwd })
       run:wait_for_log("file read")
       run:signal(signal)
       local result = run:wait()
       assert.equal(0, result.code, support.told(result))
-      assert.truthy(result.err:find("stopped by SIG" .. signal .. " before trading began", 1, true), result.err)
+      local told = "stopped by SIG" .. signal .. " before trading began"
+      assert.truthy(result.err:find(told, 1, true), result.err)
     end
   end)
 
@@ -255,7 +257,7 @@ return S
     local run = support.start({ "holder.lua", "--speed", "60", "--json", "--symbols", "BTC/USDT:USDT" },
       { cwd = cwd })
     support.wait_for("a fill", 20, function()
-      return #support.query(cwd .. "/artifacts/ledger-paper.sqlite", "select 1 from fills") > 0
+      return support.query(cwd .. "/artifacts/ledger-paper.sqlite", "select count(*) from fills")[1] == "1"
     end, function() return run:err() end)
     run:signal("USR2")
     local result = run:wait()

@@ -175,6 +175,19 @@ int model_status(const struct model *model, const char *client_id)
     return mirror ? mirror->status : -1;
 }
 
+static bool is_open(const struct mirror *mirror)
+{
+    return mirror->known == ORDER_PENDING_NEW || mirror->known == ORDER_NEW ||
+           mirror->known == ORDER_PARTIALLY_FILLED;
+}
+
+void model_count_open(const struct model *model, uint64_t counts[ORDER_UNKNOWN + 1])
+{
+    for (size_t i = 0; i < model->order_count; i++)
+        if (is_open(&model->orders[i]))
+            counts[model->orders[i].status]++;
+}
+
 static struct slot *slot_of(struct model *model, uint32_t instance_id)
 {
     for (size_t i = 0; i < model->slot_count; i++)
@@ -230,8 +243,7 @@ static void check_order(struct model *model, const struct mirror *mirror)
     if (mirror->filled != mirror->booked)
         model_fail(model, "C3 order %s says %" PRId64 " lots filled, its fills add up to %" PRId64,
                    id, mirror->filled, mirror->booked);
-    bool open = mirror->known == ORDER_NEW || mirror->known == ORDER_PARTIALLY_FILLED ||
-                mirror->known == ORDER_PENDING_NEW;
+    bool open = is_open(mirror);
     if (open && mirror->filled >= mirror->qty)
         model_fail(model, "C3 order %s is %s with %" PRId64 " of %" PRId64 " lots filled", id,
                    order_status_name((enum order_status)mirror->known), mirror->filled,
@@ -675,8 +687,7 @@ void model_reopened(struct model *model, const struct session *session)
     check_positions(model, session);
     for (size_t i = 0; i < model->order_count; i++) {
         const struct mirror *mirror = &model->orders[i];
-        bool open = mirror->known == ORDER_PENDING_NEW || mirror->known == ORDER_NEW ||
-                    mirror->known == ORDER_PARTIALLY_FILLED;
+        bool open = is_open(mirror);
         const struct order *order = engine_order(session->engine, mirror->order_id);
         if (open && !order)
             model_fail(model, "Q4 open order %s is not known after a restart", mirror->client_id);
@@ -716,8 +727,7 @@ static void rest_orders(struct model *model, const struct session *session)
     }
     for (size_t i = 0; i < model->order_count; i++) {
         const struct mirror *mirror = &model->orders[i];
-        bool open = mirror->known == ORDER_NEW || mirror->known == ORDER_PARTIALLY_FILLED ||
-                    mirror->known == ORDER_PENDING_NEW;
+        bool open = is_open(mirror);
         if (!open || mirror->held)
             continue;
         const struct exchange_order *order = exchange_find(exchange, mirror->current_id);

@@ -69,6 +69,8 @@ void model_rest(struct model *model, const struct session *session,
 
 /* The mirror's status of an order, for the table of what was reached; -1: not known. */
 int model_status(const struct model *model, const char *client_order_id);
+/* How many orders that are not over stand in each status. */
+void model_count_open(const struct model *model, uint64_t counts[ORDER_UNKNOWN + 1]);
 uint64_t model_transitions(const struct model *model);
 uint64_t model_fills(const struct model *model);
 

@@ -1,26 +1,54 @@
 /* reach.c - see reach.h. */
 #include "tests/simulation/reach.h"
 
-/* What a fault can meet: it strikes when something about an order is sent, happens or is told, and
- * the status is what the runtime believes at that moment. */
+/* What a fault can meet: one about an order strikes when something of it is sent, happens or is
+ * told, and the status is what the runtime believes then; one about a line, a market or the process
+ * strikes all that is open. A done order is reached by what comes late. */
 #define SENT (1u << ORDER_PENDING_NEW | 1u << ORDER_PENDING_CANCEL | 1u << ORDER_PENDING_REPLACE)
 #define WORKS (1u << ORDER_NEW | 1u << ORDER_PARTIALLY_FILLED)
-#define TOLD (SENT | WORKS)
+#define DOUBT (1u << ORDER_UNKNOWN)
+#define FILLED (1u << ORDER_FILLED)
+#define LATE (FILLED | 1u << ORDER_CANCELED)
+#define OPEN (SENT | WORKS | DOUBT)
 
 static const unsigned declared[FAULTS] = {
-    [FAULT_REQUEST_LOST] = SENT,
-    [FAULT_ANSWER_LOST] = SENT,
-    [FAULT_SERVER_ERROR] = SENT,
-    [FAULT_SILENCE] = SENT,
-    [FAULT_RATE_LIMIT] = SENT,
-    [FAULT_REFUSED] = SENT,
-    [FAULT_DUPLICATE] = TOLD,
-    [FAULT_STREAM_LOSS] = TOLD,
-    [FAULT_REORDER] = TOLD,
-    [FAULT_NOT_FOUND] = 1u << ORDER_UNKNOWN,
-    [FAULT_LATE_FILL] = 1u << ORDER_PENDING_CANCEL,
-    [FAULT_OVERFILL] = 1u << ORDER_FILLED,
-    [FAULT_ZERO_FILL] = 1u << ORDER_PENDING_NEW | WORKS,
+    [FAULT_DELAY] = OPEN,
+    [FAULT_REQUEST_LOST] = SENT | DOUBT,
+    [FAULT_ANSWER_LOST] = SENT | DOUBT,
+    [FAULT_SERVER_ERROR] = SENT | DOUBT,
+    [FAULT_SILENCE] = SENT | DOUBT,
+    [FAULT_RATE_LIMIT] = SENT | DOUBT,
+    [FAULT_REFUSED] = SENT | DOUBT,
+    [FAULT_DUPLICATE] = SENT | WORKS | DOUBT | FILLED,
+    [FAULT_STREAM_LOSS] = SENT | WORKS | DOUBT | FILLED,
+    [FAULT_REORDER] = SENT | WORKS | DOUBT | LATE,
+    [FAULT_DISCONNECT] = OPEN,
+    [FAULT_PRIVATE_DOWN] = OPEN,
+    [FAULT_PUBLIC_DOWN] = OPEN,
+    [FAULT_HALF_OPEN] = OPEN,
+    [FAULT_NOT_FOUND] = DOUBT | 1u << ORDER_NEW,
+    [FAULT_STALE] = OPEN,
+    [FAULT_QUERY_FAILS] = OPEN,
+    [FAULT_LATE_FILL] = 1u << ORDER_PENDING_CANCEL | 1u << ORDER_CANCELED | DOUBT,
+    [FAULT_BUST] = FILLED | 1u << ORDER_PARTIALLY_FILLED,
+    [FAULT_CORRECT] = FILLED | 1u << ORDER_PARTIALLY_FILLED,
+    [FAULT_CANCEL_UNASKED] = WORKS | DOUBT,
+    [FAULT_RESTATE] = WORKS | DOUBT,
+    [FAULT_OVERFILL] = FILLED,
+    [FAULT_ZERO_FILL] = 1u << ORDER_PENDING_NEW | WORKS | FILLED,
+    [FAULT_STRANGER] = OPEN,
+    [FAULT_CROSSED] = OPEN,
+    [FAULT_TENFOLD] = OPEN,
+    [FAULT_QUIET] = OPEN,
+    [FAULT_BURST] = OPEN,
+    [FAULT_KILL_SEND] = OPEN,
+    [FAULT_KILL_COMMIT] = OPEN,
+    [FAULT_KILL_WRITE] = OPEN,
+    [FAULT_POWER] = OPEN,
+    [FAULT_DISK] = OPEN,
+    [FAULT_CLOCK] = OPEN,
+    [FAULT_RELOAD] = OPEN,
+    [FAULT_BAD_RELOAD] = OPEN,
 };
 
 void reach_hit(struct reach *reach, enum fault fault, int status)

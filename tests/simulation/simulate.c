@@ -10,6 +10,7 @@
  *
  * Prints a line for each seed that fails, which reproduces it, and a summary. Exit 1: some failed,
  * or ran twice and differed. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,6 +364,9 @@ int main(int argc, char **argv)
     if (code)
         return code;
     clearenv(); /* nothing but the seed decides */
+    /* Each world takes and gives back the same memory: the kernel need not hear of it. */
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    mallopt(M_MMAP_THRESHOLD, 512 << 20);
     if (arguments.crash)
         return crash_everywhere(&arguments);
     struct sum *sum = memory_new(sizeof(*sum));

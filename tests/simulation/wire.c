@@ -122,9 +122,9 @@ static bool fault(struct wire *wire, enum fault kind, const char *client_id)
 }
 
 /* Of chances that come each second: a twentieth. */
-static bool rare_fault(struct wire *wire, enum fault kind)
+static bool rare_fault(struct wire *wire, enum fault kind, const char *client_id)
 {
-    return random_below(&wire->random, 20) == 0 && fault(wire, kind, "");
+    return random_below(&wire->random, 20) == 0 && fault(wire, kind, client_id);
 }
 
 /* ---- the heap ---- */
@@ -737,9 +737,9 @@ static void break_channel(struct wire *wire, enum channel channel)
 
 static void break_lines(struct wire *wire)
 {
-    bool all = rare_fault(wire, FAULT_DISCONNECT),
-         one = !all && rare_fault(wire, FAULT_PRIVATE_DOWN);
-    bool unnoticed = !all && !one && rare_fault(wire, FAULT_HALF_OPEN);
+    bool all = rare_fault(wire, FAULT_DISCONNECT, ""),
+         one = !all && rare_fault(wire, FAULT_PRIVATE_DOWN, "");
+    bool unnoticed = !all && !one && rare_fault(wire, FAULT_HALF_OPEN, "");
     if (wire->outage || !(all || one || unnoticed))
         return;
     wire->outage = true;
@@ -765,11 +765,11 @@ static void break_market(struct wire *wire)
                   { FAULT_QUIET, MOOD_SILENT, 90 },
                   { FAULT_BURST, MOOD_BURST, 1 } };
     for (size_t i = 0; i < ARRAY_SIZE(moods); i++)
-        if (rare_fault(wire, moods[i].fault))
+        if (rare_fault(wire, moods[i].fault, ""))
             exchange_mood(
                 wire->exchange, (uint32_t)random_below(&wire->random, wire->exchange->market_count),
                 moods[i].mood, wire->now_ns + between(wire, 1, moods[i].seconds) * NS_PER_SECOND);
-    if (!wire->outage && !wire->down[CHANNEL_PUBLIC] && rare_fault(wire, FAULT_PUBLIC_DOWN)) {
+    if (!wire->outage && !wire->down[CHANNEL_PUBLIC] && rare_fault(wire, FAULT_PUBLIC_DOWN, "")) {
         break_channel(wire, CHANNEL_PUBLIC);
         wire->public_back_ns = wire->now_ns + between(wire, 2, 30) * NS_PER_SECOND;
     }
@@ -819,6 +819,11 @@ static size_t a_trade(struct wire *wire)
     return count ? count - 1 - random_below(&wire->random, count < 8 ? count : 8) : SIZE_MAX;
 }
 
+static const char *name_of_trade(const struct wire *wire, size_t trade)
+{
+    return exchange_order(wire->exchange, wire->exchange->trades[trade].order)->client_id;
+}
+
 static void stranger(struct wire *wire)
 {
     struct exchange_request request = {
@@ -833,23 +838,23 @@ static void act_unasked(struct wire *wire)
     struct exchange *exchange = wire->exchange;
     const struct exchange_order *order = any_open(wire);
     size_t trade = a_trade(wire);
-    if (order && rare_fault(wire, FAULT_CANCEL_UNASKED))
+    if (order && rare_fault(wire, FAULT_CANCEL_UNASKED, order->client_id))
         exchange_cancel_unasked(exchange, order->id);
     order = any_open(wire);
     if (order && !order->reduce_only && order->qty - order->cum > 2 &&
-        rare_fault(wire, FAULT_RESTATE))
+        rare_fault(wire, FAULT_RESTATE, order->client_id))
         exchange_restate(exchange, order->id, order->qty - 1);
     bool tells_trades = exchange->profile.tells_trades;
     bool long_enough =
         trade != SIZE_MAX && (!exchange->profile.is_spot || exchange->trades[trade].side < 0);
-    if (tells_trades && long_enough && rare_fault(wire, FAULT_BUST))
+    if (tells_trades && long_enough && rare_fault(wire, FAULT_BUST, name_of_trade(wire, trade)))
         exchange_bust(exchange, trade);
-    if (tells_trades && long_enough && rare_fault(wire, FAULT_CORRECT))
+    if (tells_trades && long_enough && rare_fault(wire, FAULT_CORRECT, name_of_trade(wire, trade)))
         exchange_correct(exchange, trade, exchange->trades[trade].qty,
                          exchange->trades[trade].price + between(wire, 1, 9));
     if (random_below(&wire->random, 20) == 0)
         overfill(wire);
-    if (rare_fault(wire, FAULT_STRANGER))
+    if (rare_fault(wire, FAULT_STRANGER, ""))
         stranger(wire);
 }
 

@@ -200,6 +200,7 @@ static bool fault(struct world *world, enum fault kind)
         return false;
     world->result->faults[kind]++;
     trace(world, "fault %s", fault_name(kind));
+    model_count_open(world->model, world->result->reach.hits[kind]);
     return true;
 }
 
@@ -363,6 +364,8 @@ static void on_fault(void *self, enum fault fault, const char *client_order_id)
     trace(world, "fault %s %s", fault_name(fault), client_order_id);
     if (client_order_id[0])
         reach_hit(&world->result->reach, fault, model_status(world->model, client_order_id));
+    else
+        model_count_open(world->model, world->result->reach.hits[fault]);
 }
 
 static int64_t wall_now(void *self)

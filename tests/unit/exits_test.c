@@ -1287,7 +1287,8 @@ static bool add_coverage(void *self, const struct order *order)
     struct coverage *coverage = self;
     if (order->role == ROLE_PLAIN)
         return true;
-    coverage->settled &= !order->pending && order->known != ORDER_PENDING_NEW;
+    coverage->settled &=
+        !order->pending && order->known != ORDER_PENDING_NEW && order->type != ORDER_MARKET;
     decimal *sum = order->role == ROLE_STOP ? &coverage->stops : &coverage->takes;
     *sum = decimal_add(*sum, order_remaining(order));
     return true;

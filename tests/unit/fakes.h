@@ -273,9 +273,9 @@ static inline size_t count_records(const struct stage *s, enum record_kind kind)
 
 static inline const char *call_name(enum guest_call call)
 {
-    static const char *const names[] = { "start", "stop",   "trade",  "quote",    "bar",
-                                         "order", "fill",   "reject", "position", "timer",
-                                         "risk",  "reload", "params" };
+    static const char *const names[] = { "start", "stop",   "trade",  "quote",      "bar",
+                                         "order", "fill",   "reject", "position",   "timer",
+                                         "risk",  "reload", "params", "connection", "reconcile" };
     return names[call];
 }
 

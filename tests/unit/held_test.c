@@ -130,6 +130,12 @@ static void a_venue_that_holds_stops_gets_them(void **state)
     const struct order *sent = &last_sent(s, SENT_SUBMIT)->order;
     assert_int_equal(sent->type, ORDER_STOP);
     assert_decimal(sent->trigger_price, "105");
+    s->abilities.types |= BIT(ORDER_TRAILING);
+    submit(s, A, trailing_of(SIDE_SELL, "1", "5", false));
+    sent = &last_sent(s, SENT_SUBMIT)->order;
+    assert_int_equal(sent->type, ORDER_TRAILING);
+    assert_decimal(sent->trail, "5");
+    assert_false(decimal_valid(sent->trigger_price)); /* it begins with the price on arrival */
     stage_free(s);
 }
 
