@@ -59,6 +59,7 @@ struct world {
     bool shared;        /* all strategies trade one market */
     bool lowered;       /* the operator has lowered a limit */
     bool disk_breaks;   /* its calls fail now */
+    bool disk_broke;    /* they did since the process began: it may have given up since */
     int64_t disk_back_ns;
     bool started; /* a process came to its first event */
     struct sha256 *digest;
@@ -612,6 +613,7 @@ static void restart(struct world *world)
         world->result->restarts++;
         bury(world);
         mend_disk(world);
+        world->disk_broke = false;
         int64_t pause = chance(world, 50)
                             ? (int64_t)random_below(&world->random, NS_PER_SECOND)
                             : (int64_t)random_below(&world->random, 120 * NS_PER_SECOND);
@@ -650,7 +652,7 @@ static void reload(struct world *world)
     int code = source_read(world->paths[index], &source, &err);
     if (code == 0)
         code = reload_prepare(world->session, index, &source, &err);
-    if (code < 0 && !world->dead && !world->disk_breaks)
+    if (code < 0 && !world->dead && !world->disk_broke)
         model_fail(world->model, "reload: %s: %s", err.where, err.message);
     if (!good) /* a start would refuse it */
         write_strategy(world, index, false);
@@ -673,7 +675,7 @@ static void break_disk(struct world *world)
     else
         *rates[kind] = 100 + (unsigned)random_below(&world->random, 5000);
     disk_set_faults(world->disk, &faults);
-    world->disk_breaks = true;
+    world->disk_breaks = world->disk_broke = true;
     world->disk_back_ns = now + (int64_t)random_below(&world->random, 5 * NS_PER_SECOND);
 }
 
@@ -688,7 +690,7 @@ static void stop_and_start(struct world *world)
     int code = session_stop(world->session, policy, "operator", &err);
     if (code == 0 && !world->dead)
         code = session_end(world->session, hash, &err);
-    if (code < 0 && !world->dead && !world->disk_breaks)
+    if (code < 0 && !world->dead && !world->disk_broke)
         model_fail(world->model, "stop: %s: %s", err.where, err.message);
     if (chance(world, 50)) {
         world->lowered = true;
@@ -721,7 +723,7 @@ static void step(struct world *world)
             }
         }
     }
-    if (world->dead || (code < 0 && world->disk_breaks)) {
+    if (world->dead || (code == ERROR_IO && world->disk_broke)) {
         trace(world, "ended with %d", code);
         restart(world);
         return;
