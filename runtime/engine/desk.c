@@ -394,8 +394,9 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
         held_begin(engine, placed);
     } else {
         turn_record_order(engine, placed);
-        turn_command(engine,
-                     &(struct command){ .kind = COMMAND_SUBMIT, .order_id = order->order_id });
+        turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT,
+                                                .order_id = order->order_id,
+                                                .keeps = order->role != ROLE_PLAIN });
     }
     held_note_expiry(engine, placed);
     return order->order_id;
@@ -942,7 +943,8 @@ void desk_flatten(struct engine *engine, int index, uint32_t instrument, decimal
                            .reduce_only = true,
                            .expires_ns = TIME_NEVER,
                            .tag = "flatten" };
-    desk_place(engine, index, &order);
+    if (desk_place(engine, index, &order) != 0)
+        engine->commands[engine->command_count - 1].keeps = true;
 }
 
 void desk_stop_orders(struct engine *engine, int index, enum stop_policy policy)

@@ -90,6 +90,13 @@ void doubt_sent(struct engine *engine, const struct order *order)
     const struct venue_port *venue = &engine->options.venue;
     int64_t within_ns = venue->abilities(venue->self, order->instrument)->answer_within_ns;
     struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+    if (inquiry && inquiry->is_unsent) {
+        if (order->pending & PENDING_CANCEL)
+            return; /* that has left, not the order */
+        inquiry->is_unsent = false;
+        inquiry->tries = 0;
+        inquiry->sent_ns = engine->now_ns;
+    }
     if (within_ns == TIME_NEVER || !is_in_flight(order) || (inquiry && order->doubt))
         return; /* in doubt it is asked for anyway */
     inquiry = add_inquiry(engine, order);
@@ -161,6 +168,7 @@ void doubt_insist(struct engine *engine, struct order *order)
     report_alert(engine, order, "cancel_refused", "it has to go, and is canceled again");
     inquiry->tries = 0;
     inquiry->missing = 0;
+    inquiry->ask_old = false;
     if (engine->is_connected)
         ask(engine, inquiry, order);
     else
@@ -175,7 +183,10 @@ void doubt_all_in_flight(struct engine *engine)
     }
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
         struct order *order = blotter_open_at(engine->blotter, i);
-        if (order->doubt || is_in_flight(order))
+        struct inquiry *inquiry = find_inquiry(engine, order->order_id);
+        if (inquiry && inquiry->is_unsent && !order->doubt)
+            plan(engine, inquiry, engine->now_ns); /* where it is is known: here */
+        else if (order->doubt || is_in_flight(order))
             doubt_begin(engine, order);
     }
 }
@@ -189,6 +200,33 @@ static void give_up(struct engine *engine, struct order *order, const char *kind
     engine->counts.lost++;
     report_ended(engine, order);
     reconcile_soon(engine);
+}
+
+void doubt_unsent(struct engine *engine, struct order *order)
+{
+    struct inquiry *inquiry = add_inquiry(engine, order);
+    if (!inquiry->is_unsent) {
+        inquiry->is_unsent = true;
+        inquiry->tries = 0;
+        report_alert(engine, order, "exit_waits",
+                     "the venue cannot be reached; it is sent when it can be");
+    }
+    inquiry->tries++;
+    ask_later(engine, inquiry);
+}
+
+/* What is held may be less by now, or it is not wanted any more: then it ends here, and what is
+ * wanted instead is placed. */
+static void send_unsent(struct engine *engine, struct inquiry *inquiry, struct order *order)
+{
+    if (order->pending & PENDING_CANCEL || !desk_passes_again(engine, order)) {
+        order_give_up(order, "it was not sent, and is not wanted any more", engine->now_ns);
+        report_ended(engine, order);
+        return;
+    }
+    plan(engine, inquiry, TIME_NEVER);
+    turn_command(engine, &(struct command){
+                             .kind = COMMAND_RESEND, .order_id = order->order_id, .keeps = true });
 }
 
 static void send_cancel_again(struct engine *engine, const struct order *order)
@@ -366,7 +404,7 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
         follow_answer(engine, inquiry, order, report);
     else if (order->doubt && (change & ORDER_ASK || !inquiry))
         doubt_begin(engine, order);
-    else if (order->doubt && report->ticket == 0)
+    else if (order->doubt && report->ticket == 0 && !inquiry->insists)
         ask_sooner(engine, inquiry);
 }
 
@@ -405,6 +443,8 @@ static void act_on_due(struct engine *engine, struct inquiry *inquiry, struct or
     inquiry->ticket = 0;
     if (order->doubt)
         ask(engine, inquiry, order);
+    else if (inquiry->is_unsent)
+        send_unsent(engine, inquiry, order);
     else
         doubt_begin(engine, order);
 }
@@ -417,6 +457,8 @@ void doubt_advance(struct engine *engine)
             continue;
         struct order *order = blotter_find(engine->blotter, inquiry->order_id);
         ASSERT(order && order_is_open(order)); /* a done order has no inquiry */
+        size_t count = engine->inquiry_count;
         act_on_due(engine, inquiry, order);
+        i -= count - engine->inquiry_count; /* it ended, and the next one is in its place */
     }
 }

@@ -353,7 +353,9 @@ void held_release(struct engine *engine, struct order *order)
     order_release(order, engine->now_ns);
     totals_sent(engine);
     tell(engine, order);
-    turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT, .order_id = order->order_id });
+    turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT,
+                                            .order_id = order->order_id,
+                                            .keeps = order->reduce_only });
 }
 
 /* Ends an order that may not leave; a person is told, for it was wanted. */

@@ -89,6 +89,7 @@ struct command {
     decimal qty, price;  /* AMEND: the whole new terms */
     struct order before; /* CANCEL, AMEND, HELD_CHANGE: to take it back when the callback fails */
     struct venue_query query; /* QUERY; its ids point into the order, or to "" */
+    bool keeps; /* SUBMIT, RESEND: a way out; where the port cannot take it now it leaves later */
 };
 
 struct delivery {
@@ -126,6 +127,7 @@ struct inquiry {
     unsigned word;      /* what it last answered: while it says the same, the pause grows */
     bool ask_old;       /* of a replace that gives a new id: ask for the old one next */
     bool was_resent;
+    bool is_unsent;   /* the port could not take it: it is sent, not asked for */
     bool insists;     /* on a cancel that was refused: what is asked next is planned */
     bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
 };
@@ -350,6 +352,8 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
 void doubt_read(struct engine *engine, const struct order *order, struct report *report);
 /* Asks for an order from now on until the doubt is over. */
 void doubt_begin(struct engine *engine, struct order *order);
+/* It could not be sent, and is wanted all the same: tried again, later and later, for ever. */
+void doubt_unsent(struct engine *engine, struct order *order);
 /* Its cancel was refused and is wanted all the same: sent again, later and later, for ever. */
 void doubt_insist(struct engine *engine, struct order *order);
 /* All trades of one order, by its name: the venue's clock may not be ours. */

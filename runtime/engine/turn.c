@@ -213,12 +213,17 @@ static int refuse_turn(const struct engine *engine, struct error *err)
                      "an earlier turn could not be stored in the ledger: nothing may leave");
 }
 
-/* A command that the port cannot even take is a rejection by ourselves; but for a cancel, whose
- * wish stands: it is sent again once the venue has said how the order stands. */
+/* A command that the port cannot even take is a rejection by ourselves; but for a way out, which is
+ * tried again, and for a cancel, whose wish stands: it is sent again once the venue has said how
+ * the order stands. */
 static void refuse_command(struct engine *engine, const struct command *command,
                            const struct error *why)
 {
-    const struct order *order = blotter_find(engine->blotter, command->order_id);
+    struct order *order = blotter_find(engine->blotter, command->order_id);
+    if (command->keeps && (why->code == ERROR_UNAVAILABLE || !engine->is_connected)) {
+        doubt_unsent(engine, order);
+        return;
+    }
     static const enum report_kind kinds[] = { [COMMAND_SUBMIT] = REPORT_REJECTED,
                                               [COMMAND_RESEND] = REPORT_DOUBT,
                                               [COMMAND_CANCEL] = REPORT_DOUBT,
@@ -229,7 +234,7 @@ static void refuse_command(struct engine *engine, const struct command *command,
                              .transact_ns = engine->now_ns };
     memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
     text_copy(report.reason, sizeof(report.reason), why->message);
-    report_apply_to(engine, blotter_find(engine->blotter, command->order_id), &report);
+    report_apply_to(engine, order, &report);
 }
 
 /* A question that the port cannot take is answered "failed" by ourselves. */

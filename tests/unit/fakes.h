@@ -68,7 +68,8 @@ struct stage {
     char query_ids[QUERIES_KEPT][CLIENT_ORDER_ID_MAX];
     size_t query_count;
     bool refuse_queries;
-    bool refuse[3]; /* by enum sent_kind: the port takes none */
+    bool refuse[3];   /* by enum sent_kind: the port takes none */
+    bool is_line_cut; /* the port can take nothing now */
 
     int commit_code; /* what commit answers; below 0 it fails */
     uint64_t next_id, next_exec;
@@ -123,6 +124,8 @@ static inline int fake_send(struct stage *s, enum sent_kind kind, const struct o
                             decimal qty, decimal price, struct error *err)
 {
     static const char *const names[] = { "submit", "cancel", "amend" };
+    if (s->is_line_cut)
+        return error_set(err, ERROR_UNAVAILABLE, "no line to the venue");
     if (s->refuse[kind]) {
         note(s, "refused %s %" PRIu64, names[kind], order->order_id);
         return error_set(err, ERROR_REFUSED, "the port is full");
@@ -160,7 +163,7 @@ static inline int fake_query(void *self, const struct venue_query *query, int64_
 {
     struct stage *s = self;
     (void)now_ns;
-    if (s->refuse_queries)
+    if (s->refuse_queries || s->is_line_cut)
         return error_set(err, ERROR_UNAVAILABLE, "the port takes no question");
     size_t at = s->query_count++ % QUERIES_KEPT;
     s->queries[at] = *query;

@@ -188,6 +188,105 @@ static void a_refused_cancel_of_the_strategy_itself_is_told_and_left(void **stat
     assert_int_equal(count_sent(s, SENT_CANCEL), 1);
 }
 
+/* ---- getting out while the port takes nothing ---- */
+
+static void cut(struct stage *s, bool is_cut)
+{
+    s->is_line_cut = is_cut;
+    connection(s, !is_cut);
+}
+
+/* A long entry of 1 at 100 with a stop at 90. */
+static uint64_t enter(struct stage *s)
+{
+    struct order_request request = request_of(SIDE_BUY, "1");
+    request.stop = D("90");
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, request);
+    assert_true(id != 0);
+    tell(s, id, REPORT_ACK);
+    return id;
+}
+
+static void an_exit_of_a_fill_that_is_told_while_the_line_is_cut_is_sent_after_it(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = enter(s);
+    cut(s, true);
+    fill(s, id, "1", "100");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    pass(s, SECONDS(120));
+    cut(s, false);
+    pass(s, SECONDS(1));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    const struct order *stop = &last_sent(s, SENT_SUBMIT)->order;
+    assert_int_equal(stop->type, ORDER_STOP);
+    assert_decimal(stop->qty, "1");
+    tell(s, stop->order_id, REPORT_ACK);
+    pass(s, SECONDS(600));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_string_equal(status_of(s, stop->order_id), "new");
+}
+
+static void a_watched_stop_that_is_reached_while_the_line_is_cut_sells_after_it(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.types = ~(1u << ORDER_STOP);
+    s->abilities.oco = false;
+    fill(s, enter(s), "1", "100");
+    cut(s, true);
+    trade(s, BTC, "89");
+    trade(s, BTC, "95"); /* it was reached all the same */
+    pass(s, SECONDS(5));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    cut(s, false);
+    pass(s, SECONDS(1));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.type, ORDER_MARKET);
+}
+
+/* No line was lost: the port was busy for a moment, again and again. */
+static void an_exit_that_the_port_cannot_take_is_sent_later_and_later(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = enter(s);
+    s->is_line_cut = true;
+    uint64_t alerts = engine_counts(s->engine)->alerts;
+    fill(s, id, "1", "100");
+    pass(s, SECONDS(300));
+    assert_int_equal(engine_counts(s->engine)->alerts, alerts + 1);
+    s->is_line_cut = false;
+    pass(s, SECONDS(60));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.type, ORDER_STOP);
+}
+
+static void an_exit_that_waits_to_be_sent_is_never_more_than_is_held(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = enter(s);
+    s->is_line_cut = true;
+    fill(s, id, "1", "100");
+    s->is_line_cut = false;
+    bought(s, SIDE_SELL, "0.4", "100");
+    pass(s, SECONDS(10));
+    const struct order *stop = &last_sent(s, SENT_SUBMIT)->order;
+    assert_int_equal(stop->type, ORDER_STOP);
+    assert_decimal(stop->qty, "0.6");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 3);
+}
+
+static void what_a_strategy_sends_into_a_cut_line_is_rejected_at_once(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    bought(s, SIDE_BUY, "1", "100");
+    s->is_line_cut = true;
+    struct order_request request = request_of(SIDE_SELL, "1");
+    request.reduce_only = true;
+    assert_string_equal(status_of(s, submit(s, A, request)), "rejected");
+}
+
 /* ---- what a venue can make us write ---- */
 
 static void many_foreign_orders_are_not_told_at_each_look(void **state)
@@ -242,6 +341,11 @@ int main(int argc, char **argv)
         TEST(no_more_is_sent_again_than_is_held),
         TEST(a_refused_cancel_of_a_halted_instrument_is_sent_again),
         TEST(a_refused_cancel_of_the_strategy_itself_is_told_and_left),
+        TEST(an_exit_of_a_fill_that_is_told_while_the_line_is_cut_is_sent_after_it),
+        TEST(a_watched_stop_that_is_reached_while_the_line_is_cut_sells_after_it),
+        TEST(an_exit_that_the_port_cannot_take_is_sent_later_and_later),
+        TEST(an_exit_that_waits_to_be_sent_is_never_more_than_is_held),
+        TEST(what_a_strategy_sends_into_a_cut_line_is_rejected_at_once),
         TEST(many_foreign_orders_are_not_told_at_each_look),
         TEST(an_order_of_ours_that_cannot_be_adopted_is_told_once),
     };
