@@ -364,15 +364,18 @@ static decimal adjustment_price(const struct engine *engine, uint32_t instrument
     return decimal_valid(mark) ? mark : said;
 }
 
+/* The time is in it: a venue that says 1, 0 and 1 again makes three adjustments, and the books add
+ * up only with all of them. */
 static void make_id(const struct engine *engine, uint32_t instrument, decimal own,
                     char id[SHA256_TEXT_MAX])
 {
     const struct instrument *info = &engine->instruments->list[instrument];
-    char text[VENUE_MAX + SYMBOL_MAX + EXEC_ID_MAX + 2 * DECIMAL_TEXT_MAX + 8];
+    char text[VENUE_MAX + SYMBOL_MAX + EXEC_ID_MAX + 2 * DECIMAL_TEXT_MAX + 32];
     char ours[DECIMAL_TEXT_MAX], theirs[DECIMAL_TEXT_MAX];
-    int length = snprintf(text, sizeof(text), "%s|%s|%s|%s|%s", info->venue, info->symbol,
+    int length = snprintf(text, sizeof(text), "%s|%s|%s|%s|%s|%" PRId64, info->venue, info->symbol,
                           engine->last_exec_id[instrument], decimal_format(own, ours),
-                          decimal_format(engine->reconciliation.venue_qty[instrument], theirs));
+                          decimal_format(engine->reconciliation.venue_qty[instrument], theirs),
+                          engine->now_ns);
     sha256_hex(text, (size_t)length, id);
 }
 

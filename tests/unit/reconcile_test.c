@@ -478,6 +478,26 @@ static void auto_sync_makes_it_equal_by_a_record(void **state)
     stage_free(s);
 }
 
+/* A venue that says 3, 1, 3: each is a change of its own, and the books add up only with all. */
+static void the_same_difference_at_another_time_is_another_adjustment(void **state)
+{
+    (void)state;
+    static const char *const says[] = { "3", "1", "3" };
+    char ids[ARRAY_SIZE(says)][SHA256_TEXT_MAX];
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    hold(s, "1");
+    connect(s);
+    for (size_t i = 0; i < ARRAY_SIZE(says); i++) {
+        look_twice(s, &(struct venue_books){ .btc = says[i] });
+        assert_decimal(held(s, BTC), says[i]);
+        text_copy(ids[i], sizeof(ids[i]), last_record(s, RECORD_ADJUSTMENT)->adjustment.id);
+        pass(s, SECONDS(60));
+    }
+    assert_string_not_equal(ids[0], ids[1]);
+    assert_string_not_equal(ids[0], ids[2]);
+    stage_free(s);
+}
+
 static void auto_sync_to_flat_ends_the_exits(void **state)
 {
     (void)state;
@@ -725,6 +745,7 @@ int main(void)
         TEST(the_tolerance_is_a_share_of_what_we_hold),
         TEST(when_we_think_we_are_flat_there_is_none),
         TEST(auto_sync_makes_it_equal_by_a_record),
+        TEST(the_same_difference_at_another_time_is_another_adjustment),
         TEST(auto_sync_to_flat_ends_the_exits),
         TEST(of_two_owners_neither_is_changed),
         TEST(without_an_owner_or_a_price_the_symbol_is_blocked),
