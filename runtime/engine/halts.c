@@ -86,6 +86,17 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
         desk_stop_orders(engine, i, POLICY_CANCEL);
 }
 
+/* Recorded, or a restart would find it standing and keep it for ever. */
+void halts_lift_day(struct engine *engine)
+{
+    if (!engine->halted || !engine->halted_for_day)
+        return;
+    engine->halted = engine->halted_for_day = false;
+    record_halt(engine, -1, "session", "lifted_by", "the day's end", NULL);
+    LOG(engine->options.log, LOG_WARN, "risk", "halt lifted at the day's border",
+        F_STR("reason", engine->halt_reason));
+}
+
 const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code)
 {
     const struct halt *halt = &engine->instrument_halts[instrument];

@@ -391,6 +391,8 @@ void halts_lift_instrument(struct engine *engine, uint32_t instrument, const cha
 /* Nothing new at all. `code` a stable name, `text` for a person. */
 void halts_session(struct engine *engine, int instance, const char *code, const char *text,
                    bool for_day);
+/* A halt for the day is over with it. */
+void halts_lift_day(struct engine *engine);
 /* Why a new order that adds risk may not leave now; NULL: it may. */
 const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code);
 

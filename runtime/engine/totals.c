@@ -144,11 +144,7 @@ static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
     engine->day_opening_equity = equity;
     engine->day_volume = DECIMAL_ZERO;
     engine->day_trades = 0;
-    if (engine->halted && engine->halted_for_day) {
-        engine->halted = engine->halted_for_day = false;
-        LOG(engine->options.log, LOG_WARN, "risk", "halt lifted at the day's border",
-            F_STR("reason", engine->halt_reason));
-    }
+    halts_lift_day(engine);
 }
 
 /* Between two events nothing changes, so the state before this event is the state at every second
