@@ -805,6 +805,7 @@ static int fill(struct order *next, const struct report *report, struct order_ou
         return fill_again(next, report, out);
     struct fill trade = report->fill;
     trade.kind = FILL_TRADE;
+    trade.replaces[0] = '\0';
     if (!decimal_valid(trade.fee)) /* not said */
         trade.fee = DECIMAL_ZERO;
     int code = book_trade(next, &trade, out);
