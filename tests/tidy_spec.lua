@@ -139,6 +139,12 @@ describe("the tree", function()
     assert.same({}, dead)
   end)
 
+  it("has seeded bugs that all apply", function()
+    local patches = lines_of("git ls-files 'tests/mutants/*.patch'")
+    assert.is_true(#patches >= 30)
+    assert.same({}, lines_of("sh tests/mutants/run.sh --check 2>&1"))
+  end)
+
   it("holds no machine's paths, no leftovers and no large files", function()
     local wrong = {}
     for _, path in ipairs(all_files) do
