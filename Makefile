@@ -133,7 +133,7 @@ run: deps
 	$(B)/runtime strategies/momentum.lua --paper --speed 60
 
 asan:
-	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools build/asan/scenario
+	@$(MAKE) --no-print-directory B=build/asan CFLAGS="$(SANITIZE)" all unit tools build/asan/scenario build/asan/simulate
 
 ifneq ($(B),build/module) # inside that flavour the rule above makes it
 build/module/runtime_testing.so: FORCE
@@ -143,7 +143,7 @@ FORCE:
 .PHONY: FORCE
 
 test: deps
-	@$(MAKE) --no-print-directory all asan build/module/runtime_testing.so
+	@$(MAKE) --no-print-directory all asan build/simulate build/scenario build/module/runtime_testing.so
 	@sh tests/run.sh all
 
 smoke: deps

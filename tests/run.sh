@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the tests and adds them up: tests/run.sh all | smoke | unit | scenarios | strategies | e2e | tidy
+# Runs the tests and adds them up:
+#   tests/run.sh all | smoke | unit | scenarios | simulation | strategies | e2e | tidy | worlds
 # The last line is "N passed, N failed". Output of a suite is shown when something in it failed.
 set -u
 what=${1:-all}
@@ -75,6 +76,29 @@ run_scenarios() {
   play_scenarios shared_scenarios ../shared/scenarios/*.json
 }
 
+# simulate NAME COMMAND...: one test each; what failed is shown with the seed that repeats it.
+simulate() {
+  name=$1
+  shift
+  "$@" >"$logs/$name.log" 2>&1
+  code=$?
+  if [ "$code" -eq 0 ]; then echo "ok 1 - $name" >>"$logs/$name.log"; else echo "not ok 1 - $name" >>"$logs/$name.log"; fi
+  count "$name" "$logs/$name.log" "$code"
+}
+
+run_simulation() {
+  simulate worlds_sanitized build/asan/simulate --seeds 1-40 --jobs 2
+  simulate worlds_twice build/simulate --seeds 41-60 --twice --jobs 2
+}
+
+# The long ones, for continuous integration and for whoever changes an order's way.
+run_worlds() {
+  simulate worlds build/simulate --seeds 1-"${SEEDS:-2000}" --jobs "$(nproc)" --reach
+  tail -n 2 "$logs/worlds.log" | head -n 1
+  simulate crash_points build/simulate --crash-points 7 --jobs "$(nproc)"
+  tail -n 2 "$logs/crash_points.log" | head -n 1
+}
+
 run_strategies() {
   for spec in tests/strategies/*_spec.lua; do
     [ -e "$spec" ] && run_busted "$(basename "$spec" .lua)" "$spec"
@@ -93,18 +117,21 @@ smoke)
   ;;
 unit) run_unit ;;
 scenarios) run_scenarios ;;
+simulation) run_simulation ;;
+worlds) run_worlds ;;
 strategies) run_strategies ;;
 e2e) run_e2e ;;
 tidy) run_busted tidy_spec tests/tidy_spec.lua ;;
 all)
   run_unit
   run_scenarios
+  run_simulation
   run_busted tidy_spec tests/tidy_spec.lua
   run_strategies
   run_e2e
   ;;
 *)
-  echo "tests/run.sh: '$what' is not a suite; allowed are all, smoke, unit, scenarios, strategies, e2e, tidy" >&2
+  echo "tests/run.sh: '$what' is not a suite; allowed are all, smoke, unit, scenarios, simulation, worlds, strategies, e2e, tidy" >&2
   exit 64
   ;;
 esac

@@ -239,6 +239,30 @@ void report_ended(struct engine *engine, struct order *order)
     exits_sync(engine, instance, order->instrument);
 }
 
+static bool is_busted_early(const struct engine *engine, uint32_t instrument, const char *exec_id)
+{
+    for (size_t i = 0; i < EARLY_BUSTS_KEPT; i++)
+        if (engine->early_busts[i].exec_id[0] && engine->early_busts[i].instrument == instrument &&
+            strcmp(engine->early_busts[i].exec_id, exec_id) == 0)
+            return true;
+    return false;
+}
+
+/* Two channels may bring a bust before its trade: then the trade never was when it comes. */
+static void follow_early_bust(struct engine *engine, const struct order *order,
+                              struct report *report)
+{
+    bool busted = is_busted_early(engine, order->instrument, report->fill.exec_id);
+    if (report->kind == REPORT_FILL && busted) {
+        report->booked_state = BOOKED_REVERSED;
+    } else if (report->kind == REPORT_BUST && !busted) {
+        struct early_bust *bust =
+            &engine->early_busts[engine->early_bust_next++ % EARLY_BUSTS_KEPT];
+        bust->instrument = order->instrument;
+        memcpy(bust->exec_id, report->fill.exec_id, sizeof(bust->exec_id));
+    }
+}
+
 /* What was booked before under the exec id that a report names. */
 static void look_up_fill(struct engine *engine, const struct order *order, struct report *report)
 {
@@ -248,6 +272,8 @@ static void look_up_fill(struct engine *engine, const struct order *order, struc
         return;
     report->booked_state = ledger->find_fill(ledger->self, order->instrument, report->fill.exec_id,
                                              &report->booked, NULL);
+    if (report->booked_state == BOOKED_NOT)
+        follow_early_bust(engine, order, report);
 }
 
 void report_apply_to(struct engine *engine, struct order *order, const struct report *given)

@@ -25,6 +25,7 @@
            */
 #define STRANGERS_KEPT 256
 #define UNDEAD_KEPT 64
+#define EARLY_BUSTS_KEPT 64
 #define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
@@ -250,6 +251,11 @@ struct engine {
     int external;           /* the instance that holds what is nobody's, -1: none */
     int64_t fills_known_ns; /* trades before this are booked: the newest one's time */
     char last_exec_id[INSTRUMENTS_MAX][EXEC_ID_MAX];
+    struct early_bust { /* of trades that had not come, a ring */
+        uint32_t instrument;
+        char exec_id[EXEC_ID_MAX];
+    } early_busts[EARLY_BUSTS_KEPT];
+    size_t early_bust_next;
     char strangers[STRANGERS_KEPT][VENUE_ORDER_ID_MAX]; /* told already, a ring */
     int64_t strangers_ns[STRANGERS_KEPT];               /* when */
     size_t stranger_next;

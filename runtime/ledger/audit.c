@@ -158,7 +158,7 @@ static void fill_body(struct ledger *ledger, const struct record *record)
     put_string(writer, "client_order_id", record->order.client_order_id);
     put_string(writer, "exec_id", fill->exec_id);
     put_string(writer, "kind", fill_kind_name(fill->kind));
-    put_string(writer, "replaces", fill->kind == FILL_REVERSAL ? fill->replaces : NULL);
+    put_string(writer, "replaces", fill->replaces[0] ? fill->replaces : NULL);
     put_string(writer, "side", order_side_name(record->order.side));
     put_decimal(writer, "qty", ledger_fill_sign(fill, fill->qty));
     put_decimal(writer, "price", fill->price);

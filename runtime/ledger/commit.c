@@ -151,13 +151,14 @@ static struct binder find_fill_begin(struct ledger *ledger, uint32_t instrument,
     return find;
 }
 
-/* The row that a reversal takes back; 0: what was inferred, which is a sum and no row. */
+/* The row that a reversal takes back, or that a correction is of; 0: none, or what was inferred,
+ * which is a sum and no row. */
 static int find_replaced(struct ledger *ledger, const struct record *record, int64_t *fill_id,
                          struct error *err)
 {
     const struct fill *fill = &record->fill;
     *fill_id = 0;
-    if (fill->kind != FILL_REVERSAL || strcmp(fill->replaces, fill_kind_name(FILL_INFERRED)) == 0)
+    if (!fill->replaces[0] || strcmp(fill->replaces, fill_kind_name(FILL_INFERRED)) == 0)
         return 0;
     struct binder find = find_fill_begin(ledger, record->instrument, fill->replaces);
     int found = ledger_step(ledger, find.statement, err);
@@ -519,7 +520,8 @@ enum {
     FILL_NOTIONAL,
     FILL_FEE,
     FILL_LIQUIDITY,
-    FILL_TIME
+    FILL_TIME,
+    FILL_EXEC_ID /* FIND_CORRECTED alone */
 };
 
 /* A reversal has its sign from its kind here, as everywhere outside the tables. What cannot be read
@@ -553,6 +555,19 @@ static bool is_reversed(struct ledger *ledger, int64_t fill_id)
     return is;
 }
 
+/* What a trade was corrected to stands under an id of ours, and is of the row first told. */
+static void follow_correction(struct ledger *ledger, int64_t *fill_id, struct fill *booked)
+{
+    struct binder find = bind_begin(ledger, FIND_CORRECTED);
+    bind_int(&find, *fill_id);
+    bind_int(&find, ledger->replay.active ? ledger->replay.seq : INT64_MAX);
+    if (!ledger_found(ledger, find.statement))
+        return;
+    *fill_id = column_int(find.statement, FILL_ROW_ID);
+    read_fill(find.statement, column_text(find.statement, FILL_EXEC_ID), booked);
+    sqlite3_reset(find.statement);
+}
+
 /* When the table cannot be read the answer is no, and the turn that believes it is not recorded. */
 int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struct fill *fill,
                      uint64_t *order_id)
@@ -567,6 +582,7 @@ int commit_find_fill(void *self, uint32_t instrument, const char *exec_id, struc
     if (order_id)
         *order_id = (uint64_t)column_int(find.statement, FILL_ORDER_ID);
     sqlite3_reset(find.statement);
+    follow_correction(ledger, &fill_id, &booked);
     if (fill)
         *fill = booked;
     return is_reversed(ledger, fill_id) ? BOOKED_REVERSED : BOOKED_YES;

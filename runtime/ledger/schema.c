@@ -108,6 +108,7 @@ static const char *const schema[] = {
 "    transact_ns  INTEGER NOT NULL,   -- the venue's own time\n"
 "    kind         TEXT NOT NULL,      -- trade; inferred from a sum; reversal of another row\n"
 "    replaces     INTEGER,            -- of a reversal: the fill_id taken back; NULL: an inferred part\n"
+"                                     -- of a corrected trade: the fill_id of the first one told\n"
 "    UNIQUE(venue, symbol, exec_id)\n"
 ") STRICT",
 
@@ -284,7 +285,12 @@ const char *const statement_texts[STATEMENTS] = {
     [FIND_FILL] =
         "SELECT fill_id, order_id, kind, qty, price, notional, fee, liquidity, transact_ns FROM"
         " fills WHERE venue = ? AND symbol = ? AND exec_id = ? AND fill_id < ?",
-    [FIND_REVERSAL] = "SELECT 1 FROM fills WHERE replaces = ? AND fill_id < ?",
+    [FIND_REVERSAL] =
+        "SELECT 1 FROM fills WHERE replaces = ? AND fill_id < ? AND kind = 'reversal'",
+    [FIND_CORRECTED] =
+        "SELECT fill_id, order_id, kind, qty, price, notional, fee, liquidity, transact_ns, exec_id"
+        " FROM fills WHERE replaces = ? AND fill_id < ? AND kind = 'trade'"
+        " ORDER BY fill_id DESC LIMIT 1",
     [STATUS_OF_ORDER] = "SELECT status FROM orders WHERE order_id = ?",
 
     [INSERT_LEDGER_ID] = "INSERT INTO meta(key, value) VALUES('ledger_id', ?)",
