@@ -321,6 +321,25 @@ static void an_order_of_ours_that_cannot_be_adopted_is_told_once(void **state)
     assert_int_equal(engine_counts(s->engine)->alerts, 1);
 }
 
+/* A name between two replaces is forgotten with a restart; its trades are told again by each look.
+ */
+static void a_booked_trade_under_a_forgotten_name_adopts_nothing(void **state)
+{
+    struct stage *s = *state;
+    engine_set_external(s->engine, 99);
+    trade(s, BTC, "100");
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    struct report booked = fill_report(s, id, D("1"), D("100"), DECIMAL_ZERO);
+    assert_done(s, tell_code(s, &booked));
+    text_copy(booked.client_order_id, sizeof(booked.client_order_id), "c777");
+    booked.side = SIDE_BUY;
+    booked.ticket = 9;
+    assert_done(s, tell_code(s, &booked));
+    assert_int_equal(engine_counts(s->engine)->alerts, 0);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+    assert_null(engine_order(s->engine, id + 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
 
 static int setup(void **state)
@@ -347,6 +366,7 @@ int main(int argc, char **argv)
         TEST(an_exit_that_waits_to_be_sent_is_never_more_than_is_held),
         TEST(what_a_strategy_sends_into_a_cut_line_is_rejected_at_once),
         TEST(many_foreign_orders_are_not_told_at_each_look),
+        TEST(a_booked_trade_under_a_forgotten_name_adopts_nothing),
         TEST(an_order_of_ours_that_cannot_be_adopted_is_told_once),
     };
     if (argc > 1)
