@@ -644,6 +644,15 @@ void model_loses_power(struct model *model)
     model->lost_power = true;
 }
 
+/* The engine's index; of what is nobody's: it follows the others. */
+static int instance_index(const struct session *session, uint32_t instance_id)
+{
+    int i = 0;
+    while (i < session->instance_count && session->instances[i].record.instance_id != instance_id)
+        i++;
+    return i;
+}
+
 /* What the lost turns told is heard again: it is no step of the order. */
 static void forget_lost_turns(struct model *model, const struct session *session)
 {
@@ -657,14 +666,14 @@ static void forget_lost_turns(struct model *model, const struct session *session
         mirror->held = order->held;
         mirror->qty = lots(model, order->qty);
     }
-    for (int i = 0; i < session->instance_count; i++) {
-        struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+    for (size_t i = 0; i < model->slot_count; i++)
         for (uint32_t k = 0; k < session->instruments.count; k++) {
-            const struct position *position = engine_position(session->engine, i, k);
+            struct slot *slot = &model->slots[i];
+            const struct position *position =
+                engine_position(session->engine, instance_index(session, slot->instance_id), k);
             if (position && slot->books[k].adjusted)
                 slot->books[k].qty = lots(model, position->qty);
         }
-    }
     model->lost_power = false;
 }
 
