@@ -40,8 +40,9 @@ static struct protection *add_protection(struct engine *engine)
                                       engine->protection_count + 1, sizeof(struct protection));
     struct protection *protection = &engine->protections[engine->protection_count++];
     memset(protection, 0, sizeof(*protection));
-    protection->stop = protection->take =
-        (struct exit_leg){ .price = DECIMAL_NONE, .asked = DECIMAL_NONE, .refused = DECIMAL_NONE };
+    protection->stop = protection->take = (struct exit_leg){
+        .price = DECIMAL_NONE, .asked = DECIMAL_NONE, .refused = DECIMAL_NONE, .told = DECIMAL_NONE
+    };
     protection->entered_qty = protection->exited_qty = DECIMAL_ZERO;
     return protection;
 }
@@ -117,8 +118,8 @@ static bool is_change_refused(const struct exit_leg *leg, const struct order *be
 static void note_refusal(struct engine *engine, int instance, struct exit_leg *leg,
                          const struct order *order)
 {
-    bool again = decimal_valid(leg->refused) && decimal_cmp(leg->refused, leg->asked) == 0;
-    leg->refused = leg->asked;
+    bool again = decimal_valid(leg->told) && decimal_cmp(leg->told, leg->asked) == 0;
+    leg->refused = leg->told = leg->asked;
     char text[REASON_MAX];
     snprintf(text, sizeof(text), "order %s: the venue does not change this exit",
              order->client_order_id);
@@ -518,6 +519,16 @@ void exits_sync(struct engine *engine, int instance, uint32_t instrument)
         sync_protection(engine, protection, want);
         if (is_over(engine, protection, want))
             forget_protection(engine, i);
+    }
+}
+
+/* What was refused for a moment (a line that was down, a limit of requests) is asked for again, but
+ * not at once: when the books were compared. */
+void exits_try_again(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->protection_count; i++) {
+        struct protection *protection = &engine->protections[i];
+        protection->stop.refused = protection->take.refused = DECIMAL_NONE;
     }
 }
 

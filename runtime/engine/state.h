@@ -110,7 +110,8 @@ struct exit_leg {
     uint64_t order_id; /* 0: not placed */
     uint64_t old_id;   /* what it takes the place of and that is to go, 0: nothing */
     decimal asked;     /* what was last asked to be left of it: 0 a cancel */
-    decimal refused;   /* what the venue would not change it to: not asked for again */
+    decimal refused;   /* what the venue would not change it to: not asked for again at once */
+    decimal told;      /* the last such that a person was told of */
     bool canceling;    /* by ourselves, not by the guest: it may be placed again */
     bool at_market;    /* the venue refused a trigger that is through already */
 };
@@ -476,6 +477,8 @@ void exits_follow(struct engine *engine, const struct order *before, const struc
 /* A guest cancels an exit: what its entry fills later gets none either, after a restart too. */
 void exits_abandon(struct engine *engine, struct order *order);
 void exits_sync(struct engine *engine, int instance, uint32_t instrument);
+/* Changes that were refused may be asked for again. */
+void exits_try_again(struct engine *engine);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
 
 /* ---- desk.c ---- */

@@ -340,6 +340,55 @@ static void a_booked_trade_under_a_forgotten_name_adopts_nothing(void **state)
     assert_null(engine_order(s->engine, id + 1));
 }
 
+/* Answers all that is asked: `id` works, and so much is held. */
+static void answer_all(struct stage *s, uint64_t id, const char *qty)
+{
+    for (size_t answered = 0; answered != s->query_count;) {
+        struct venue_query query = *last_query(s);
+        answered = s->query_count;
+        if (query.kind == QUERY_OPEN_ORDERS)
+            status_working(s, id);
+        if (query.kind == QUERY_POSITIONS)
+            step(s, &(struct event){ .kind = EVENT_POSITION,
+                                     .instrument = BTC,
+                                     .time_ns = s->now_ns,
+                                     .position = { query.ticket, D(qty), DECIMAL_NONE } });
+        if (query.kind != QUERY_OPEN_ORDERS)
+            step(s, &(struct event){ .kind = EVENT_ANSWER,
+                                     .time_ns = s->now_ns,
+                                     .answer = { query.ticket, true, "" } });
+    }
+}
+
+static void a_change_of_an_exit_that_was_refused_is_tried_at_the_next_look(void **state)
+{
+    struct stage *s = *state;
+    struct order_request request = request_of(SIDE_BUY, "2");
+    request.stop = D("90");
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, request);
+    fill(s, id, "1", "100");
+    uint64_t stop = last_sent(s, SENT_SUBMIT)->order.order_id;
+    tell(s, stop, REPORT_ACK);
+    s->is_line_cut = true;
+    fill(s, id, "1", "100");
+    s->is_line_cut = false;
+    assert_int_equal(count_sent(s, SENT_AMEND), 0);
+    uint64_t alerts = engine_counts(s->engine)->alerts;
+    pass(s, SECONDS(1));
+    connection(s, true);
+    answer_all(s, stop, "2");
+    assert_int_equal(count_sent(s, SENT_AMEND), 1);
+    assert_decimal(last_sent(s, SENT_AMEND)->qty, "2");
+    for (int i = 0; i < 5; i++) { /* a venue that never does is asked once a look */
+        tell(s, stop, REPORT_REPLACE_REJECT);
+        pass(s, SECONDS(60));
+        answer_all(s, stop, "2");
+    }
+    assert_int_equal(count_sent(s, SENT_AMEND), 6);
+    assert_int_equal(engine_counts(s->engine)->alerts, alerts);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
 
 static int setup(void **state)
@@ -365,6 +414,7 @@ int main(int argc, char **argv)
         TEST(an_exit_that_the_port_cannot_take_is_sent_later_and_later),
         TEST(an_exit_that_waits_to_be_sent_is_never_more_than_is_held),
         TEST(what_a_strategy_sends_into_a_cut_line_is_rejected_at_once),
+        TEST(a_change_of_an_exit_that_was_refused_is_tried_at_the_next_look),
         TEST(many_foreign_orders_are_not_told_at_each_look),
         TEST(a_booked_trade_under_a_forgotten_name_adopts_nothing),
         TEST(an_order_of_ours_that_cannot_be_adopted_is_told_once),
