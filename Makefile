@@ -5,6 +5,7 @@
 #   make test         set up, and run every test under the address and undefined sanitizers
 #   make smoke        the five critical paths, in seconds
 #   make simulate     seeded worlds against the whole runtime, SEEDS=2000
+#   make mutants      seeded bugs, each of which must be found: ONLY=3-12, SEEDS=200, ROTATE=5 COUNT=10
 #   make bench        speed as ratios measured in one run
 #   make lint         formatting, static checks, layering
 #   make asan         build/asan/runtime, with sanitizers
@@ -54,7 +55,7 @@ else
 Q := @
 endif
 
-.PHONY: all run test smoke simulate bench lint asan fuzz cover hooks install clean deps format
+.PHONY: all run test smoke simulate mutants bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
@@ -157,6 +158,10 @@ bench: deps
 simulate: deps
 	@$(MAKE) --no-print-directory $(B)/simulate
 	$(B)/simulate --seeds 1-$(SEEDS) --jobs $(shell nproc)
+
+mutants: deps
+	@$(MAKE) --no-print-directory $(B)/simulate $(B)/scenario
+	@ONLY=$(ONLY) ROTATE=$(ROTATE) COUNT=$(COUNT) SEEDS=$(SEEDS) CC="$(CC)" sh tests/mutants/run.sh
 
 lint: deps
 	@sh tests/tools/lint.sh

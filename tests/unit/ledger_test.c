@@ -1059,6 +1059,39 @@ static void what_is_taken_back_is_taken_off(void **state)
     assert_says(f, "takes back e-9, which is not there");
 }
 
+/* The venue goes on naming a trade by its first id: what stands for it is found under that. */
+static void what_corrects_a_trade_is_found_under_its_first_id(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct order order = new_order(f);
+    static const char *const takes_back[] = { "e-1", "c-1", "c-2" };
+    struct fill booked;
+    commit_one(f, 1, fill_record(&order, "e-1", "0.5", "100"));
+    for (int i = 0; i < 3; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "r-%d", i + 1);
+        struct record off = own_fill(&order, FILL_REVERSAL, id, "0.5", "50", "0");
+        text_copy(off.fill.replaces, sizeof(off.fill.replaces), takes_back[i]);
+        snprintf(id, sizeof(id), "c-%d", i + 1);
+        struct record is = own_fill(&order, FILL_TRADE, id, "0.25", "0", "0");
+        text_copy(is.fill.replaces, sizeof(is.fill.replaces), "e-1");
+        struct record records[] = { off, is };
+        assert_int_equal(commit_at(f, START_NS + i, (uint64_t)i + 2, records, 2), 0);
+        assert_int_equal(f->port.find_fill(f->port.self, BTC, "e-1", &booked, NULL), BOOKED_YES);
+        assert_string_equal(booked.exec_id, id);
+        assert_int_equal(booked.kind, FILL_TRADE);
+        assert_decimal(booked.qty, D("0.25"));
+    }
+    struct record bust = own_fill(&order, FILL_REVERSAL, "r-4", "0.25", "25", "0");
+    text_copy(bust.fill.replaces, sizeof(bust.fill.replaces), "c-3");
+    commit_one(f, 9, bust);
+    assert_int_equal(f->port.find_fill(f->port.self, BTC, "e-1", &booked, NULL), BOOKED_REVERSED);
+    assert_string_equal(booked.exec_id, "c-3");
+    assert_query(f, "SELECT exec_id, replaces FROM fills WHERE kind = 'trade'",
+                 "e-1|NULL\nc-1|1\nc-2|1\nc-3|1\n");
+}
+
 static void an_order_is_found_by_any_of_its_names(void **state)
 {
     struct fixture *f = *state;
@@ -2055,6 +2088,7 @@ int main(void)
         TEST(a_row_that_makes_no_sense_is_named),
         TEST(a_fill_is_booked_once),
         TEST(what_is_taken_back_is_taken_off),
+        TEST(what_corrects_a_trade_is_found_under_its_first_id),
         TEST(an_order_is_found_by_any_of_its_names),
         TEST(an_invalid_number_is_refused_whole),
         TEST(a_failed_turn_leaves_no_trace_in_memory),
