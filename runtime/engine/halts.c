@@ -56,16 +56,18 @@ void halts_instrument(struct engine *engine, uint32_t instrument, const char *co
     if (halt->set)
         return;
     set_halt(halt, code, reason);
+    halt->since_ns = engine->now_ns;
     snprintf(text, sizeof(text), "%s: no new risk: %s", symbol_of(engine, instrument), reason);
     turn_alert(engine, -1, code, text);
     record_halt(engine, -1, symbol_of(engine, instrument), "code", code, reason);
     cancel_entries(engine, instrument);
 }
 
-void halts_lift_instrument(struct engine *engine, uint32_t instrument, const char *by)
+void halts_lift_instrument(struct engine *engine, uint32_t instrument, int64_t since_ns,
+                           const char *by)
 {
     struct halt *halt = &engine->instrument_halts[instrument];
-    if (!halt->set)
+    if (!halt->set || halt->since_ns > since_ns)
         return;
     halt->set = false;
     record_halt(engine, -1, symbol_of(engine, instrument), "lifted_by", by, NULL);

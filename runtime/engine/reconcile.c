@@ -22,6 +22,7 @@
 #define NEAREST_NS (5 * NS_PER_SECOND)
 #define FARTHEST_NS (60 * NS_PER_SECOND)
 #define ANSWER_BOUND_NS (30 * NS_PER_SECOND)
+#define ASKING_BOUND_NS (60 * NS_PER_SECOND)
 #define FILLS_BACK_NS (10 * 60 * NS_PER_SECOND) /* venues index their trades late */
 #define PAUSE_MAX_S 60
 #define MISSING_ASKED 16 /* orders whose trades are asked for after one look */
@@ -50,6 +51,7 @@ void reconcile_begin(struct engine *engine, bool at_start)
     look->at_start |= at_start;
     look->fence = engine->bookings;
     look->listed_count = 0;
+    look->began_ns = engine->now_ns;
     look->next_ns = TIME_NEVER;
     look->step = RECONCILE_IDLE;
     ask_next(engine);
@@ -150,6 +152,7 @@ static void ask_next(struct engine *engine)
         ask_for_absent(engine);
         look->step = RECONCILE_ASKING;
         look->ticket = 0;
+        look->asked_ns = engine->now_ns;
         if (any_in_doubt(engine))
             break;
         ask_next(engine);
@@ -492,14 +495,18 @@ static void agree_on_cash(struct engine *engine)
 /* Orders of which only a sum was told: the trades behind it are asked for again. */
 static void ask_for_missing_trades(struct engine *engine)
 {
-    size_t asked = 0;
-    for (size_t i = 0; i < blotter_count(engine->blotter) && asked < MISSING_ASKED; i++) {
-        const struct order *order = blotter_at(engine->blotter, i);
+    struct reconciliation *look = &engine->reconciliation;
+    size_t count = blotter_count(engine->blotter), asked = 0, next = look->missing_next;
+    for (size_t i = 0; i < count && asked < MISSING_ASKED; i++) {
+        size_t at = (look->missing_next + i) % count; /* each has its turn */
+        const struct order *order = blotter_at(engine->blotter, at);
         if (decimal_sign(order->inferred_qty) > 0) {
             doubt_ask_for_trades(engine, order);
             asked++;
+            next = at + 1;
         }
     }
+    look->missing_next = next;
 }
 
 /* True when a difference must be looked at once more before it counts. */
@@ -554,7 +561,7 @@ static void conclude(struct engine *engine)
         if (look->differed[i])
             act_on_position(engine, i, look->seen_own[i]);
         else
-            halts_lift_instrument(engine, i, "reconciliation");
+            halts_lift_instrument(engine, i, look->began_ns, "reconciliation");
     }
     if (look->cash_differed)
         act_on_cash(engine);
@@ -589,7 +596,7 @@ int64_t reconcile_due_ns(const struct engine *engine)
         return TIME_NEVER;
     if (look->step == RECONCILE_IDLE)
         return look->next_ns;
-    return look->ticket != 0 ? look->asked_ns + ANSWER_BOUND_NS : TIME_NEVER;
+    return look->asked_ns + (look->step == RECONCILE_ASKING ? ASKING_BOUND_NS : ANSWER_BOUND_NS);
 }
 
 void reconcile_advance(struct engine *engine)
@@ -598,6 +605,8 @@ void reconcile_advance(struct engine *engine)
         return;
     if (engine->reconciliation.step == RECONCILE_IDLE)
         reconcile_begin(engine, false);
+    else if (engine->reconciliation.step == RECONCILE_ASKING)
+        ask_next(engine); /* an order that stays in doubt does not hold up the rest for ever */
     else
         try_later(engine, "the venue did not answer");
 }

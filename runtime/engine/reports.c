@@ -270,8 +270,12 @@ static void look_up_fill(struct engine *engine, const struct order *order, struc
     if (report->kind != REPORT_FILL && report->kind != REPORT_BUST &&
         report->kind != REPORT_CORRECT)
         return;
+    uint64_t order_id = order->order_id;
     report->booked_state = ledger->find_fill(ledger->self, order->instrument, report->fill.exec_id,
-                                             &report->booked, NULL);
+                                             &report->booked, &order_id);
+    if (report->kind != REPORT_FILL && report->booked_state != BOOKED_NOT &&
+        order_id != order->order_id)
+        report->booked_state = BOOKED_NOT; /* another order's trade */
     if (report->booked_state == BOOKED_NOT)
         follow_early_bust(engine, order, report);
 }

@@ -136,6 +136,7 @@ struct inquiry {
 
 struct halt {
     bool set;
+    int64_t since_ns;
     char code[32], reason[REASON_MAX];
 };
 
@@ -166,6 +167,8 @@ struct reconciliation {
     uint64_t undead[UNDEAD_KEPT]; /* done orders that a list held once, a ring */
     size_t undead_next;
     bool is_odd; /* look again soon */
+    int64_t began_ns;
+    size_t missing_next; /* which order's missing trades are asked for next */
     decimal venue_qty[INSTRUMENTS_MAX], venue_price[INSTRUMENTS_MAX];
     decimal seen_own[INSTRUMENTS_MAX], seen_venue[INSTRUMENTS_MAX]; /* at the first read */
     bool differed[INSTRUMENTS_MAX];
@@ -394,7 +397,9 @@ void reconcile_advance(struct engine *engine);
 /* Nothing new in this instrument; its entries are canceled, exits stay. */
 void halts_instrument(struct engine *engine, uint32_t instrument, const char *code,
                       const char *reason);
-void halts_lift_instrument(struct engine *engine, uint32_t instrument, const char *by);
+/* One that was set before since_ns. */
+void halts_lift_instrument(struct engine *engine, uint32_t instrument, int64_t since_ns,
+                           const char *by);
 /* Nothing new at all. `code` a stable name, `text` for a person. */
 void halts_session(struct engine *engine, int instance, const char *code, const char *text,
                    bool for_day);

@@ -477,6 +477,38 @@ static void a_replace_that_was_half_done_ends_the_order(void **state)
     assert_string_equal(last_alert(s), "replace_half_done");
 }
 
+/* The replace never arrived; then our own cancel of the old one is confirmed. The questions go on
+ * until the new name was not found twice, the second time after the grace: bounded, not for ever.
+ */
+static void a_cancel_after_a_lost_replace_ends_it(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.amend = AMEND_NEW_ID;
+    uint64_t id = replaced_in_doubt(s);
+    for (int i = 0; i < 6; i++) { /* the pause has grown by then */
+        answer_failed(s);
+        pass(s, SECONDS(60));
+    }
+    assert_true(engine_cancel(s->engine, A, id, &s->refusal));
+    settle(s);
+    tell(s, id, REPORT_CANCELED);
+    assert_string_equal(status_of(s, id), "unknown");
+    int64_t began_ns = s->now_ns;
+    const char *new_name = order_at(s, id)->pending_client_order_id;
+    answer_failed(s);
+    while (strcmp(status_of(s, id), "unknown") == 0) {
+        assert_true(s->now_ns - began_ns < SECONDS(120));
+        size_t asked = s->query_count;
+        if (strcmp(s->query_ids[(asked - 1) % QUERIES_KEPT], new_name) == 0)
+            answer_not_found(s, id);
+        else
+            answer_status(s, id, ORDER_CANCELED, "0", NULL);
+        while (s->query_count == asked && strcmp(status_of(s, id), "unknown") == 0)
+            pass(s, SECONDS(1));
+    }
+    assert_string_equal(status_of(s, id), "canceled");
+}
+
 static void both_names_unknown_ends_it_as_well(void **state)
 {
     struct stage *s = *state;
@@ -609,6 +641,7 @@ int main(void)
         TEST(a_replace_that_never_arrived_is_forgotten_after_the_grace),
         TEST(a_renamed_replace_is_looked_for_under_both_names),
         TEST(a_replace_that_was_half_done_ends_the_order),
+        TEST(a_cancel_after_a_lost_replace_ends_it),
         TEST(both_names_unknown_ends_it_as_well),
         TEST(silence_beyond_what_the_venue_may_take_is_doubt),
         TEST(an_answer_in_time_ends_the_watch),

@@ -323,6 +323,22 @@ static void an_absent_order_is_asked_for(void **state)
     assert_decimal(held(s, BTC), "1");
 }
 
+/* A minute later the rest is compared: what it filled is among the trades. */
+static void an_order_that_stays_in_doubt_does_not_hold_up_the_look(void **state)
+{
+    struct stage *s = *state;
+    resting(s);
+    connect(s);
+    answer(s, &FLAT);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    pass(s, SECONDS(60)); /* nobody answers that */
+    assert_int_equal(last_query(s)->kind, QUERY_POSITIONS);
+    answer(s, &FLAT);
+    answer(s, &FLAT);
+    answer(s, &FLAT);
+    assert_false(engine_is_reconciling(s->engine));
+}
+
 /* Its list may be stale: only what is seen twice is canceled. */
 static void an_order_that_works_there_and_ended_here_is_canceled(void **state)
 {
@@ -736,6 +752,7 @@ int main(void)
         TEST(an_answer_to_an_old_question_says_nothing),
         TEST(a_lost_line_ends_the_look),
         TEST(an_absent_order_is_asked_for),
+        TEST(an_order_that_stays_in_doubt_does_not_hold_up_the_look),
         TEST(an_order_that_works_there_and_ended_here_is_canceled),
         TEST(a_trade_seen_while_looking_repeats_the_look),
         TEST(one_look_is_not_enough_to_differ),
