@@ -347,7 +347,7 @@ const char *exchange_amend(struct exchange *exchange, const char *client_id, con
     if (new_id[0] && exchange->profile.ends_to_rename)
         tell(exchange, NEWS_CANCELED, order, NULL);
     if (new_id[0])
-        memcpy(order->client_id, new_id, sizeof(order->client_id));
+        snprintf(order->client_id, sizeof(order->client_id), "%s", new_id);
     uint64_t id = order->id;
     tell(exchange, NEWS_REPLACED, order, NULL);
     if (!is_stop(order_at(exchange, id)->type) || order_at(exchange, id)->triggered)
