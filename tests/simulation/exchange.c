@@ -5,6 +5,7 @@
  * their price when they came. Two of our own orders never meet. */
 #include "tests/simulation/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
