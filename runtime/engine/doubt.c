@@ -219,7 +219,7 @@ void doubt_unsent(struct engine *engine, struct order *order)
  * wanted instead is placed. */
 static void send_unsent(struct engine *engine, struct inquiry *inquiry, struct order *order)
 {
-    if (order->pending & PENDING_CANCEL || !desk_passes_again(engine, order)) {
+    if (order->pending & PENDING_CANCEL || !gate_passes_again(engine, order)) {
         order_give_up(order, "it was not sent, and is not wanted any more", engine->now_ns);
         report_ended(engine, order);
         return;
@@ -264,7 +264,7 @@ static void resolve_missing(struct engine *engine, struct inquiry *inquiry, stru
         ask_later(engine, inquiry);
         return;
     }
-    if (!wanted || !desk_passes_again(engine, order)) {
+    if (!wanted || !gate_passes_again(engine, order)) {
         bool unwanted = order->pending & PENDING_CANCEL;
         give_up(engine, order, "order_lost",
                 unwanted ? "canceled; it never arrived" : "it never arrived at the venue");

@@ -370,7 +370,7 @@ static void refuse_release(struct engine *engine, struct order *order, const cha
 void held_fire(struct engine *engine, struct order *order)
 {
     char why[REASON_MAX] = "";
-    if (!desk_may_leave(engine, order, why)) {
+    if (!gate_may_leave(engine, order, why)) {
         refuse_release(engine, order, why);
         return;
     }

@@ -45,7 +45,7 @@ static void check_reduce_only(struct engine *engine, int instance, const struct 
     alert_order(engine, instance, order,
                 order->group_id ? "oco_both_filled" : "reduce_only_overfill",
                 "a reduce-only order opened a position; it is closed");
-    desk_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
+    targets_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
 }
 
 /* All that one report took back, as one fill. */

@@ -10,7 +10,9 @@
  *   held.c     orders that rest here because the venue cannot hold them: triggers, expiry
  *   pairs.c    two orders of which one fills (oco), where the venue links nothing
  *   exits.c    the stop and take of protected entries
- *   desk.c     what a guest asks: submit, cancel, amend, target, close, size
+ *   desk.c     what a guest asks: submit, cancel, amend; and what we ask ourselves
+ *   gate.c     what risk.c is told of the account, and what becomes of its verdict
+ *   targets.c  target, close, size, flatten
  *   totals.c   equity, drawdown, exposure, the day's figures */
 #ifndef RUNTIME_ENGINE_STATE_H
 #define RUNTIME_ENGINE_STATE_H
@@ -339,6 +341,10 @@ static inline bool turn_is_idle(const struct engine *engine)
 }
 
 /* ---- engine.c ---- */
+static inline const struct instrument *instrument_at(const struct engine *engine, uint32_t index)
+{
+    return &engine->instruments->list[index];
+}
 void instance_fail(struct engine *engine, int instance, int code, const char *why);
 int instance_of_order(const struct engine *engine, const struct order *order); /* -1: none */
 size_t holding_index(const struct instance *instance,
@@ -496,15 +502,42 @@ uint64_t desk_place(struct engine *engine, int instance,
 bool desk_cancel(struct engine *engine, struct order *order);
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
-/* Ends `qty` of the instance's position by a market order; what is held bounds it. */
-void desk_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
-/* Whether a held order may leave now: through the gate like a new one, its quantity lowered where
- * that is enough. False and *why. */
-bool desk_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX]);
-/* Whether an order that never arrived would pass the gate now. */
-bool desk_passes_again(struct engine *engine, const struct order *order);
+/* What is left for this order to reduce of the instance's own position. */
+decimal desk_reducible(struct engine *engine, int instance, const struct order *order);
 /* Asks the venue; sent at the end of the turn. Returns the ticket. */
 uint64_t desk_query(struct engine *engine, const struct venue_query *query);
+/* Fills *refusal; always false. */
+bool desk_refuse(struct refusal *refusal, const char *code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* ---- gate.c ---- */
+decimal gate_reference_price(const struct engine *engine, uint32_t instrument,
+                             enum order_side side);
+/* Money the instance has bound in its other instruments, worse side. */
+decimal gate_exposure_others(const struct engine *engine, const struct instance *instance,
+                             uint32_t except);
+/* A new order: true, its quantity lowered where that is enough; or false and *refusal. `beside`: an
+ * order that will work beside it and is not in the blotter yet, or NULL. */
+bool gate_pass(struct engine *engine, int instance, struct order *order, const struct order *beside,
+               struct refusal *refusal);
+/* Orders of one group that the venue links: at most one of them fills. */
+bool gate_may_link(const struct engine *engine, const struct order *a, const struct order *b);
+/* New terms of an order: what asks for more passes like a new order of what would then be left. */
+bool gate_amend(struct engine *engine, int instance, const struct order *order, decimal qty,
+                decimal price, struct refusal *refusal);
+/* Whether a held order may leave now: through the gate like a new one, its quantity lowered where
+ * that is enough. False and *why. */
+bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX]);
+/* Whether an order that never arrived would pass the gate now. */
+bool gate_passes_again(struct engine *engine, const struct order *order);
+void gate_record_blocked(struct engine *engine, int instance, const struct order *order,
+                         const char *code);
+
+/* ---- targets.c ---- */
+/* Signed quantity of the instance's market orders under way: they will be position soon. */
+decimal targets_under_way(const struct engine *engine, int instance, uint32_t instrument);
+/* Ends `qty` of the instance's position by a market order; what is held bounds it. */
+void targets_flatten(struct engine *engine, int instance, uint32_t instrument, decimal qty);
 
 /* ---- totals.c ---- */
 void totals_begin(struct engine *engine, int64_t now_ns);
