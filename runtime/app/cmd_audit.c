@@ -61,8 +61,8 @@ static void report(const char *path, const struct verify_result *result, struct 
 {
     char time[TIME_TEXT_MAX];
     text_printf(out, LABEL "%s\n", "ledger", path);
-    text_printf(out, LABEL "%" PRId64 " as written, of %" PRId64 " sessions\n", "rows",
-                result->rows, result->sessions);
+    text_printf(out, LABEL "%" PRId64 " as written, of %" PRId64 " session%s\n", "rows",
+                result->rows, result->sessions, result->sessions == 1 ? "" : "s");
     text_printf(out, LABEL "%" PRId64 " orders, %" PRId64 " fills\n", "tables", result->orders,
                 result->fills);
     text_printf(out, LABEL "%s\n", "last event",
@@ -73,6 +73,8 @@ static void report(const char *path, const struct verify_result *result, struct 
                     result->anchored ? "agrees"
                                      : "there is none: a tail that was cut would not show");
     text_printf(out, LABEL "%s\n", "verdict", result->good ? "good" : result->message);
+    if (!result->good)
+        text_printf(out, LABEL "%s\n", "way back", "runtime restore lists the backups");
 }
 
 static int verify(const struct options *options)
@@ -108,29 +110,29 @@ static int run_audit(const struct options *options)
     if (options->operands.count == 1 && strcmp(options->operands.items[0], "verify") == 0 &&
         options->strategies.count == 0)
         return verify(options);
-    error_set(&err, ERROR_USAGE, "audit what? runtime audit verify");
+    error_set(&err, ERROR_USAGE, "runtime audit takes one word: runtime audit verify");
     return app_fail(options, &err);
 }
 
 const struct command_entry command_audit = {
     .name = "audit",
-    .summary = "checks that the ledger is as it was written",
-    .usage =
-        "usage: runtime audit verify [--state DIR] [--mode paper|live] [--json]\n"
-        "\n"
-        "Walks the hash chain of everything that was recorded, compares fills, orders, halts,\n"
-        "journal, adjustments and cash with it, and its end with the anchor in\n"
-        "DIR/audit-MODE.head. Names the first bad record. Works while an instance runs.\n"
-        "\n"
-        "  --state DIR   where the ledger is (default artifacts)\n"
-        "  --mode MODE   paper or live (default paper)\n"
-        "  --json        one JSON object\n"
-        "\n"
-        "The chain is not keyed: who edits the ledger and the anchor together is not found.\n"
-        "\n"
-        "Exit codes: 0 good, 66 no ledger, 74 a bad record, or the file cannot be read.\n"
-        "\n"
-        "Example:\n"
-        "  runtime audit verify --state artifacts\n",
+    .summary = "check that the ledger is as it was written",
+    .usage = "usage: runtime audit verify [--state DIR] [--mode paper|live] [--json]\n"
+             "\n"
+             "Walks the hash chain of everything that was recorded, compares fills, orders,\n"
+             "halts, journal, adjustments and cash with it, and its end with the anchor in\n"
+             "DIR/audit-MODE.head. Names the first bad record. Works while an instance runs.\n"
+             "\n"
+             "  --state DIR   where the ledger is (default artifacts)\n"
+             "  --mode MODE   paper or live (default paper)\n"
+             "  --json        one JSON object\n"
+             "\n"
+             "The chain is not keyed: who edits ledger and anchor together is not found.\n"
+             "\n"
+             "Exit codes: 0 good, 65 no ledger, or one of another version, 66 there is none,\n"
+             "74 a bad record, or the file cannot be read.\n"
+             "\n"
+             "Example:\n"
+             "  runtime audit verify --state artifacts\n",
     .run = run_audit,
 };

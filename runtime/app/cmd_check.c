@@ -181,17 +181,17 @@ static int run_check(const struct options *options)
 const struct command_entry command_check = {
     .name = "check",
     .summary = "what a strategy asks for, and what is wrong with it",
-    .usage =
-        "usage: runtime check FILE [FILE ...] [--json]\n"
-        "\n"
-        "Loads a strategy in the sandbox, rehearses its on_start with the default params, and\n"
-        "lists what it takes and asks for. Nothing is traded, nothing is written.\n"
-        "\n"
-        "  --json    one JSON object for each file\n"
-        "\n"
-        "Exit codes: 0 it can run, 65 it cannot (the fault is told as file:line), 66 no file.\n"
-        "\n"
-        "Example:\n"
-        "  runtime check strategies/momentum.lua\n",
+    .usage = "usage: runtime check FILE [FILE ...] [--json]\n"
+             "\n"
+             "Loads a strategy in the sandbox, rehearses its on_start with the default params,\n"
+             "and lists what it takes and asks for. Nothing is traded, nothing is written.\n"
+             "\n"
+             "  --json    one JSON object for each file\n"
+             "\n"
+             "Exit codes: 0 it can run, 65 it cannot (the fault is told as file:line), 66 no\n"
+             "file.\n"
+             "\n"
+             "Example:\n"
+             "  runtime check strategies/momentum.lua\n",
     .run = run_check,
 };

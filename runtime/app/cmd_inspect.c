@@ -221,9 +221,9 @@ const struct command_entry command_inspect = {
     .summary = "everything a strategy file says of itself",
     .usage = "usage: runtime inspect FILE [--json]\n"
              "\n"
-             "Shows what the file declares: name, version, params with default, range and help,\n"
-             "symbols, callbacks, limits, modules, and the hash that a run records. Its on_start\n"
-             "is not run: see runtime help check.\n"
+             "Shows what the file declares: name, version, params with default, range and\n"
+             "help, symbols, callbacks, limits, modules, and the hash that a run records. Its\n"
+             "on_start is not run: see runtime help check.\n"
              "\n"
              "  --json    one JSON object\n"
              "\n"

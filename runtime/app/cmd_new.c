@@ -189,16 +189,15 @@ static int run_new(const struct options *options)
 const struct command_entry command_new = {
     .name = "new",
     .summary = "write a commented strategy to begin with",
-    .usage =
-        "usage: runtime new NAME [--json]\n"
-        "\n"
-        "Writes NAME.lua, into strategies/ where there is such a directory here. The file is\n"
-        "complete: it passes runtime check and trades on the simulated market. A file that is\n"
-        "there already is never overwritten.\n"
-        "\n"
-        "  --json    {\"file\": ...}\n"
-        "\n"
-        "Example:\n"
-        "  runtime new breakout && runtime strategies/breakout.lua --speed 60\n",
+    .usage = "usage: runtime new NAME [--json]\n"
+             "\n"
+             "Writes NAME.lua, into strategies/ where there is such a directory here. The file\n"
+             "is complete: it passes runtime check and trades on the simulated market. A file\n"
+             "that is there already is never overwritten.\n"
+             "\n"
+             "  --json    {\"file\": ...}\n"
+             "\n"
+             "Example:\n"
+             "  runtime new breakout && runtime strategies/breakout.lua --speed 60\n",
     .run = run_new,
 };

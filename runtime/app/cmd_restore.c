@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
@@ -72,15 +73,19 @@ static void put_json(struct json_writer *writer, const struct backup_file *file,
     json_object_end(writer);
 }
 
+/* 80 columns; a size in MB is what a person compares. */
+#define TABLE_LINE "%-37s %-19s %9s  %s\n"
+
 static void put_line(struct text *out, const struct backup_file *file,
                      const struct verify_result *result)
 {
-    char made[TIME_TEXT_MAX], last[TIME_TEXT_MAX] = "-";
+    char last[TIME_TEXT_MAX] = "-", size[32];
     if (result->last_ns)
         time_format_short(result->last_ns, last);
-    text_printf(out, "%-40s %-20s %12" PRId64 " %8" PRId64 " %-20s %s\n", file->name,
-                time_format_short(file->made_ns, made), file->size, result->sessions, last,
-                result->good ? "yes" : result->message);
+    snprintf(size, sizeof(size), "%.2f", (double)file->size / 1e6);
+    text_printf(out, TABLE_LINE, file->name, last, size, result->good ? "yes" : "no");
+    if (!result->good)
+        text_printf(out, "    %s\n", result->message);
 }
 
 static int list(const struct options *options, const struct places *places, struct error *err)
@@ -98,8 +103,7 @@ static int list(const struct options *options, const struct places *places, stru
     else if (count == 0)
         text_printf(&out, "no backups of %s in %s\n", places->name, places->backups);
     else
-        text_printf(&out, "%-40s %-20s %12s %8s %-20s %s\n", "backup", "made", "bytes", "sessions",
-                    "last event", "verified");
+        text_printf(&out, TABLE_LINE, "backup", "last event", "MB", "verified");
     for (size_t i = 0; i < count; i++) {
         struct verify_result result;
         struct error fault = { 0 };
@@ -133,6 +137,10 @@ static int find_backup(const struct places *places, const char *asked, char path
         return error_set(err, ERROR_NO_INPUT,
                          "no backup %.200s in %.300s; runtime restore lists those there are", asked,
                          places->backups);
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return error_set(err, ERROR_NO_INPUT,
+                         "%.300s is no file; runtime restore lists the backups", path);
     return 0;
 }
 
@@ -211,7 +219,8 @@ static int run_restore(const struct options *options)
     struct places places;
     int code = find_places(options, &places, &err);
     if (code == 0 && (options->operands.count > 1 || options->strategies.count > 0))
-        code = error_set(&err, ERROR_USAGE, "restore which one? runtime restore [BACKUP]");
+        code =
+            error_set(&err, ERROR_USAGE, "runtime restore takes one BACKUP, by its name or path");
     if (code == 0 && options->operands.count == 0)
         code = list(options, &places, &err);
     else if (code == 0)
@@ -221,25 +230,24 @@ static int run_restore(const struct options *options)
 
 const struct command_entry command_restore = {
     .name = "restore",
-    .summary = "lists the ledger's backups, or goes back to one",
-    .usage =
-        "usage: runtime restore [BACKUP] [--state DIR] [--mode paper|live] [--json]\n"
-        "\n"
-        "Without BACKUP: a table of the backups in DIR/backups, each verified. With one, by its\n"
-        "name or path: verifies it, moves the ledger that is there with its side files and anchor\n"
-        "to DIR/backups/replaced-TIME, and puts the backup in its place. The chain of the "
-        "restored\n"
-        "ledger tells of it. What happened since comes back by reconciliation on a venue, by the\n"
-        "replay on a feed, and is lost on sim.\n"
-        "\n"
-        "  --state DIR   where the ledger is (default artifacts)\n"
-        "  --mode MODE   paper or live (default paper)\n"
-        "  --json        one JSON array, or object\n"
-        "\n"
-        "Exit codes: 0 done, 66 no such backup, 69 an instance runs there, 74 the backup does not\n"
-        "verify, or the disk failed: then nothing was changed, or the same command ends it.\n"
-        "\n"
-        "Example:\n"
-        "  runtime restore ledger-paper-20240101T000000Z.sqlite --state artifacts\n",
+    .summary = "list the ledger's backups, or go back to one",
+    .usage = "usage: runtime restore [BACKUP] [--state DIR] [--mode paper|live] [--json]\n"
+             "\n"
+             "Without BACKUP: a table of the backups in DIR/backups, each verified. With one,\n"
+             "by its name or path: verifies it, moves the ledger that is there with its side\n"
+             "files and anchor to DIR/backups/replaced-TIME, and puts the backup in its place.\n"
+             "The chain of the restored ledger tells of it. What happened since comes back by\n"
+             "reconciliation on a venue, by the replay on a feed, and is lost on sim.\n"
+             "\n"
+             "  --state DIR   where the ledger is (default artifacts)\n"
+             "  --mode MODE   paper or live (default paper)\n"
+             "  --json        one JSON array, or object\n"
+             "\n"
+             "Exit codes: 0 done, 65 no ledger, or one of another version, 66 no such backup,\n"
+             "69 an instance runs there, 74 the backup does not verify, or the disk failed:\n"
+             "then nothing was changed, or the same command ends it.\n"
+             "\n"
+             "Example:\n"
+             "  runtime restore ledger-paper-20240101T000000Z.sqlite --state artifacts\n",
     .run = run_restore,
 };

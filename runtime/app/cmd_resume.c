@@ -46,10 +46,8 @@ static void list_halt(void *self, const struct standing_halt *standing)
     if (listing->writer)
         list_json(listing->writer, listing->mode, standing, since);
     else
-        text_printf(listing->out, "%s%-6s %-16s %-20s %-31s %s\n",
-                    listing->count ? ""
-                                   : "mode   scope            code                 since"
-                                     "                           reason\n",
+        text_printf(listing->out, "%s%-6s %-16s %-20s %s\n    %s\n",
+                    listing->count ? "" : "mode   scope            code                 since\n",
                     listing->mode, standing->halt.scope, standing->halt.code, since,
                     standing->halt.reason);
     listing->count++;
@@ -84,8 +82,7 @@ static int lock_state(const char *state, int *lock_fd, struct error *err)
         return error_at(err, ERROR_IO, path, "cannot open: %s", strerror(errno));
     if (flock(*lock_fd, LOCK_EX | LOCK_NB) < 0)
         return error_at(err, ERROR_UNAVAILABLE, state,
-                        "a runtime uses this state directory. Stop it first; resume talks to a "
-                        "running instance in a later version");
+                        "a runtime uses this state directory; stop it first");
     return 0;
 }
 
@@ -154,12 +151,19 @@ static int run(const struct options *options)
 const struct command_entry command_resume = {
     .name = "resume",
     .summary = "lift the halts that a stopped run left",
-    .usage = "runtime resume [--state DIR] [--json]\n"
-             "\n"
-             "Lists the halts that stand in a state directory (which, why, since when) and lifts\n"
-             "them: the next start may take new risk again. Refuses while a runtime uses the\n"
-             "directory.\n"
-             "\n"
-             "  runtime resume --state artifacts\n",
+    .usage =
+        "usage: runtime resume [--state DIR] [--json]\n"
+        "\n"
+        "Lists the halts that stand in a state directory (which, why, since when) and lifts\n"
+        "them, of paper and of live: the next start may take new risk again.\n"
+        "\n"
+        "  --state DIR   where the ledger is (default artifacts)\n"
+        "  --json        {\"lifted\": [{mode, scope, code, reason, since}]}\n"
+        "\n"
+        "Exit codes: 0 done, 65 no ledger, or one of another version, 66 nothing ever\n"
+        "ran there, 69 a runtime uses the directory, 74 the ledger cannot be read or written.\n"
+        "\n"
+        "Example:\n"
+        "  runtime resume --state artifacts\n",
     .run = run,
 };

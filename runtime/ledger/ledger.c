@@ -27,7 +27,7 @@ static const char *advice(int code)
     case SQLITE_LOCKED:
         return "another program holds a lock on it; close that program";
     case SQLITE_CORRUPT:
-        return "the file is damaged; put a copy from backups/ in its place, or begin anew with "
+        return "the file is damaged; go back to a backup with runtime restore, or begin anew with "
                "--fresh";
     case SQLITE_NOTADB:
         return "the file is no ledger; move it away, or give another directory with --state";
@@ -227,6 +227,15 @@ static int open_database(const struct ledger_options *options, sqlite3 **db, str
         return ledger_failed(*db, options->path, ERROR_UNAVAILABLE, err, "open it");
 
     sqlite3_extended_result_codes(*db, 1);
+    /* What is refused is not written to: neither its header by the journal mode, nor its pages by
+     * the checkpoint that closing would make. */
+    int64_t version = 0;
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    code = schema_recognise(*db, options->path, &version, err);
+    if (code < 0)
+        return code;
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+
     const char *pragmas = options->power_safe
                               ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"
                               : "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
@@ -262,8 +271,8 @@ static int prepare_statements(struct ledger *ledger, struct error *err)
         if (sqlite3_prepare_v3(ledger->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &ledger->statements[i], NULL) != SQLITE_OK)
             return error_set(err, ERROR_IO,
-                             "ledger %s: its tables are not as this program made them (%s); put a "
-                             "copy from backups/ in its place, or begin anew with --fresh",
+                             "ledger %s: its tables are not as this program made them (%s); go "
+                             "back to a backup with runtime restore, or begin anew with --fresh",
                              ledger->path, sqlite3_errmsg(ledger->db));
     return 0;
 }
@@ -454,7 +463,7 @@ int ledger_set_next_order_id(struct ledger *ledger, int64_t id, struct error *er
     if (id < 1 || id > ORDER_ID_MAX)
         return error_set(err, ERROR_IO,
                          "ledger %s: the next order id would be %" PRId64 ", allowed 1 to %" PRId64
-                         "; put a copy from backups/ in its place, or "
+                         "; go back to a backup with runtime restore, or "
                          "begin anew with --fresh",
                          ledger->path, id, ORDER_ID_MAX);
     ledger->next_order_id = (uint64_t)id;

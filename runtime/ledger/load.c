@@ -241,7 +241,7 @@ static int unreadable(const struct reader *reader, const char *what, int64_t id,
 {
     return error_set(err, ERROR_IO,
                      "ledger %s: %s %" PRId64 ": column %s holds what this program never wrote; "
-                     "put a copy from backups/ in its place, or begin anew with --fresh",
+                     "go back to a backup with runtime restore, or begin anew with --fresh",
                      reader->ledger->path, what, id, reader->wrong);
 }
 

@@ -91,6 +91,10 @@ enum statement {
 };
 extern const char *const statement_texts[STATEMENTS];
 
+/* Reads whether the file is a ledger that we can read, or is empty (*version 0). Writes nothing.
+ * ERROR_DATA another program's, or of a newer schema; ERROR_IO, ERROR_UNAVAILABLE. */
+MUST_CHECK int schema_recognise(sqlite3 *db, const char *path, int64_t *version, struct error *err);
+
 /* Creates the tables in an empty file, or checks that the file is a ledger we can read. */
 MUST_CHECK int schema_prepare(sqlite3 *db, const char *path, struct error *err);
 

@@ -459,36 +459,43 @@ static int migrate(sqlite3 *db)
     return code == SQLITE_OK ? set_version(db) : code;
 }
 
-/* Inside a transaction, so that two starts at once make one ledger, and a crash makes none, or
- * leaves the version there was. */
-static int create_or_check(sqlite3 *db, const char *path, struct error *err)
+int schema_recognise(sqlite3 *db, const char *path, int64_t *version, struct error *err)
 {
-    int64_t application = 0, version = 0, tables = 0;
+    int64_t application = 0, tables = 0;
     if (read_int(db, "PRAGMA application_id", &application) != SQLITE_OK ||
-        read_int(db, "PRAGMA user_version", &version) != SQLITE_OK ||
+        read_int(db, "PRAGMA user_version", version) != SQLITE_OK ||
         read_int(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK)
         return ledger_failed(db, path, ERROR_UNAVAILABLE, err, "read it");
 
-    if (application == 0 && version == 0 && tables == 0)
-        return create(db) == SQLITE_OK
-                   ? 0
-                   : ledger_failed(db, path, ERROR_UNAVAILABLE, err, "create its tables");
+    if (application == 0 && *version == 0 && tables == 0)
+        return 0;
     if (application != LEDGER_APPLICATION_ID)
         return error_set(err, ERROR_DATA,
                          "%s is a database of another program, not a ledger: move it away or give "
                          "another directory with --state",
                          path);
-    if (version == 1)
-        return migrate(db) == SQLITE_OK
-                   ? 0
-                   : ledger_failed(db, path, ERROR_UNAVAILABLE, err,
-                                   "bring it from version 1 to version %d", LEDGER_SCHEMA_VERSION);
-    if (version != LEDGER_SCHEMA_VERSION)
+    if (*version < 1 || *version > LEDGER_SCHEMA_VERSION)
         return error_set(err, ERROR_DATA,
                          "%s has schema version %" PRId64 "; this program reads version %d: use "
                          "the program that wrote it, put back a backup of before with runtime "
                          "restore, or give another directory with --state",
-                         path, version, LEDGER_SCHEMA_VERSION);
+                         path, *version, LEDGER_SCHEMA_VERSION);
+    return 0;
+}
+
+/* Inside a transaction, so that two starts at once make one ledger, and a crash makes none, or
+ * leaves the version there was. */
+static int create_or_check(sqlite3 *db, const char *path, struct error *err)
+{
+    int64_t version = 0;
+    int code = schema_recognise(db, path, &version, err);
+    if (code < 0)
+        return code;
+    if (version == 0 && create(db) != SQLITE_OK)
+        return ledger_failed(db, path, ERROR_UNAVAILABLE, err, "create its tables");
+    if (version == 1 && migrate(db) != SQLITE_OK)
+        return ledger_failed(db, path, ERROR_UNAVAILABLE, err,
+                             "bring it from version 1 to version %d", LEDGER_SCHEMA_VERSION);
     return 0;
 }
 

@@ -414,8 +414,10 @@ static int check_pages(struct walk *walk, struct error *err)
     if (found < 0)
         return found;
     const char *said = column_text(walk->queries[Q_CHECK], 0);
+    /* SQLite heads its list of faults with a line of its own. */
+    const char *first = strchr(said, '\n') ? strchr(said, '\n') + 1 : said;
     if (strcmp(said, "ok") != 0)
-        tell(walk, 0, "", "file", "the file is damaged: %.400s", said);
+        tell(walk, 0, "", "file", "the file is damaged: %.*s", (int)strcspn(first, "\n"), first);
     sqlite3_reset(walk->queries[Q_CHECK]);
     return 0;
 }
@@ -465,6 +467,20 @@ static void put_uri(struct text *uri, const char *path, bool at_rest)
     text_add(uri, at_rest ? "?mode=ro&immutable=1" : "?mode=ro");
 }
 
+/* Beside a ledger in WAL mode SQLite makes a file of its own, also to read. Where it cannot (a copy
+ * on a read-only medium), a ledger without a WAL is read as it lies there. */
+static bool is_kept_copy(const char *path)
+{
+    char directory[4096], wal[4096];
+    const char *slash = strrchr(path, '/');
+    int length = snprintf(wal, sizeof(wal), "%s-wal", path);
+    if (length < 0 || (size_t)length >= sizeof(wal))
+        return false;
+    snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) : 1,
+             slash ? path : ".");
+    return access(directory, W_OK) != 0 && access(wal, F_OK) != 0 && errno == ENOENT;
+}
+
 static int read_version(struct walk *walk, const char *pragma, int64_t *value, struct error *err)
 {
     sqlite3_stmt *get = NULL;
@@ -479,7 +495,7 @@ static int open_database(struct walk *walk, const struct verify_options *options
     struct text uri;
     int64_t application = 0, version = 0;
     text_init(&uri, 8192);
-    put_uri(&uri, options->path, options->at_rest);
+    put_uri(&uri, options->path, options->at_rest || is_kept_copy(options->path));
     errno = 0;
     int opened = sqlite3_open_v2(
         uri.data, &walk->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
@@ -509,9 +525,11 @@ static int prepare(struct walk *walk, struct error *err)
 {
     for (int i = 0; i < QUERIES; i++)
         if (sqlite3_prepare_v2(walk->db, texts[i], -1, &walk->queries[i], NULL) != SQLITE_OK)
-            return error_set(err, ERROR_IO,
-                             "ledger %s: its tables are not as this program made them (%s)",
-                             walk->path, sqlite3_errmsg(walk->db));
+            return error_set(
+                err, ERROR_IO,
+                "ledger %s: its tables are not as this program made them (%s); go back "
+                "to a backup with runtime restore",
+                walk->path, sqlite3_errmsg(walk->db));
     return 0;
 }
 
@@ -521,7 +539,8 @@ int ledger_verify(const struct verify_options *options, struct verify_result *re
     struct walk walk = { .path = options->path, .result = result };
     *result = (struct verify_result){ .good = true };
     if (access(options->path, F_OK) != 0 && errno == ENOENT)
-        return error_set(err, ERROR_NO_INPUT, "no ledger %s", options->path);
+        return error_set(err, ERROR_NO_INPUT,
+                         "no ledger %s; name the directory of the run with --state", options->path);
     text_init(&walk.line, 2 * (size_t)ROW_BODY_MAX + 4096);
 
     /* The anchor first: the ledger only ever runs ahead of it. */

@@ -185,9 +185,11 @@ describe("help", function()
   end)
 
   it("shows a command's usage with an example", function()
-    for _, name in ipairs({ "check", "inspect", "new", "help" }) do
+    local names = { "check", "inspect", "new", "audit", "restore", "resume", "help" }
+    for _, name in ipairs(names) do
       local result = run(0, "help", name)
-      says(result.out, "runtime " .. name, "xample")
+      says(result.out, "usage: runtime " .. name, "Example:\n  runtime " .. name)
+      for line in result.out:gmatch("[^\n]*") do assert.truthy(utf8.len(line) <= 80, line) end
       assert.equal(result.out, run(0, name, "--help").out)
     end
   end)

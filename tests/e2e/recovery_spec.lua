@@ -221,6 +221,22 @@ describe("the state directory", function()
     support.expect(74, words_for("state"), { cwd = cwd })
     assert.equal(("this is no ledger\n"):rep(100), support.read(cwd .. "/state/ledger-paper.sqlite"))
   end)
+
+  it("with another program's database, or a newer ledger, is refused: 65, and not a byte changes", function()
+    local path = cwd .. "/state/ledger-paper.sqlite"
+    assert.equal(0, support.shell("mkdir -p " .. support.quote(cwd .. "/state")))
+    local function refused(sql, words)
+      assert.equal(0, support.shell("sqlite3 " .. support.quote(path) .. " " .. support.quote(sql)))
+      local before = support.read(path)
+      local result = support.expect(65, words_for("state"), { cwd = cwd })
+      assert.truthy(result.err:find(words, 1, true), result.err)
+      assert.is_true(before == support.read(path), "the file was changed")
+      support.expect(65, { "audit", "verify", "--state", "state" }, { cwd = cwd })
+      assert.is_true(before == support.read(path), "the file was changed")
+    end
+    refused("CREATE TABLE notes(a); INSERT INTO notes VALUES (1)", "of another program")
+    refused("PRAGMA application_id = 0x72746c67; PRAGMA user_version = 99", "schema version 99")
+  end)
 end)
 
 describe("a run on a feed that is killed", function()
@@ -456,7 +472,7 @@ return S
     local run = support.start({ "rester.lua", "--symbols", SYMBOL, "--speed", "60", "--json" }, { cwd = cwd })
     run:wait_for_running()
     result = support.expect(69, { "resume" }, { cwd = cwd })
-    assert.truthy(result.err:find("in a later version", 1, true), result.err)
+    assert.truthy(result.err:find("stop it first", 1, true), result.err)
     run:signal("INT")
     assert.equal(75, run:wait().code)
 

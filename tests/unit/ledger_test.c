@@ -321,7 +321,7 @@ static void a_cut_or_damaged_file_is_refused(void **state)
     struct stat info;
     assert_int_equal(stat(f->path, &info), 0);
     assert_int_equal(truncate(f->path, info.st_size / 2), 0);
-    refused(f, ERROR_IO, "damaged; put a copy from backups/");
+    refused(f, ERROR_IO, "damaged; go back to a backup with runtime restore");
 
     assert_int_equal(truncate(f->path, 50), 0);
     refused(f, ERROR_IO, "damaged");
