@@ -154,8 +154,8 @@ const struct command_entry command_resume = {
     .usage =
         "usage: runtime resume [--state DIR] [--json]\n"
         "\n"
-        "Lists the halts that stand in a state directory (which, why, since when) and lifts\n"
-        "them, of paper and of live: the next start may take new risk again.\n"
+        "Lists the halts that stand in a state directory (which, why, since when) and\n"
+        "lifts them, of paper and of live: the next start may take new risk again.\n"
         "\n"
         "  --state DIR   where the ledger is (default artifacts)\n"
         "  --json        {\"lifted\": [{mode, scope, code, reason, since}]}\n"
