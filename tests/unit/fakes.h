@@ -77,6 +77,7 @@ struct stage {
     struct record *records; /* of all turns, the newest RECORDS_KEPT */
     size_t record_count;
     uint64_t commits;
+    const struct order *forgotten; /* an order that only the ledger has; NULL: none */
 
     struct fake_guest guests[GUESTS_MAX];
     int guest_count;
@@ -233,6 +234,15 @@ static inline bool fake_is_ours(void *self, const char *client_order_id)
     return client_order_id[0] == 'c';
 }
 
+static inline bool fake_find_order(void *self, const char *client_order_id, struct order *order)
+{
+    const struct order *forgotten = ((struct stage *)self)->forgotten;
+    if (!forgotten || strcmp(forgotten->client_order_id, client_order_id) != 0)
+        return false;
+    *order = *forgotten;
+    return true;
+}
+
 static inline int fake_find_fill(void *self, uint32_t instrument, const char *exec_id,
                                  struct fill *fill, uint64_t *order_id)
 {
@@ -371,9 +381,9 @@ static inline void stage_instrument(struct stage *s, const char *symbol, const c
     assert_int_equal(instruments_add(&s->instruments, &instrument, &index, &s->err), 0);
 }
 
-/* With a venue that outlives us, whose books are compared in this mode. */
-static inline struct stage *stage_new_in(const struct risk_limits *account,
-                                         enum reconcile_mode mode)
+/* With a venue that outlives us, whose books are compared as these say. */
+static inline struct stage *stage_new_looking(const struct risk_limits *account,
+                                              struct reconcile_options looks)
 {
     struct stage *s = calloc(1, sizeof(*s));
     s->sent = calloc(SENT_MAX, sizeof(*s->sent));
@@ -407,18 +417,30 @@ static inline struct stage *stage_new_in(const struct risk_limits *account,
                     .next_order_id = fake_next_id,
                     .next_client_order_id = fake_next_client_id,
                     .is_ours = fake_is_ours,
+                    .find_order = fake_find_order,
                     .find_fill = fake_find_fill },
     };
     options.doubt = (struct doubt_options){ 10 * NS_PER_SECOND, 60 * NS_PER_SECOND };
-    options.reconcile = (struct reconcile_options){
-        .mode = mode, .qty_tolerance = D("0.01"), .cash_tolerance = D("1"), .every_reports = 100
-    };
+    options.reconcile = looks;
     if (account)
         options.account = *account;
     else
         risk_limits_init(&options.account);
     s->engine = engine_open(&options);
     return s;
+}
+
+static inline struct reconcile_options reconcile_defaults(enum reconcile_mode mode)
+{
+    return (struct reconcile_options){
+        .mode = mode, .qty_tolerance = D("0.01"), .cash_tolerance = D("1"), .every_reports = 100
+    };
+}
+
+static inline struct stage *stage_new_in(const struct risk_limits *account,
+                                         enum reconcile_mode mode)
+{
+    return stage_new_looking(account, reconcile_defaults(mode));
 }
 
 static inline struct stage *stage_new(const struct risk_limits *account)

@@ -8,6 +8,7 @@
 
 struct venue_books {
     const char *btc, *eth; /* positions, NULL: not told */
+    const char *price;     /* the average that goes with the positions, NULL: not told */
     const char *cash;      /* NULL: not told */
     uint64_t open[4];      /* order ids that the list of open orders has */
     int fail;              /* 1 + the kind of question that fails, 0: none */
@@ -19,7 +20,8 @@ static void step(struct stage *s, const struct event *event)
     assert_done(s, engine_step(s->engine, event, &s->err));
 }
 
-static void tell_position(struct stage *s, uint64_t ticket, uint32_t instrument, const char *qty)
+static void tell_position_at(struct stage *s, uint64_t ticket, uint32_t instrument, const char *qty,
+                             const char *price)
 {
     struct event event = { .kind = EVENT_POSITION,
                            .instrument = instrument,
@@ -28,7 +30,14 @@ static void tell_position(struct stage *s, uint64_t ticket, uint32_t instrument,
     if (!qty)
         return;
     event.position.qty = D(qty);
+    if (price)
+        event.position.avg_price = D(price);
     step(s, &event);
+}
+
+static void tell_position(struct stage *s, uint64_t ticket, uint32_t instrument, const char *qty)
+{
+    tell_position_at(s, ticket, instrument, qty, NULL);
 }
 
 static void tell_cash(struct stage *s, uint64_t ticket, const char *amount)
@@ -71,8 +80,8 @@ static void answer(struct stage *s, const struct venue_books *books)
                 tell_open(s, query.ticket, books->open[i]);
         break;
     case QUERY_POSITIONS:
-        tell_position(s, query.ticket, BTC, books->btc);
-        tell_position(s, query.ticket, ETH, books->eth);
+        tell_position_at(s, query.ticket, BTC, books->btc, books->price);
+        tell_position_at(s, query.ticket, ETH, books->eth, books->price);
         break;
     case QUERY_BALANCES:
         tell_cash(s, query.ticket, books->cash);
@@ -129,10 +138,54 @@ static struct stage *stage_of(enum reconcile_mode mode)
     return s;
 }
 
+/* One instance that trades BTC alone. */
+static struct stage *stage_of_one_instrument(enum reconcile_mode mode)
+{
+    static const uint32_t only[] = { BTC };
+    struct stage *s = stage_new_in(NULL, mode);
+    struct instance_options options = instance_defaults();
+    options.instruments = only;
+    options.instrument_count = ARRAY_SIZE(only);
+    stage_add(s, options);
+    return s;
+}
+
 static void hold(struct stage *s, const char *qty)
 {
     trade(s, BTC, "100");
     fill(s, market_order(s, SIDE_BUY, qty), qty, "100");
+}
+
+static uint64_t resting(struct stage *s)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    pass(s, 1);
+    return id;
+}
+
+static struct report stranger(const char *name, enum report_kind kind)
+{
+    struct report report = { .kind = kind,
+                             .side = SIDE_BUY,
+                             .qty = D("2"),
+                             .price = D("95"),
+                             .status = ORDER_NEW,
+                             .cum_qty = DECIMAL_ZERO,
+                             .avg_price = DECIMAL_NONE,
+                             .transact_ns = T0 };
+    text_copy(report.client_order_id, sizeof(report.client_order_id), name);
+    return report;
+}
+
+static int on_reconcile(struct fake_guest *guest, enum guest_call call,
+                        const struct guest_event *event, struct error *err)
+{
+    (void)err;
+    if (call == GUEST_RECONCILE)
+        note(guest->stage, "%u %s", event->difference->instrument, event->difference->action);
+    return 0;
 }
 
 static const struct venue_books FLAT = { 0 };
@@ -206,6 +259,81 @@ static void nothing_is_asked_where_the_venue_is_a_function_of_the_same_events(vo
     assert_int_equal(s->query_count, 0);
     assert_false(engine_is_reconciling(s->engine));
     stage_free(s);
+}
+
+static void an_interval_of_its_own_replaces_the_minute_and_the_count(void **state)
+{
+    (void)state;
+    struct reconcile_options looks = reconcile_defaults(RECONCILE_WARN);
+    looks.interval_ns = SECONDS(600);
+    struct stage *s = stage_new_looking(NULL, looks);
+    stage_add(s, instance_defaults());
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    size_t asked = s->query_count;
+    for (int i = 0; i < 100; i++)
+        tell(s, id, REPORT_ACK);
+    pass(s, SECONDS(600) - 1);
+    assert_int_equal(s->query_count, asked);
+    pass(s, 1);
+    assert_int_equal(s->query_count, asked + 1);
+    stage_free(s);
+}
+
+static void where_nothing_is_compared_a_suspect_fill_asks_nothing(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_OFF);
+    trade(s, BTC, "100");
+    connect(s);
+    fill(s, market_order(s, SIDE_BUY, "1"), "2", "100");
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    pass(s, SECONDS(60));
+    assert_int_equal(s->query_count, 0);
+    stage_free(s);
+}
+
+/* What comes outside its own step, for another question, in another currency or of an instrument
+ * that this run does not know is not what was asked for. */
+static void only_the_answer_to_the_question_counts(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    uint64_t ticket = last_query(s)->ticket;
+    tell_position(s, ticket, BTC, "5"); /* it was asked for orders */
+    answer(s, &FLAT);
+    tell_position(s, last_query(s)->ticket, 77, "5");
+    tell_cash(s, last_query(s)->ticket, "7");
+    tell_position(s, last_query(s)->ticket + 1, BTC, "5");
+    answer(s, &(struct venue_books){ .btc = "1" });
+    assert_int_equal(last_query(s)->kind, QUERY_BALANCES);
+    tell_cash(s, last_query(s)->ticket + 1, "7");
+    struct event euros = {
+        .kind = EVENT_CASH,
+        .time_ns = s->now_ns,
+        .cash = { .ticket = last_query(s)->ticket, .currency = "EUR", .amount = D("7") }
+    };
+    step(s, &euros);
+    answer_all(s, &FLAT);
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    assert_null(last_record(s, RECORD_CASH)); /* no money was told of */
+}
+
+/* While orders are asked for no list is: an answer without a number is nobody's. */
+static void an_answer_without_a_ticket_does_not_go_on(void **state)
+{
+    struct stage *s = *state;
+    resting(s);
+    connect(s);
+    answer(s, &FLAT);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    settle(s);
+    assert_int_equal(last_query(s)->kind, QUERY_ORDER);
+    assert_true(engine_is_reconciling(s->engine));
 }
 
 /* ---- failed steps ---- */
@@ -288,15 +416,6 @@ static void a_lost_line_ends_the_look(void **state)
 
 /* ---- orders ---- */
 
-static uint64_t resting(struct stage *s)
-{
-    trade(s, BTC, "100");
-    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
-    tell(s, id, REPORT_ACK);
-    pass(s, 1);
-    return id;
-}
-
 static void an_absent_order_is_asked_for(void **state)
 {
     struct stage *s = *state;
@@ -356,6 +475,71 @@ static void an_order_that_works_there_and_ended_here_is_canceled(void **state)
     assert_string_equal(last_sent(s, SENT_CANCEL)->order.client_order_id,
                         order_at(s, id)->client_order_id);
     assert_string_equal(last_alert(s), "bad_venue_data");
+}
+
+/* The engine holds it: no venue can list it. */
+static void an_order_held_here_is_not_missed(void **state)
+{
+    struct stage *s = *state;
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    trade(s, BTC, "100");
+    struct order_request request = request_of(SIDE_BUY, "1");
+    request.type = ORDER_STOP;
+    request.trigger_price = D("120");
+    uint64_t id = submit(s, A, request);
+    assert_true(order_at(s, id)->held);
+    pass(s, 1);
+    connect(s);
+    answer_all(s, &FLAT);
+    assert_string_equal(status_of(s, id), "new");
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+}
+
+/* Whether it may be sent again depends on this very look. */
+static void an_order_that_nobody_acknowledged_does_not_hold_up_the_look(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    step(s, &(struct event){ .kind = EVENT_CONNECTION, .time_ns = s->now_ns });
+    connect(s);
+    assert_string_equal(status_of(s, id), "unknown");
+    uint64_t list = 0;
+    for (size_t i = 0; i < s->query_count; i++)
+        if (s->queries[i].kind == QUERY_OPEN_ORDERS)
+            list = s->queries[i].ticket;
+    assert_true(list != 0);
+    step(s, &(struct event){ .kind = EVENT_ANSWER,
+                             .time_ns = s->now_ns,
+                             .answer = { .ticket = list, .complete = true } });
+    assert_int_equal(last_query(s)->kind, QUERY_POSITIONS);
+}
+
+/* The list is older than the end. */
+static void an_order_that_ended_while_the_list_was_on_its_way_is_not_odd(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = resting(s);
+    connect(s);
+    tell(s, id, REPORT_CANCELED);
+    struct venue_books books = { .open = { id } };
+    answer_all(s, &books);
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+    pass(s, SECONDS(5)); /* an odd one would be looked at again now */
+    assert_int_equal(last_query(s)->kind, QUERY_FILLS);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+}
+
+static void a_foreign_order_in_the_list_is_left_alone(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    struct report report = stranger("web-1", REPORT_STATUS);
+    report.ticket = last_query(s)->ticket;
+    assert_done(s, tell_code(s, &report));
+    answer_all(s, &FLAT);
+    assert_int_equal(engine_counts(s->engine)->reconciled, 1);
+    assert_null(last_sent(s, SENT_CANCEL));
 }
 
 /* ---- trades ---- */
@@ -562,15 +746,6 @@ static void without_an_owner_or_a_price_the_symbol_is_blocked(void **state)
     stage_free(s);
 }
 
-static int on_reconcile(struct fake_guest *guest, enum guest_call call,
-                        const struct guest_event *event, struct error *err)
-{
-    (void)err;
-    if (call == GUEST_RECONCILE)
-        note(guest->stage, "%u %s", event->difference->instrument, event->difference->action);
-    return 0;
-}
-
 static void strategies_are_told(void **state)
 {
     struct stage *s = *state;
@@ -579,6 +754,111 @@ static void strategies_are_told(void **state)
     connect(s);
     look_twice(s, &(struct venue_books){ .btc = "3" });
     assert_non_null(strstr(s->script.data, "0 block"));
+}
+
+static void without_a_tolerance_each_difference_counts(void **state)
+{
+    (void)state;
+    struct reconcile_options looks = reconcile_defaults(RECONCILE_WARN);
+    looks.qty_tolerance = DECIMAL_NONE;
+    struct stage *s = stage_new_looking(NULL, looks);
+    stage_add(s, instance_defaults());
+    hold(s, "200");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "199.999" });
+    assert_int_equal(engine_counts(s->engine)->differences, 1);
+    stage_free(s);
+}
+
+/* Between the two reads we traded: what differs now was not seen before. */
+static void a_difference_after_a_trade_of_ours_is_looked_at_again(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    uint64_t id = resting(s);
+    connect(s);
+    struct venue_books books = { .btc = "5", .open = { id } };
+    answer_all(s, &books);
+    fill(s, id, "0.5", "90");
+    pass(s, SECONDS(2));
+    answer_all(s, &books);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    pass(s, SECONDS(2));
+    answer_all(s, &books);
+    assert_int_equal(engine_counts(s->engine)->differences, 1);
+}
+
+/* The venue says what all of it cost: nothing was earned by the difference. */
+static void auto_sync_takes_the_cost_that_the_venue_says(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    hold(s, "4");
+    trade(s, BTC, "110");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3", .price = "102" });
+    const struct position *position = engine_position(s->engine, A, BTC);
+    assert_decimal(position->qty, "3");
+    assert_decimal(position->cost, "306"); /* 3 * 102 */
+    assert_decimal(position->realized_pnl, "0");
+    assert_decimal(last_record(s, RECORD_ADJUSTMENT)->adjustment.price, "102");
+    stage_free(s);
+}
+
+static void auto_sync_from_flat_pays_the_price_that_the_venue_says(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    trade(s, BTC, "110");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "-2", .price = "90" });
+    const struct position *position = engine_position(s->engine, A, BTC);
+    assert_decimal(position->qty, "-2");
+    assert_decimal(position->cost, "-180");
+    assert_decimal(last_record(s, RECORD_ADJUSTMENT)->adjustment.price, "90");
+    stage_free(s);
+}
+
+/* Without an external instance it has no owner, and is not given to one that never traded it. */
+static void what_no_instance_trades_is_nobodys(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of_one_instrument(RECONCILE_AUTO_SYNC);
+    s->guests[A].on = on_reconcile;
+    trade(s, ETH, "10");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .eth = "3", .price = "10" });
+    assert_true(engine_is_instrument_halted(s->engine, ETH));
+    assert_int_equal(engine_counts(s->engine)->adjustments, 0);
+    assert_null(strstr(s->script.data, "A reconcile")); /* A has nothing to do with it */
+    stage_free(s);
+}
+
+static void what_no_instance_trades_is_the_external_ones(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of_one_instrument(RECONCILE_AUTO_SYNC);
+    engine_set_external(s->engine, 99);
+    trade(s, ETH, "10");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .eth = "3", .price = "10" });
+    assert_decimal(engine_position(s->engine, 1, ETH)->qty, "3");
+    assert_int_equal(last_record(s, RECORD_ADJUSTMENT)->instance_id, 99);
+    stage_free(s);
+}
+
+/* A quantity that no sum can hold: the books stay, and the symbol is blocked. */
+static void what_cannot_be_booked_blocks_the_symbol(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_AUTO_SYNC);
+    hold(s, "1");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "170000000000000000000000000000000000000" });
+    assert_decimal(held(s, BTC), "1");
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    assert_int_equal(engine_counts(s->engine)->adjustments, 0);
+    stage_free(s);
 }
 
 /* ---- cash ---- */
@@ -638,6 +918,99 @@ static void restored_cash_is_what_was_agreed(void **state)
     assert_string_equal(last_alert(s), "cash_mismatch");
 }
 
+static void strategies_are_told_of_cash_too(void **state)
+{
+    struct stage *s = *state;
+    s->guests[A].on = on_reconcile;
+    connect(s);
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    pass(s, SECONDS(60));
+    look_twice(s, &(struct venue_books){ .cash = "4000" });
+    assert_non_null(strstr(s->script.data, " tell\n"));
+}
+
+/* One sum that is agreed on is one record, until either side of it moves. */
+static void cash_is_recorded_when_it_moved(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    assert_int_equal(count_records(s, RECORD_CASH), 1);
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    assert_int_equal(count_records(s, RECORD_CASH), 1);
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .cash = "5000.5" }); /* within the tolerance */
+    assert_int_equal(count_records(s, RECORD_CASH), 2);
+    fill(s, market_order(s, SIDE_BUY, "1"), "1", "100");
+    fill(s, market_order(s, SIDE_SELL, "1"), "1", "101"); /* earns 1 */
+    pass(s, SECONDS(60));
+    answer_all(s, &(struct venue_books){ .cash = "5000.5" }); /* a lag within the tolerance */
+    assert_int_equal(count_records(s, RECORD_CASH), 3);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+}
+
+static void tell_sum(struct stage *s, uint64_t id, const char *cum_qty, const char *avg_price)
+{
+    struct report report = report_on(s, id, REPORT_STATUS);
+    report.status = ORDER_PARTIALLY_FILLED;
+    report.cum_qty = D(cum_qty);
+    report.avg_price = D(avg_price);
+    assert_done(s, tell_code(s, &report));
+}
+
+/* Its fee is not known: that is no reason to doubt the money. Its trades are asked for. */
+static void cash_waits_for_the_trades_behind_a_sum(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    answer_all(s, &(struct venue_books){ .cash = "5000" });
+    uint64_t id = resting(s);
+    tell_sum(s, id, "0.5", "90");
+    pass(s, SECONDS(60));
+    struct venue_books books = { .btc = "0.5", .cash = "4000", .open = { id } };
+    answer_all(s, &books);
+    assert_int_equal(engine_counts(s->engine)->reconciled, 2);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    assert_int_equal(count_records(s, RECORD_CASH), 1);
+    assert_int_equal(last_query(s)->kind, QUERY_FILLS);
+    assert_string_equal(s->query_ids[(s->query_count - 1) % QUERIES_KEPT],
+                        order_at(s, id)->client_order_id);
+}
+
+/* No look asks for more than 16; the next one begins where this one ended. */
+static void the_trades_behind_sums_are_asked_for_in_turns(void **state)
+{
+    struct stage *s = *state;
+    uint64_t ids[17];
+    trade(s, BTC, "100");
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        ids[i] = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+        tell_sum(s, ids[i], "0.5", "90");
+    }
+    connect(s); /* acknowledged after the question: none is missed */
+    size_t asked[ARRAY_SIZE(ids)] = { 0 };
+    for (int look = 0; look < 2; look++) {
+        while (last_query(s)->kind != QUERY_FILLS)
+            answer(s, &(struct venue_books){ .btc = "8.5" });
+        size_t before = s->query_count;
+        answer(s, &FLAT);
+        assert_int_equal(s->query_count - before, 16);
+        for (size_t q = before; q < s->query_count; q++)
+            for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+                asked[i] += strcmp(s->query_ids[q % QUERIES_KEPT],
+                                   order_at(s, ids[i])->client_order_id) == 0;
+        if (look == 0) {
+            pass(s, SECONDS(60));
+            for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+                tell_open(s, last_query(s)->ticket, ids[i]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+        assert_in_range(asked[i], 1, 2);
+}
+
 /* ---- what suspect fills cause ---- */
 
 static void a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt(void **state)
@@ -670,20 +1043,6 @@ static void restored_halts_stand(void **state)
 }
 
 /* ---- strangers ---- */
-
-static struct report stranger(const char *name, enum report_kind kind)
-{
-    struct report report = { .kind = kind,
-                             .side = SIDE_BUY,
-                             .qty = D("2"),
-                             .price = D("95"),
-                             .status = ORDER_NEW,
-                             .cum_qty = DECIMAL_ZERO,
-                             .avg_price = DECIMAL_NONE,
-                             .transact_ns = T0 };
-    text_copy(report.client_order_id, sizeof(report.client_order_id), name);
-    return report;
-}
 
 static void an_order_with_our_name_is_adopted_and_canceled(void **state)
 {
@@ -728,6 +1087,196 @@ static void a_foreign_order_is_told_once(void **state)
     assert_int_equal(engine_counts(s->engine)->alerts, before + 1);
     assert_int_equal(engine_counts(s->engine)->illegal_reports, 5);
     assert_null(last_sent(s, SENT_CANCEL));
+}
+
+/* A day's worth of names is told, then that there are more, once. */
+static void a_flood_of_foreign_orders_is_told_once_a_day(void **state)
+{
+    struct stage *s = *state;
+    uint64_t before = engine_counts(s->engine)->alerts;
+    char name[CLIENT_ORDER_ID_MAX];
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof(name), "web-%d", i);
+        struct report report = stranger(name, REPORT_STATUS);
+        assert_done(s, tell_code(s, &report));
+    }
+    assert_int_equal(engine_counts(s->engine)->alerts - before, 256 + 1);
+    s->now_ns += 86400 * SECONDS(1);
+    struct report report = stranger("web-400", REPORT_STATUS);
+    assert_done(s, tell_code(s, &report));
+    assert_int_equal(engine_counts(s->engine)->alerts - before, 256 + 2);
+}
+
+/* Some venues name foreign orders by their own number alone. */
+static void a_foreign_order_without_our_kind_of_name_is_told_once(void **state)
+{
+    struct stage *s = *state;
+    uint64_t before = engine_counts(s->engine)->alerts;
+    struct report report = stranger("", REPORT_STATUS);
+    text_copy(report.venue_order_id, sizeof(report.venue_order_id), "v1");
+    assert_done(s, tell_code(s, &report));
+    assert_done(s, tell_code(s, &report));
+    text_copy(report.venue_order_id, sizeof(report.venue_order_id), "v2");
+    assert_done(s, tell_code(s, &report));
+    assert_int_equal(engine_counts(s->engine)->alerts, before + 2);
+}
+
+static struct report lost_fill(const char *name)
+{
+    struct report report = stranger(name, REPORT_FILL);
+    report.qty = DECIMAL_NONE;
+    report.fill =
+        (struct fill){ .exec_id = "x1", .qty = D("1"), .price = D("95"), .fee = DECIMAL_ZERO };
+    return report;
+}
+
+static void a_trade_of_a_lost_order_is_booked(void **state)
+{
+    struct stage *s = *state;
+    engine_set_external(s->engine, 99);
+    struct report report = lost_fill("c777");
+    assert_done(s, tell_code(s, &report));
+    assert_decimal(engine_position(s->engine, 1, BTC)->qty, "1");
+    assert_decimal(last_record(s, RECORD_FILL)->fill.price, "95");
+}
+
+static void a_trade_that_is_booked_already_is_not_strange(void **state)
+{
+    struct stage *s = *state;
+    engine_set_external(s->engine, 99);
+    map_put(s->exec_ids, "x1", 1);
+    uint64_t alerts = engine_counts(s->engine)->alerts;
+    struct report report = lost_fill("c777");
+    assert_done(s, tell_code(s, &report));
+    assert_int_equal(engine_counts(s->engine)->alerts, alerts);
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 0);
+    assert_decimal(engine_position(s->engine, 1, BTC)->qty, "0");
+}
+
+/* It changes the account: the books are compared soon, not in a minute. */
+static void a_foreign_trade_makes_it_look_soon(void **state)
+{
+    struct stage *s = *state;
+    connect(s);
+    answer_all(s, &FLAT);
+    size_t asked = s->query_count;
+    struct report report = lost_fill("web-1");
+    assert_done(s, tell_code(s, &report));
+    pass(s, SECONDS(5));
+    assert_int_equal(s->query_count, asked + 1);
+    answer_all(s, &FLAT);
+    asked = s->query_count;
+    report.ticket = 4711; /* told by an answer: the look itself */
+    assert_done(s, tell_code(s, &report));
+    pass(s, SECONDS(5));
+    assert_int_equal(s->query_count, asked);
+}
+
+/* Without its instrument, a quantity, or an instance for what is nobody's: told, not booked. */
+static void a_lost_order_that_cannot_be_booked_is_only_told(void **state)
+{
+    struct stage *s = *state;
+    struct report report = stranger("c770", REPORT_ACK);
+    assert_done(s, tell_code(s, &report)); /* no external instance */
+    assert_string_equal(last_alert(s), "unknown_order");
+    engine_set_external(s->engine, 99);
+    report = stranger("c771", REPORT_ACK);
+    report.qty = DECIMAL_ZERO;
+    assert_done(s, tell_code(s, &report));
+    report = stranger("c772", REPORT_ACK);
+    report.qty = DECIMAL_NONE;
+    report.cum_qty = DECIMAL_NONE;
+    assert_done(s, tell_code(s, &report));
+    report = stranger("c773", REPORT_EXPIRED); /* it does not live */
+    assert_done(s, tell_code(s, &report));
+    assert_null(last_record(s, RECORD_ORDER));
+    assert_null(last_sent(s, SENT_CANCEL));
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 4);
+}
+
+/* It ended before this start; a late trade of it is booked where it belongs. */
+static void a_late_trade_finds_its_order_in_the_ledger(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    struct order old = *order_at(s, id);
+    old.order_id = 500;
+    old.known = ORDER_CANCELED;
+    text_copy(old.client_order_id, sizeof(old.client_order_id), "c500");
+    text_copy(old.current_client_order_id, sizeof(old.current_client_order_id), "c500");
+    s->forgotten = &old;
+    fill(s, 500, "1", "90");
+    assert_decimal(held(s, BTC), "1");
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 0);
+    fill(s, 501, "1", "90"); /* the ledger lacks that one */
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 1);
+}
+
+/* Its strategy was taken out, or trades another instrument now. */
+static void a_late_trade_of_an_order_without_its_instance_is_foreign(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of_one_instrument(RECONCILE_WARN);
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    struct order old = *order_at(s, id);
+    old.order_id = 500;
+    old.known = ORDER_CANCELED;
+    text_copy(old.client_order_id, sizeof(old.client_order_id), "c500");
+    text_copy(old.current_client_order_id, sizeof(old.current_client_order_id), "c500");
+    s->forgotten = &old;
+    old.instance_id = 12345;
+    fill(s, 500, "1", "90");
+    old.instance_id = order_at(s, id)->instance_id;
+    old.instrument = ETH;
+    fill(s, 500, "1", "90");
+    assert_int_equal(engine_counts(s->engine)->illegal_reports, 2);
+    assert_decimal(held(s, BTC), "0");
+    stage_free(s);
+}
+
+/* ---- halts ---- */
+
+/* What reduces may stay, and what is another instrument's business. */
+static void a_halt_of_an_instrument_cancels_its_entries_alone(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    trade(s, ETH, "10");
+    uint64_t entry = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    struct order_request elsewhere = limit_of(SIDE_BUY, "1", "9");
+    elsewhere.instrument = ETH;
+    uint64_t other = submit(s, A, elsewhere);
+    struct order_request out = limit_of(SIDE_SELL, "1", "120");
+    out.reduce_only = true;
+    uint64_t exit = submit(s, A, out);
+    fill(s, market_order(s, SIDE_BUY, "1"), "2", "100"); /* more than was asked for */
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    assert_string_equal(status_of(s, entry), "pending_cancel");
+    assert_string_equal(status_of(s, other), "pending_new");
+    assert_string_equal(status_of(s, exit), "pending_new");
+}
+
+/* The first reason stays: a second one does not hide it. */
+static void a_halted_session_is_halted_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_STRICT);
+    hold(s, "1");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_int_equal(count_records(s, RECORD_HALT), 1);
+    pass(s, SECONDS(60));
+    look_twice(s, &(struct venue_books){ .btc = "7" });
+    const char *why;
+    assert_true(engine_is_halted(s->engine, &why));
+    assert_string_equal(why, "BTC/USDT: our books say 1, the venue says 3");
+    assert_int_equal(count_records(s, RECORD_HALT), 1);
+    pass(s, SECONDS(86400)); /* it is not the day's: it stays */
+    trade(s, BTC, "100");
+    assert_true(engine_is_halted(s->engine, NULL));
+    stage_free(s);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
@@ -776,6 +1325,35 @@ int main(void)
         TEST(an_order_with_our_name_is_adopted_and_canceled),
         TEST(an_ended_order_with_our_name_is_left),
         TEST(a_foreign_order_is_told_once),
+        TEST(an_interval_of_its_own_replaces_the_minute_and_the_count),
+        TEST(where_nothing_is_compared_a_suspect_fill_asks_nothing),
+        TEST(only_the_answer_to_the_question_counts),
+        TEST(an_answer_without_a_ticket_does_not_go_on),
+        TEST(an_order_held_here_is_not_missed),
+        TEST(an_order_that_nobody_acknowledged_does_not_hold_up_the_look),
+        TEST(an_order_that_ended_while_the_list_was_on_its_way_is_not_odd),
+        TEST(a_foreign_order_in_the_list_is_left_alone),
+        TEST(without_a_tolerance_each_difference_counts),
+        TEST(a_difference_after_a_trade_of_ours_is_looked_at_again),
+        TEST(auto_sync_takes_the_cost_that_the_venue_says),
+        TEST(auto_sync_from_flat_pays_the_price_that_the_venue_says),
+        TEST(what_no_instance_trades_is_nobodys),
+        TEST(what_no_instance_trades_is_the_external_ones),
+        TEST(what_cannot_be_booked_blocks_the_symbol),
+        TEST(strategies_are_told_of_cash_too),
+        TEST(cash_is_recorded_when_it_moved),
+        TEST(cash_waits_for_the_trades_behind_a_sum),
+        TEST(the_trades_behind_sums_are_asked_for_in_turns),
+        TEST(a_flood_of_foreign_orders_is_told_once_a_day),
+        TEST(a_foreign_order_without_our_kind_of_name_is_told_once),
+        TEST(a_trade_of_a_lost_order_is_booked),
+        TEST(a_trade_that_is_booked_already_is_not_strange),
+        TEST(a_foreign_trade_makes_it_look_soon),
+        TEST(a_lost_order_that_cannot_be_booked_is_only_told),
+        TEST(a_late_trade_finds_its_order_in_the_ledger),
+        TEST(a_late_trade_of_an_order_without_its_instance_is_foreign),
+        TEST(a_halt_of_an_instrument_cancels_its_entries_alone),
+        TEST(a_halted_session_is_halted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
