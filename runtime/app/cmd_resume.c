@@ -151,19 +151,19 @@ static int run(const struct options *options)
 const struct command_entry command_resume = {
     .name = "resume",
     .summary = "lift the halts that a stopped run left",
-    .usage =
-        "usage: runtime resume [--state DIR] [--json]\n"
-        "\n"
-        "Lists the halts that stand in a state directory (which, why, since when) and\n"
-        "lifts them, of paper and of live: the next start may take new risk again.\n"
-        "\n"
-        "  --state DIR   where the ledger is (default artifacts)\n"
-        "  --json        {\"lifted\": [{mode, scope, code, reason, since}]}\n"
-        "\n"
-        "Exit codes: 0 done, 65 no ledger, or one of another version, 66 nothing ever\n"
-        "ran there, 69 a runtime uses the directory, 74 the ledger cannot be read or written.\n"
-        "\n"
-        "Example:\n"
-        "  runtime resume --state artifacts\n",
+    .usage = "usage: runtime resume [--state DIR] [--json]\n"
+             "\n"
+             "Lists the halts that stand in a state directory (which, why, since when) and\n"
+             "lifts them, of paper and of live: the next start may take new risk again.\n"
+             "\n"
+             "  --state DIR   where the ledger is (default artifacts)\n"
+             "  --json        {\"lifted\": [{mode, scope, code, reason, since}]}\n"
+             "\n"
+             "Exit codes: 0 done, 65 no ledger, or one of another version, 66 nothing ever\n"
+             "ran there, 69 a runtime uses the directory, 74 the ledger cannot be read or\n"
+             "written.\n"
+             "\n"
+             "Example:\n"
+             "  runtime resume --state artifacts\n",
     .run = run,
 };
