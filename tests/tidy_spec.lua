@@ -44,6 +44,22 @@ describe("the tree", function()
     assert.equal("Lua 5.4", _VERSION)
   end)
 
+  it("explains every kind of alert to its users", function()
+    local page, missing, seen = read("docs/reliability.md"), {}, 0
+    for _, path in ipairs(lines_of("git ls-files 'runtime/engine/*.c' 'runtime/domain/*.c'")) do
+      for name, arguments in read(path):gmatch("([%w_]+)(%b())") do
+        local tells = name:match("alert") or name == "suspect" or name == "give_up" or
+          name:match("^halts_[is]") or name == "halt_for" or name == "down_name"
+        for kind in (tells and arguments or ""):gmatch('"([a-z_]+)"') do
+          seen = seen + 1
+          if not page:find("`" .. kind .. "`", 1, true) then missing[#missing + 1] = path .. ": " .. kind end
+        end
+      end
+    end
+    assert.same({}, missing)
+    assert.truthy(seen > 25, seen) -- or the pattern finds nothing any more
+  end)
+
   it("includes only its own room or floors below", function()
     local wrong = {}
     for _, path in ipairs(sources) do
