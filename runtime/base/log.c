@@ -334,6 +334,7 @@ int log_attach_file(struct log *log, const char *path, struct error *err)
         close(log->file);
     log->file = file;
     log->line_is_torn = false;
+    errno = ENOSPC; /* what a short write means; one that fails says why itself */
     if (write_once(file, &log->early) < log->early.length)
         return error_set(err, ERROR_IO, "cannot write to the events file %s: %s", path,
                          strerror(errno));

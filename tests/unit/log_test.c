@@ -3,11 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -213,6 +216,31 @@ static void a_full_disk_is_reported_once_and_counted(void **state)
                 "12:00:01 error log      the events file is not complete  records_lost=3\n");
 }
 
+/* A short write sets no errno: what some earlier call left there is not the reason. */
+static void a_disk_that_fills_up_at_the_start_is_an_error(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = { 0 };
+    struct log *log = open_log((struct log_options){ 0 });
+    log_line(log, LOG_INFO, "a", "before there was a file");
+
+    struct rlimit was, short_of_room;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    short_of_room = (struct rlimit){ .rlim_cur = 4096, .rlim_max = was.rlim_max };
+    int file = open(scene->events, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_int_equal(ftruncate(file, 4096 - 10), 0);
+    close(file);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &short_of_room), 0);
+    errno = EEXIST;
+    int code = log_attach_file(log, scene->events, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(code, ERROR_IO);
+    assert_non_null(strstr(err.message, "No space left on device"));
+    log_close(log);
+}
+
 static void an_impossible_file_is_an_error(void **state)
 {
     (void)state;
@@ -255,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(levels_choose_what_is_shown, begin, end),
         cmocka_unit_test_setup_teardown(long_values_are_cut, begin, end),
         cmocka_unit_test_setup_teardown(a_full_disk_is_reported_once_and_counted, begin, end),
+        cmocka_unit_test_setup_teardown(a_disk_that_fills_up_at_the_start_is_an_error, begin, end),
         cmocka_unit_test_setup_teardown(an_impossible_file_is_an_error, begin, end),
         cmocka_unit_test_setup_teardown(lines_are_announced, begin, end),
     };
