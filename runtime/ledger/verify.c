@@ -543,16 +543,20 @@ int ledger_verify(const struct verify_options *options, struct verify_result *re
                          "no ledger %s; name the directory of the run with --state", options->path);
     text_init(&walk.line, 2 * (size_t)ROW_BODY_MAX + 4096);
 
-    /* The anchor first: the ledger only ever runs ahead of it. */
-    int code = 0;
+    /* The anchor first: the ledger only ever runs ahead of it. One that cannot be read is told of
+     * when nothing worse is found. */
+    struct error unread = { 0 };
+    int anchored = 0;
     if (options->anchor_path)
-        code = anchor_read(options->anchor_path, &walk.anchored, &walk.anchor, err);
-    if (code == 0)
-        code = open_database(&walk, options, err);
+        anchored = anchor_read(options->anchor_path, &walk.anchored, &walk.anchor, &unread);
+    int code = open_database(&walk, options, err);
     if (code == 0)
         code = prepare(&walk, err);
     if (code == 0)
         code = check_all(&walk, err);
+    if (code == 0 && anchored < 0 && result->good)
+        tell(&walk, 0, "", "anchor", "the chain is whole; whether a tail was cut is not known: %s",
+             unread.message);
     for (int i = 0; i < QUERIES; i++)
         sqlite3_finalize(walk.queries[i]);
     sqlite3_close(walk.db);
