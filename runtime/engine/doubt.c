@@ -236,13 +236,16 @@ static void send_cancel_again(struct engine *engine, const struct order *order)
         &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
 }
 
-/* Sent again is what is still wanted: nobody canceled it, and it reduces or is young. */
+/* Sent again is what is still wanted: nobody canceled it, and it reduces, or is young and its
+ * strategy still runs. */
 static bool is_wanted(const struct engine *engine, const struct inquiry *inquiry,
                       const struct order *order)
 {
     if (inquiry->was_resent || order->pending & PENDING_CANCEL)
         return false;
-    return order->reduce_only ||
+    if (order->reduce_only)
+        return true;
+    return !engine->is_stopping &&
            engine->now_ns - order->created_ns < engine->options.doubt.resend_within_ns;
 }
 

@@ -664,6 +664,7 @@ int engine_stop(struct engine *engine, int64_t now_ns, enum stop_policy policy, 
                 struct error *err)
 {
     move_clock(engine, now_ns);
+    engine->is_stopping = true;
     engine->stopping = policy;
     for (int i = 0; i < engine->instance_count; i++) {
         struct instance *instance = &engine->instances[i];

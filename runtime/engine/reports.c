@@ -18,7 +18,7 @@ static void alert_order(struct engine *engine, int instance, const struct order 
                         const char *kind, const char *what)
 {
     char text[REASON_MAX];
-    snprintf(text, sizeof(text), "order %s: %s", order->client_order_id, what);
+    snprintf(text, sizeof(text), "order %s: %.120s", order->client_order_id, what);
     turn_alert(engine, instance, kind, text);
 }
 
@@ -189,6 +189,16 @@ static bool is_expected(const struct order *order, const struct report *report)
     return report->kind == REPORT_RESTATED && order->group_id != 0;
 }
 
+/* The venue refused a request for their number alone. */
+static bool is_rate_limited(const struct report *report)
+{
+    bool refuses = report->kind == REPORT_REJECTED || report->kind == REPORT_CANCEL_REJECT ||
+                   report->kind == REPORT_REPLACE_REJECT;
+    return refuses &&
+           (strcasestr(report->reason, "rate limit") ||
+            strcasestr(report->reason, "too many requests") || strstr(report->reason, "429"));
+}
+
 static void act_on(struct engine *engine, int instance, const struct order *order,
                    const struct report *report, const struct order_outcome *outcome, int change)
 {
@@ -206,6 +216,8 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
         turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
                                                 .order_id = order->order_id,
                                                 .before = *order });
+    if (is_rate_limited(report))
+        alert_order(engine, instance, order, "rate_limited", report->reason);
     if (change & ORDER_COUNTED && outcome->alert) /* about a trade we do not know */
         reconcile_soon(engine);
     if (change & ORDER_SUSPECT)

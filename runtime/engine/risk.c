@@ -226,23 +226,32 @@ static bool check_counts(struct judgement *j, const struct risk_limits *limits)
     return true;
 }
 
-static bool check_daily_loss(struct judgement *j, const struct risk_limits *limits)
+bool risk_day_is_lost(const struct risk_limits *limits, decimal day_opening_equity,
+                      decimal account_equity, struct risk_verdict *out)
 {
-    if (decimal_is_zero(j->opening))
-        return true;
-    decimal loss = decimal_sub(j->view->day_opening_equity, j->view->account_equity);
+    decimal loss = decimal_sub(day_opening_equity, account_equity);
     decimal bound = limits->max_daily_loss;
     bool limited = decimal_valid(bound);
     if (decimal_valid(limits->max_daily_loss_pct)) {
-        decimal share = decimal_mul(j->view->day_opening_equity, limits->max_daily_loss_pct);
+        decimal share = decimal_mul(day_opening_equity, limits->max_daily_loss_pct);
         bound = limited ? decimal_min(bound, share) : share;
         limited = true;
     }
     /* A loss that cannot be told is not a small one. */
     if (!limited || (decimal_valid(loss) && decimal_valid(bound) && decimal_cmp(loss, bound) < 0))
+        return false;
+    char lost[DECIMAL_TEXT_MAX], most[DECIMAL_TEXT_MAX];
+    say(out, VERDICT_HALT, "max_daily_loss", "today's loss of %s reaches the limit of %s",
+        decimal_format(loss, lost), decimal_format(bound, most));
+    return true;
+}
+
+static bool check_daily_loss(struct judgement *j, const struct risk_limits *limits)
+{
+    if (decimal_is_zero(j->opening) ||
+        !risk_day_is_lost(limits, j->view->day_opening_equity, j->view->account_equity, j->out))
         return true;
-    block(j, "max_daily_loss", "today's loss of %s reaches the limit of %s", loss, bound);
-    j->out->verdict = VERDICT_HALT;
+    j->out->qty = DECIMAL_ZERO;
     return false;
 }
 

@@ -57,6 +57,10 @@ struct risk_verdict {
 void risk_check(const struct risk_limits *account, const struct risk_limits *strategy,
                 const struct risk_view *view, const struct order *order, struct risk_verdict *out);
 
+/* Whether the day's loss has reached a limit: true, and *out says HALT and why. */
+bool risk_day_is_lost(const struct risk_limits *limits, decimal day_opening_equity,
+                      decimal account_equity, struct risk_verdict *out);
+
 const char *verdict_name(enum verdict verdict);
 
 #endif

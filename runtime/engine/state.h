@@ -303,6 +303,7 @@ struct engine {
     size_t order_time_next;
     uint64_t position_counts;    /* how often open positions were counted */
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
+    bool is_stopping;            /* engine_stop was called: no new risk for nobody */
     enum stop_policy stopping;   /* of engine_stop */
     bool cancels_all;            /* engine_cancel_everything was called */
     char halt_reason[REASON_MAX];

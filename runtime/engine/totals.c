@@ -147,6 +147,17 @@ static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
     halts_lift_day(engine);
 }
 
+/* A position that loses by itself halts too: nobody has to ask for an order first. */
+static void judge_loss(struct engine *engine, decimal equity)
+{
+    struct risk_verdict verdict;
+    if (engine->halted || engine->unmarked > 0 ||
+        !risk_day_is_lost(&engine->options.account, engine->day_opening_equity, equity, &verdict))
+        return;
+    turn_alert(engine, -1, "daily_loss_limit", verdict.reason);
+    halts_session(engine, -1, "daily_loss_limit", verdict.reason, true);
+}
+
 /* Between two events nothing changes, so the state before this event is the state at every second
  * since the last one. */
 void totals_mark(struct engine *engine, int64_t now_ns)
@@ -163,6 +174,7 @@ void totals_mark(struct engine *engine, int64_t now_ns)
         return;
     decimal equity = totals_account_equity(engine);
     judge_drawdown(engine, decimal_to_double(equity));
+    judge_loss(engine, equity);
     if (day_over)
         cross_day(engine, now_ns, equity);
 }
@@ -184,7 +196,9 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
     if (first_of_order && order->role == ROLE_PLAIN)
         engine->day_trades++;
     engine->open_position_seen = anything_held(engine);
-    judge_drawdown(engine, decimal_to_double(totals_account_equity(engine)));
+    decimal equity = totals_account_equity(engine);
+    judge_drawdown(engine, decimal_to_double(equity));
+    judge_loss(engine, equity);
 }
 
 void totals_trip(struct engine *engine, const struct trip *trip)

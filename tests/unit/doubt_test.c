@@ -310,6 +310,18 @@ static void an_old_order_that_adds_risk_is_not_sent_again(void **state)
     assert_string_equal(last_alert(s), "order_lost");
 }
 
+static void what_never_arrived_is_not_sent_while_all_stops(void **state)
+{
+    struct stage *s = *state;
+    uint64_t id = doubtful(s);
+    answer_not_found(s, id);
+    past_the_grace(s);
+    assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_LEAVE, "end", &s->err));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "rejected");
+}
+
 static void an_old_order_that_reduces_is_sent_again(void **state)
 {
     struct stage *s = *state;
@@ -632,6 +644,7 @@ int main(void)
         TEST(a_copy_that_is_refused_as_a_duplicate_says_the_first_is_there),
         TEST(a_not_found_then_found_is_found),
         TEST(an_old_order_that_adds_risk_is_not_sent_again),
+        TEST(what_never_arrived_is_not_sent_while_all_stops),
         TEST(an_old_order_that_reduces_is_sent_again),
         TEST(what_the_gate_refuses_now_is_not_sent_again),
         TEST(what_was_canceled_meanwhile_is_not_sent_again),

@@ -1622,6 +1622,39 @@ static void the_day_counts_and_begins_again(void **state)
     stage_free(s);
 }
 
+/* 10 held from 100: at 90 the loss of 100 is there, a market second later it is judged, and nobody
+ * asked for an order. */
+static void a_days_loss_halts_by_itself(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    risk_limits_init(&limits);
+    limits.max_daily_loss = D("100");
+    struct stage *s = stage_new(&limits);
+    stage_add(s, instance_defaults());
+    have_price(s);
+    fill(s, market_order(s, SIDE_BUY, "10"), "10", "100");
+    tell(s, submit(s, A, limit_of(SIDE_BUY, "1", "80")), REPORT_ACK);
+    trade(s, BTC, "90.01");
+    clock_to(s, s->now_ns + 2 * NS_PER_SECOND);
+    trade(s, BTC, "90");
+    assert_false(engine_is_halted(s->engine, NULL));
+    clock_to(s, s->now_ns + 2 * NS_PER_SECOND);
+    trade(s, BTC, "90.5");
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1); /* the entry */
+    assert_string_equal(last_record(s, RECORD_ALERT)->name, "daily_loss_limit");
+    stage_free(s);
+}
+
+static void a_request_refused_for_the_rate_is_told(void **state)
+{
+    struct stage *s = *state;
+    have_price(s);
+    tell_why(s, market_order(s, SIDE_BUY, "1"), REPORT_REJECTED, "429 Too Many Requests");
+    assert_string_equal(last_record(s, RECORD_ALERT)->name, "rate_limited");
+}
+
 static void a_days_loss_halts_until_the_day_ends(void **state)
 {
     (void)state;
@@ -1984,6 +2017,8 @@ int main(void)
         TEST(orders_of_several_instances_come_back),
         TEST(an_order_that_nobody_trades_any_more_is_refused),
         TEST(the_day_counts_and_begins_again),
+        TEST(a_days_loss_halts_by_itself),
+        TEST(a_request_refused_for_the_rate_is_told),
         TEST(a_days_loss_halts_until_the_day_ends),
         TEST(the_order_rate_is_exact_beyond_a_hundred),
         TEST(entries_at_work_are_positions_that_may_open),
