@@ -374,10 +374,14 @@ static bool is_end_asked(const struct order *order, enum report_kind kind)
 }
 
 /* A venue that renames replaced orders ends the old one to make the new one: only the new one's
- * word says how it went. */
+ * word says how it went, and the old one's end may come after it, or again. */
 static bool is_half_of_a_replace(const struct order *order, const struct report *report)
 {
-    return order->pending_client_order_id[0] != '\0' && !names_replacement(order, report);
+    const char *now = order->current_client_order_id;
+    if (order->pending_client_order_id[0] != '\0')
+        return !names_replacement(order, report);
+    return now[0] != '\0' && report->client_order_id[0] != '\0' &&
+           strcmp(report->client_order_id, now) != 0;
 }
 
 /* Canceled or expired before it was acknowledged: what venues do with an IOC that finds nothing. */

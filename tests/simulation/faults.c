@@ -42,6 +42,8 @@ static const char *const names[FAULTS] = {
     [FAULT_RELOAD] = "reload",
     [FAULT_BAD_RELOAD] = "bad_reload",
     [FAULT_STOP] = "stop",
+    [FAULT_ABSENT] = "absent",
+    [FAULT_LAG] = "lag",
 };
 
 const char *fault_name(enum fault fault)

@@ -46,7 +46,9 @@ enum fault {
     FAULT_CLOCK,          /* the wall clock stands elsewhere at the next start */
     FAULT_RELOAD,         /* a strategy file changes */
     FAULT_BAD_RELOAD,     /* ... to something that is half, or fails */
-    FAULT_STOP, /* the operator stops in order, by any policy, lowers a limit, starts again */
+    FAULT_STOP,   /* the operator stops in order, by any policy, lowers a limit, starts again */
+    FAULT_ABSENT, /* a list of open orders leaves one out that works */
+    FAULT_LAG,    /* one answer about positions does not know the newest trades */
     FAULTS
 };
 

@@ -18,11 +18,13 @@ struct mirror {
     char client_id[CLIENT_ORDER_ID_MAX], current_id[CLIENT_ORDER_ID_MAX];
     uint32_t instance_id, market;
     int side;
-    bool reduce_only, held, pending;
+    bool reduce_only, held, pending, is_exit;
     int64_t qty, most; /* lots: now, ever asked for */
     int64_t filled;    /* lots, as the order says */
     int64_t booked;    /* lots, of its fills */
     int known, status; /* enum order_status */
+    int64_t trigger;   /* ticks, of a stop that watches trades; 0: none */
+    bool due;          /* a trade went through it */
 };
 
 /* What an instance has in one market. */
@@ -40,6 +42,8 @@ struct slot {
     bool lost;               /* it stopped: its count is not kept any more */
 };
 
+enum standing { STANDS_NOT, STANDS, STANDS_PERHAPS };
+
 struct model {
     const struct exchange *exchange;
     const struct wire *wire;
@@ -52,6 +56,9 @@ struct model {
     uint8_t *seen; /* of trades: booked by its own id */
     size_t seen_capacity;
     bool halted, halted_market[MARKETS_MAX], reconciling;
+    enum standing halts[MARKETS_MAX + 1]; /* as recorded; the last: the session's */
+    uint64_t bust;                        /* told now, 0: none */
+    size_t held;                          /* mirrors that ever were */
     size_t orders_checked, trades_checked;
     uint64_t transitions, fills;
     bool dirty, silent, lost_power;
@@ -255,6 +262,28 @@ static void check_order(struct model *model, const struct mirror *mirror)
         model_fail(model, "C3 order %s is new with %" PRId64 " lots filled", id, mirror->filled);
 }
 
+/* Nothing but an order's own end at the venue may end it here. */
+static void check_end(struct model *model, const struct order *order)
+{
+    const struct exchange *exchange = model->exchange;
+    if (order->known != ORDER_CANCELED && order->known != ORDER_EXPIRED &&
+        order->known != ORDER_REJECTED)
+        return;
+    for (size_t i = 0; i < exchange->open_count; i++)
+        if (strcmp(exchange_order(exchange, exchange->open[i])->first_id, order->client_order_id) ==
+            0)
+            model_fail(model, "C13 order %s is %s here, and works at the venue",
+                       order->client_order_id, order_status_name(order->known));
+}
+
+static int64_t trigger_of(const struct model *model, const struct order *order)
+{
+    bool stops = order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT;
+    if (!order->held || !stops || order->stop_on == TRIGGER_QUOTE)
+        return 0;
+    return (int64_t)units(model, order->trigger_price, PRICE_SCALE);
+}
+
 static void apply_order(struct model *model, const struct order *order)
 {
     struct mirror *mirror = mirror_of(model, order->order_id);
@@ -268,6 +297,8 @@ static void apply_order(struct model *model, const struct order *order)
         model_fail(model, "C4 order %s went from %s to %s", order->client_order_id,
                    order_status_name((enum order_status)mirror->known),
                    order_status_name(order->known));
+    if (mirror->known != known && !was_held)
+        check_end(model, order);
     int status = (int)order_status(order);
     model->transitions += mirror->known < 0 || mirror->status != status;
     memcpy(mirror->current_id, order->current_client_order_id, sizeof(mirror->current_id));
@@ -281,6 +312,10 @@ static void apply_order(struct model *model, const struct order *order)
     mirror->side = order->side == SIDE_BUY ? 1 : -1;
     mirror->reduce_only = order->reduce_only;
     mirror->held = order->held;
+    mirror->is_exit = order->role != ROLE_PLAIN;
+    mirror->trigger = trigger_of(model, order);
+    mirror->due &= mirror->trigger != 0;
+    model->held += order->held && !was_held;
     mirror->pending = order->pending != 0 || order->doubt;
     mirror->known = known;
     mirror->status = status;
@@ -329,6 +364,20 @@ static void check_trade(struct model *model, const struct mirror *mirror, const 
     model->seen[id] = 1;
 }
 
+static uint64_t trade_number(const char *exec_id)
+{
+    return exec_id[0] == 't' ? strtoull(exec_id + 1, NULL, 10) : 0;
+}
+
+enum seen { SEEN_NOT, SEEN, SEEN_REVERSED };
+
+static void note_reversal(struct model *model, const struct fill *fill)
+{
+    uint64_t id = trade_number(fill->replaces);
+    if (fill->kind == FILL_REVERSAL && id > 0 && id < model->seen_capacity)
+        model->seen[id] = SEEN_REVERSED;
+}
+
 static void apply_fill(struct model *model, const struct record *record)
 {
     struct mirror *mirror = mirror_of(model, record->order.order_id);
@@ -339,6 +388,7 @@ static void apply_fill(struct model *model, const struct record *record)
     }
     if (fill->kind == FILL_TRADE)
         check_trade(model, mirror, fill);
+    note_reversal(model, fill);
     int sign = fill->kind == FILL_REVERSAL ? -1 : 1;
     int64_t qty = sign * lots(model, fill->qty);
     struct book *book = &slot_of(model, record->instance_id)->books[record->instrument];
@@ -390,8 +440,41 @@ static void apply_position(struct model *model, const struct record *record)
                    record->instance_id, record->instrument);
 }
 
+static bool agrees(const struct model *model, uint32_t market)
+{
+    int64_t qty = 0;
+    for (size_t i = 0; i < model->slot_count; i++)
+        qty += model->slots[i].books[market].qty;
+    return qty == model->exchange->markets[market].position;
+}
+
+/* Of a halt: the market's index, or the place of the session's. */
+static uint32_t scope_of(const struct model *model, const char *scope)
+{
+    uint32_t market = strcmp(scope, "session") == 0 ? MARKETS_MAX : (uint32_t)(scope[0] - 'A');
+    ASSERT(market == MARKETS_MAX || market < model->exchange->market_count);
+    return market;
+}
+
+static void apply_halt(struct model *model, const struct record *record)
+{
+    uint32_t scope = scope_of(model, record->name);
+    bool is_lifted = strstr(record->body, "\"lifted_by\"") != NULL;
+    model->halts[scope] = is_lifted ? STANDS_NOT : STANDS;
+    if (is_lifted || !strstr(record->body, "position_mismatch"))
+        return;
+    bool differs = false;
+    for (uint32_t k = 0; k < model->exchange->market_count; k++)
+        differs |= (scope == MARKETS_MAX || scope == k) && !agrees(model, k);
+    if (!differs)
+        model_fail(model, "C14 halted, and our books and the venue agree: %s", record->body);
+}
+
 static void apply_adjustment(struct model *model, const struct record *record)
 {
+    if (agrees(model, record->instrument))
+        model_fail(model, "C14 market %" PRIu32 " was adjusted, and our books and the venue agreed",
+                   record->instrument);
     struct book *book = &slot_of(model, record->instance_id)->books[record->instrument];
     const struct adjustment *adjustment = &record->adjustment;
     if (lots(model, adjustment->qty_before) != book->qty)
@@ -424,6 +507,9 @@ static void apply(struct model *model, const struct record *records, size_t coun
             break;
         case RECORD_ADJUSTMENT:
             apply_adjustment(model, &records[i]);
+            break;
+        case RECORD_HALT:
+            apply_halt(model, &records[i]);
             break;
         case RECORD_STATE:
             apply_state(model, &records[i]);
@@ -461,6 +547,10 @@ void model_commit_unsure(struct model *model, const struct turn *turn)
     memcpy(model->unsure, turn->records, turn->count * sizeof(struct record));
     model->unsure_count = turn->count;
     for (size_t i = 0; i < turn->count; i++) {
+        if (turn->records[i].kind == RECORD_HALT) { /* its words do not outlive the process */
+            model->halts[scope_of(model, turn->records[i].name)] = STANDS_PERHAPS;
+            model->unsure[i].kind = RECORD_JOURNAL;
+        }
         if (turn->records[i].kind != RECORD_STATE)
             continue;
         char *copy = memory_new(turn->records[i].body_length + 1);
@@ -621,9 +711,64 @@ static void check_callbacks(struct model *model, const struct session *session)
     }
 }
 
+static void note_trade(struct model *model, uint32_t market, int64_t price)
+{
+    for (size_t i = 0; i < model->order_count && model->held > 0; i++) {
+        struct mirror *mirror = &model->orders[i];
+        bool open = is_open(mirror);
+        if (open && mirror->held && mirror->market == market && mirror->trigger > 0)
+            mirror->due = mirror->side * (price - mirror->trigger) >= 0;
+    }
+}
+
+static void note_bust(struct model *model, const struct report *report)
+{
+    uint64_t id = trade_number(report->fill.exec_id);
+    if (id < model->seen_capacity && model->seen[id] == SEEN)
+        model->bust = id;
+}
+
+void model_event(struct model *model, const struct event *event)
+{
+    if (event->kind == EVENT_TRADE)
+        note_trade(model, event->instrument, event->trade.price);
+    if (event->kind == EVENT_REPORT && event->report->kind == REPORT_BUST)
+        note_bust(model, event->report);
+}
+
+/* The other exit of a position ends at the venue before this one may leave. */
+static bool waits_for_other(const struct model *model, const struct mirror *mirror)
+{
+    bool other = false;
+    for (size_t i = 0; i < model->order_count; i++) {
+        const struct mirror *at = &model->orders[i];
+        bool open = is_open(at);
+        other |= open && !at->held && at->pending && at->instance_id == mirror->instance_id &&
+                 at->market == mirror->market;
+    }
+    return mirror->is_exit && other;
+}
+
+static void check_heard(struct model *model)
+{
+    if (model->bust && model->seen[model->bust] == SEEN)
+        model_fail(model, "C15 the bust of trade t%" PRIu64 " was told, and it stands",
+                   model->bust);
+    model->bust = 0;
+    for (size_t i = 0; i < model->order_count && model->held > 0; i++) {
+        struct mirror *mirror = &model->orders[i];
+        bool open = is_open(mirror);
+        if (mirror->due && mirror->held && open && !waits_for_other(model, mirror))
+            model_fail(model, "C16 order %s waits on, and the price went through its trigger",
+                       mirror->client_id);
+        mirror->due = false;
+    }
+}
+
 void model_step(struct model *model, const struct session *session)
 {
     check_intents(model);
+    check_heard(model);
     if (model->dirty) {
         check_positions(model, session);
         if (!model->silent)
@@ -677,8 +822,33 @@ static void forget_lost_turns(struct model *model, const struct session *session
     model->lost_power = false;
 }
 
+/* What the process before could not finish counts no more. */
+static void forget_heard(struct model *model)
+{
+    model->bust = 0;
+    for (size_t i = 0; i < model->order_count; i++)
+        model->orders[i].due = false;
+}
+
+static void check_halts(struct model *model, const struct session *session)
+{
+    for (uint32_t k = 0; k <= MARKETS_MAX; k++) {
+        bool stands = k == MARKETS_MAX ? engine_is_halted(session->engine, NULL)
+                                       : k < session->instruments.count &&
+                                             engine_is_instrument_halted(session->engine, k);
+        if (model->halts[k] != STANDS_PERHAPS && !model->lost_power &&
+            stands != (model->halts[k] == STANDS))
+            model_fail(model, "Q4 the halt of %s %s after a restart",
+                       k == MARKETS_MAX ? "the session" : "a market",
+                       stands ? "stands, though it was lifted," : "is forgotten");
+        model->halts[k] = stands ? STANDS : STANDS_NOT;
+    }
+}
+
 void model_reopened(struct model *model, const struct session *session)
 {
+    forget_heard(model);
+    check_halts(model, session);
     if (model->lost_power)
         forget_lost_turns(model, session);
     if (model->silent) { /* who was not called has not counted */

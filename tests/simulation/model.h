@@ -16,10 +16,14 @@
  *   C10 queues and lists are bounded
  *   C11 a strategy hears of each fill once
  *   C12 an intent's orders fill no more than was asked for
+ *   C13 what has ended here does not work at the venue then
+ *   C14 a position is not acted on while our books and the venue agree
+ *   C15 a trade that was booked is taken back when its bust is told
+ *   C16 an order that waits here leaves or ends when the price goes through its trigger
  *   Q1  at rest: open orders and positions are the venue's, or the difference is flagged
  *   Q2  at rest: nothing is under way or in doubt
  *   Q3  at rest: money is the venue's to the last digit, where it tells trades
- *   Q4  what a new start reads is what the last process knew
+ *   Q4  what a new start reads is what the last process knew, its halts too
  *   Q5  after healing an order goes through again */
 #ifndef SIMULATION_MODEL_H
 #define SIMULATION_MODEL_H
@@ -49,6 +53,8 @@ void model_loses_power(struct model *model);
 /* It is about to leave. */
 void model_send(struct model *model, enum wire_send kind, const struct order *order,
                 const struct venue_query *query);
+/* The process is about to hear this. */
+void model_event(struct model *model, const struct event *event);
 /* After each event. */
 void model_step(struct model *model, const struct session *session);
 /* A process began again: the engine's books against ours. */

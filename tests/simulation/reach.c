@@ -8,7 +8,6 @@
 #define WORKS (1u << ORDER_NEW | 1u << ORDER_PARTIALLY_FILLED)
 #define DOUBT (1u << ORDER_UNKNOWN)
 #define FILLED (1u << ORDER_FILLED)
-#define LATE (FILLED | 1u << ORDER_CANCELED)
 #define OPEN (SENT | WORKS | DOUBT)
 
 static const unsigned declared[FAULTS] = {
@@ -21,7 +20,7 @@ static const unsigned declared[FAULTS] = {
     [FAULT_REFUSED] = SENT | DOUBT,
     [FAULT_DUPLICATE] = SENT | WORKS | DOUBT | FILLED,
     [FAULT_STREAM_LOSS] = SENT | WORKS | DOUBT | FILLED,
-    [FAULT_REORDER] = SENT | WORKS | DOUBT | LATE,
+    [FAULT_REORDER] = SENT | WORKS | DOUBT | FILLED,
     [FAULT_DISCONNECT] = OPEN,
     [FAULT_PRIVATE_DOWN] = OPEN,
     [FAULT_PUBLIC_DOWN] = OPEN,
@@ -29,7 +28,7 @@ static const unsigned declared[FAULTS] = {
     [FAULT_NOT_FOUND] = DOUBT | 1u << ORDER_NEW,
     [FAULT_STALE] = OPEN,
     [FAULT_QUERY_FAILS] = OPEN,
-    [FAULT_LATE_FILL] = 1u << ORDER_PENDING_CANCEL | 1u << ORDER_CANCELED | DOUBT,
+    [FAULT_LATE_FILL] = 1u << ORDER_PENDING_CANCEL | DOUBT,
     [FAULT_BUST] = FILLED | 1u << ORDER_PARTIALLY_FILLED,
     [FAULT_CORRECT] = FILLED | 1u << ORDER_PARTIALLY_FILLED,
     [FAULT_CANCEL_UNASKED] = WORKS | DOUBT,
@@ -49,6 +48,8 @@ static const unsigned declared[FAULTS] = {
     [FAULT_CLOCK] = OPEN,
     [FAULT_RELOAD] = OPEN,
     [FAULT_BAD_RELOAD] = OPEN,
+    [FAULT_ABSENT] = WORKS | DOUBT,
+    [FAULT_LAG] = OPEN,
 };
 
 void reach_hit(struct reach *reach, enum fault fault, int status)

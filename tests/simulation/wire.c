@@ -75,6 +75,7 @@ struct wire {
     size_t asking;   /* the call whose effects are told now, SIZE_MAX */
     int64_t hold_ns; /* what is told now is told so much later */
     uint64_t strangers;
+    bool lagged; /* the last answer about positions did */
     struct overfill *overfills;
     size_t overfill_count, overfill_capacity;
 };
@@ -518,7 +519,7 @@ static void answer_open_orders(struct wire *wire, size_t index, int64_t extra_ns
     for (size_t i = 0; i < wire->exchange->open_count; i++) {
         const struct exchange_order *order =
             exchange_order(wire->exchange, wire->exchange->open[i]);
-        if (!hides(wire, order))
+        if (!hides(wire, order) && !fault(wire, FAULT_ABSENT, order->client_id))
             answer_status(wire, index, order, extra_ns);
     }
 }
@@ -542,10 +543,30 @@ static void answer_fills(struct wire *wire, size_t index, int64_t extra_ns)
     }
 }
 
+/* The account's position as it was, but for what was taken back since. */
+static int64_t position_at(const struct wire *wire, uint32_t market, int64_t time_ns)
+{
+    const struct exchange *exchange = wire->exchange;
+    int64_t held = exchange->markets[market].position;
+    for (size_t i = exchange->trade_count; i-- > 0;) {
+        const struct exchange_trade *trade = &exchange->trades[i];
+        if (trade->time_ns <= time_ns)
+            break;
+        if (trade->market == market)
+            held -= trade->side * trade->qty;
+    }
+    return held;
+}
+
+/* Never twice in a row: what two looks agree on may be acted on. */
 static void answer_positions(struct wire *wire, size_t index, int64_t extra_ns)
 {
+    int64_t as_of_ns = wire->now_ns;
+    wire->lagged = !wire->lagged && fault(wire, FAULT_LAG, "");
+    if (wire->lagged)
+        as_of_ns -= between(wire, NS_PER_SECOND / 2, 10 * NS_PER_SECOND);
     for (uint32_t i = 0; i < wire->exchange->market_count; i++) {
-        int64_t held = wire->exchange->markets[i].position;
+        int64_t held = position_at(wire, i, as_of_ns);
         if (held == 0)
             continue;
         struct message *message = event_message(wire, EVENT_POSITION, i);

@@ -356,6 +356,7 @@ static void on_event(void *self, const struct event *event, enum fault fault)
     struct world *world = self;
     world->result->events++;
     trace_event(world, event, fault);
+    model_event(world->model, event);
 }
 
 static void on_fault(void *self, enum fault fault, const char *client_order_id)
@@ -425,7 +426,7 @@ static struct exchange_profile draw_profile(struct world *world, bool shared)
         .maker_fee = (int64_t)random_below(&world->random, 300),
         .taker_fee = (int64_t)random_below(&world->random, 600),
     };
-    if (chance(world, 60))
+    if (chance(world, 45))
         profile.types |= 1u << ORDER_STOP | 1u << ORDER_STOP_LIMIT;
     if (chance(world, 60))
         profile.tifs |= 1u << TIF_FOK;

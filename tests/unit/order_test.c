@@ -1290,6 +1290,24 @@ static void the_end_of_the_old_name_is_only_half_of_a_replace(void **state)
     assert_string_equal(order.client_order_id, "r0001");
 }
 
+/* Told late, or again: the new one works. */
+static void the_end_of_the_old_name_comes_after_the_replace(void **state)
+{
+    (void)state;
+    static const enum order_status open[] = { ORDER_NEW, ORDER_PARTIALLY_FILLED };
+    for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
+        struct order order = renaming(open[i]);
+        assert_int_equal(apply(&order, named(terms_of(REPORT_REPLACED, 12, 101), "r0002")),
+                         ORDER_CHANGED);
+        assert_int_equal(apply(&order, named(report_of(REPORT_CANCELED), "r0001")), ASKED);
+        assert_int_equal(order_status(&order), ORDER_UNKNOWN);
+        assert_int_equal(apply(&order, named(report_of(REPORT_CANCELED), "r0001")),
+                         ORDER_UNCHANGED);
+        assert_int_equal(apply(&order, named(report_of(REPORT_CANCELED), "r0002")), ALERTED);
+        assert_int_equal(order_status(&order), ORDER_CANCELED);
+    }
+}
+
 /* The new one never came into being: then the end of the old one was the end. */
 static void without_the_new_name_the_end_of_the_old_one_is_the_end(void **state)
 {
@@ -2476,6 +2494,7 @@ int main(void)
         cmocka_unit_test(a_rejection_with_a_part_filled_cancels_the_rest),
         cmocka_unit_test(nonsense_in_a_status_is_refused_and_alerted),
         cmocka_unit_test(the_end_of_the_old_name_is_only_half_of_a_replace),
+        cmocka_unit_test(the_end_of_the_old_name_comes_after_the_replace),
         cmocka_unit_test(without_the_new_name_the_end_of_the_old_one_is_the_end),
         cmocka_unit_test(a_forgotten_replace_leaves_the_doubt_of_a_new_order),
         cmocka_unit_test(the_end_of_the_new_name_is_the_end_and_the_replace_was_made),
