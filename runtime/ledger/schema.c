@@ -402,18 +402,18 @@ const char *const statement_texts[STATEMENTS] = {
 };
 /* clang-format on */
 
-/* The first column of the first row, as an integer. */
+/* The first column of the first row, as an integer. Anything but SQLITE_OK: there is none. */
 static int read_int(sqlite3 *db, const char *sql, int64_t *value)
 {
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement;
     int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-        if (code == SQLITE_ROW)
-            *value = column_int(statement, 0);
-    }
-    int closed = sqlite3_finalize(statement);
-    return code == SQLITE_ROW ? SQLITE_OK : closed;
+    if (code != SQLITE_OK)
+        return code;
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *value = column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
 static int run_all(sqlite3 *db, const char *const *texts, size_t count)

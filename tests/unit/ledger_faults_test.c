@@ -2,11 +2,22 @@
  * and the ledger is whole at the next start.
  *
  * A thin SQLite file system over the default one counts the calls that change something. For every
- * n of a short run the n-th fails, once or from then on, with an error or as a full disk. */
+ * n of a short run the n-th fails, once or from then on, with an error or as a full disk.
+ *
+ * What does not pass that file system fails place by place: each place of the program that calls
+ * the system or SQLite fails once while everything there is to call is called. */
 #include "tests/unit/ledger_fixture.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 #include "runtime/ledger/backups.h"
 #include "runtime/ledger/export.h"
+#include "runtime/ledger/keeper.h"
 #include "runtime/ledger/private.h"
 #include "runtime/ledger/verify.h"
 
@@ -217,6 +228,183 @@ static void unplug(struct disk *disk)
     free(disk);
 }
 
+/* ---- the failing system ---- */
+
+/* A place is a return address, and for SQL its text: one function steps all statements. */
+struct place {
+    const void *caller;
+    uint64_t what;
+};
+
+static struct {
+    bool armed;
+    pthread_t thread; /* the one whose calls fail */
+    struct place places[2000];
+    int count;   /* that were met so far, in all runs */
+    int failing; /* this one fails */
+    int at;      /* the how manieth of its calls: 1, 2 */
+    int met;     /* its calls in this run */
+} faults;
+
+extern char __executable_start, etext; /* the linker's: this program, not its libraries */
+
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (; text && *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+static bool fails_here(const void *caller, uint64_t what)
+{
+    const char *at = caller;
+    if (!faults.armed || at < &__executable_start || at >= &etext ||
+        !pthread_equal(pthread_self(), faults.thread))
+        return false;
+    int i = 0;
+    while (i < faults.count && (faults.places[i].caller != caller || faults.places[i].what != what))
+        i++;
+    if (i == faults.count) {
+        assert_true(faults.count < (int)ARRAY_SIZE(faults.places));
+        faults.places[faults.count++] = (struct place){ caller, what };
+    }
+    if (i != faults.failing || ++faults.met != faults.at)
+        return false;
+    errno = EIO;
+    return true;
+}
+
+#define FAILS_HERE(what) fails_here(__builtin_return_address(0), what)
+/* The same function in the library. */
+#define REAL(function)                                                                             \
+    static __typeof__(function) *real;                                                             \
+    if (!real)                                                                                     \
+    *(void **)&real = dlsym(RTLD_NEXT, #function)
+
+int fsync(int fd)
+{
+    REAL(fsync);
+    return FAILS_HERE(0) ? -1 : real(fd);
+}
+int rename(const char *from, const char *to)
+{
+    REAL(rename);
+    return FAILS_HERE(0) ? -1 : real(from, to);
+}
+int unlink(const char *path)
+{
+    REAL(unlink);
+    return FAILS_HERE(0) ? -1 : real(path);
+}
+int link(const char *from, const char *to)
+{
+    REAL(link);
+    return FAILS_HERE(0) ? -1 : real(from, to);
+}
+int mkdir(const char *path, mode_t mode)
+{
+    REAL(mkdir);
+    return FAILS_HERE(0) ? -1 : real(path, mode);
+}
+int stat(const char *restrict path, struct stat *restrict info)
+{
+    REAL(stat);
+    return FAILS_HERE(0) ? -1 : real(path, info);
+}
+DIR *opendir(const char *path)
+{
+    REAL(opendir);
+    return FAILS_HERE(0) ? NULL : real(path);
+}
+FILE *fopen(const char *restrict path, const char *restrict how)
+{
+    REAL(fopen);
+    return FAILS_HERE(0) ? NULL : real(path, how);
+}
+int fflush(FILE *file)
+{
+    REAL(fflush);
+    return FAILS_HERE(0) ? EOF : real(file);
+}
+int fclose(FILE *file)
+{
+    REAL(fclose);
+    int done = real(file);
+    return FAILS_HERE(0) ? EOF : done;
+}
+int close(int fd)
+{
+    REAL(close);
+    int done = real(fd);
+    return FAILS_HERE(0) ? -1 : done;
+}
+ssize_t read(int fd, void *to, size_t size)
+{
+    REAL(read);
+    return FAILS_HERE(0) ? -1 : real(fd, to, size);
+}
+ssize_t write(int fd, const void *from, size_t size)
+{
+    REAL(write);
+    return FAILS_HERE(0) ? -1 : real(fd, from, size);
+}
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    REAL(open);
+    return FAILS_HERE(0) ? -1 : real(path, flags, mode);
+}
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                   void *(*run)(void *), void *restrict self)
+{
+    REAL(pthread_create);
+    return FAILS_HERE(0) ? EAGAIN : real(thread, attributes, run, self);
+}
+int sqlite3_open_v2(const char *name, sqlite3 **db, int flags, const char *vfs)
+{
+    REAL(sqlite3_open_v2);
+    int done = real(name, db, flags, vfs);
+    return FAILS_HERE(0) ? SQLITE_CANTOPEN : done;
+}
+int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **),
+                 void *self, char **message)
+{
+    REAL(sqlite3_exec);
+    return FAILS_HERE(hash_of(sql)) ? SQLITE_IOERR : real(db, sql, row, self, message);
+}
+int sqlite3_step(sqlite3_stmt *statement)
+{
+    REAL(sqlite3_step);
+    return FAILS_HERE(hash_of(sqlite3_sql(statement))) ? SQLITE_IOERR : real(statement);
+}
+int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int length, sqlite3_stmt **statement,
+                       const char **tail)
+{
+    REAL(sqlite3_prepare_v2);
+    *statement = NULL;
+    return FAILS_HERE(hash_of(sql)) ? SQLITE_IOERR : real(db, sql, length, statement, tail);
+}
+int sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *log, int *done)
+{
+    REAL(sqlite3_wal_checkpoint_v2);
+    return FAILS_HERE(0) ? SQLITE_IOERR : real(db, name, mode, log, done);
+}
+sqlite3_backup *sqlite3_backup_init(sqlite3 *to, const char *to_name, sqlite3 *from,
+                                    const char *from_name)
+{
+    REAL(sqlite3_backup_init);
+    return FAILS_HERE(0) ? NULL : real(to, to_name, from, from_name);
+}
+int sqlite3_backup_step(sqlite3_backup *backup, int pages)
+{
+    REAL(sqlite3_backup_step);
+    return FAILS_HERE(0) ? SQLITE_IOERR : real(backup, pages);
+}
+
 /* ---- a short run ---- */
 
 struct run {
@@ -425,12 +613,13 @@ static void take_cash(void *self, const struct cash_record *cash)
     ++*(int *)self;
 }
 
+#define FORGET "PRAGMA cache_size = 1; PRAGMA shrink_memory"
+
 /* A page at a time, so that each row is read from the disk. */
 static void forget_pages(struct fixture *f)
 {
     if (f->ledger)
-        (void)sqlite3_exec(f->ledger->db, "PRAGMA cache_size = 1; PRAGMA shrink_memory", NULL, NULL,
-                           NULL);
+        (void)sqlite3_exec(f->ledger->db, FORGET, NULL, NULL, NULL);
 }
 
 /* Counts: a failure says what failed, and there is an end to it. */
@@ -703,6 +892,104 @@ static void a_replay_that_cannot_read_is_told(void **state)
     }
 }
 
+/* ---- each place that calls the system or SQLite ---- */
+
+/* Beside keep_all: what the second thread and the pruning call. */
+static void keep_more(struct run *run, struct outcome *outcome)
+{
+    struct fixture *f = &run->f;
+    char backups[200];
+    snprintf(backups, sizeof(backups), "%s/backups", f->directory);
+    struct keeper_options options = {
+        .ledger = f->path, .backups = backups, .name = "ledger-paper", .wal_pages = 1000000
+    };
+    struct keeper *keeper;
+    int code = keeper_open(f->ledger, &options, &keeper, &f->err);
+    note(f, outcome, code);
+    if (code == 0)
+        keeper_close(keeper);
+    note(f, outcome, ledger_checkpoint_now(f->ledger, 1, &f->err));
+}
+
+/* A restore that failed between two renames leaves an anchor that is ahead: the start says so, and
+ * the restore is done again. */
+static void restore_again(struct run *run)
+{
+    struct fixture *f = &run->f;
+    char backups[200], kept[BACKUP_PATH_MAX];
+    struct backup_file *list;
+    size_t count;
+    assert_int_equal(f->err.code, ERROR_IO);
+    assert_non_null(strstr(f->err.message, "restore"));
+    snprintf(backups, sizeof(backups), "%s/backups", f->directory);
+    assert_int_equal(backups_list(backups, "ledger-paper", &list, &count, &f->err), 0);
+    assert_int_equal(count, 1);
+    struct restore_options restoring = { .backup = list[0].path,
+                                         .ledger = f->path,
+                                         .anchor = run->anchor,
+                                         .directory = backups,
+                                         .now_wall_ns = WALL_NS };
+    if (backup_restore(&restoring, kept, &f->err) < 0)
+        fail_msg("%s", f->err.message);
+    free(list);
+    if (open_run(run, true) < 0)
+        fail_msg("%s", f->err.message);
+}
+
+static void call_with_failing(int place, int at)
+{
+    struct run run = { .power = true };
+    struct outcome outcome = { 0 };
+    struct fixture *f = &run.f;
+    char backups[200];
+    make_subject(&run);
+    snprintf(backups, sizeof(backups), "%s/backups", f->directory);
+    faults.failing = place;
+    faults.at = at;
+    faults.met = 0;
+    faults.thread = pthread_self();
+    faults.armed = true;
+    int code = open_run(&run, true);
+    note(f, &outcome, code);
+    if (code == 0) {
+        look_before(&run, &outcome);
+        code = resume_all(&run, false);
+        note(f, &outcome, code);
+        if (code == 0) {
+            load_all(&run, &outcome);
+            write_all(&run, &outcome);
+            keep_more(&run, &outcome);
+        }
+        close_ledger(f);
+    }
+    keep_all(&run, &outcome);
+    note(f, &outcome, backups_prune(backups, "ledger-paper", 1, &f->err));
+    faults.armed = false;
+    uint64_t sql = faults.places[place].what;
+    if (faults.met >= at && sql && sql != hash_of(FORGET) && outcome.failed == 0)
+        fail_msg("a statement failed and nobody said so: place %d, call %d", place, at);
+    if (open_run(&run, true) < 0)
+        restore_again(&run);
+    assert_int_equal(resume_all(&run, false), 0);
+    assert_int_equal(one_turn(&run, 99), 0);
+    close_ledger(f);
+    struct verify_options checking = { .path = f->path, .anchor_path = run.anchor };
+    struct verify_result result;
+    assert_int_equal(ledger_verify(&checking, &result, &f->err), 0);
+    if (!result.good)
+        fail_msg("%s", result.message);
+    teardown_ledger(f);
+}
+
+static void no_place_that_fails_does_harm(void **state)
+{
+    (void)state;
+    for (int at = 1; at <= 2; at++)
+        for (int place = 0; place < faults.count || place == 0; place++)
+            call_with_failing(place, at);
+    assert_true(faults.count > 120);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -714,6 +1001,7 @@ int main(void)
         cmocka_unit_test(no_failing_call_is_overlooked_or_fatal),
         cmocka_unit_test(a_disk_that_is_gone_is_told_by_every_call),
         cmocka_unit_test(a_replay_that_cannot_read_is_told),
+        cmocka_unit_test(no_place_that_fails_does_harm),
     };
     return cmocka_run_group_tests_name("ledger_faults", tests, NULL, NULL);
 }
