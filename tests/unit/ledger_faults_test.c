@@ -654,6 +654,8 @@ static void load_all(struct run *run, struct outcome *outcome)
     note(f, outcome, ledger_each_halt(ledger, take_halt, &outcome->seen, &f->err));
     note(f, outcome, ledger_each_cash(ledger, "sim", take_cash, &outcome->seen, &f->err));
     note(f, outcome, ledger_left_over(ledger, &left, &f->err));
+    struct instance_record again;
+    note(f, outcome, ledger_recall_instance(ledger, 1, &again, &f->err));
     text_release(&left);
     int code = ledger_state(ledger, 1, &json, &count, &f->err);
     note(f, outcome, code);
@@ -990,6 +992,51 @@ static void no_place_that_fails_does_harm(void **state)
     assert_true(faults.count > 120);
 }
 
+/* A new file, or a replay of what is there: one start with one failing place. */
+static void start_with_failing(int place, bool replay)
+{
+    struct run run = { .power = true };
+    struct fixture *f = &run.f;
+    make_subject(&run);
+    if (!replay) {
+        unlink(f->path);
+        unlink(run.anchor);
+    }
+    faults.failing = place;
+    faults.at = 1;
+    faults.met = 0;
+    faults.thread = pthread_self();
+    faults.armed = true;
+    int code = open_run(&run, true);
+    if (code == 0 && replay)
+        code = resume_all(&run, true);
+    if (code == 0 && replay) {
+        struct order order = new_order(f);
+        struct record record = order_record(&order);
+        code = commit_at(f, START_NS + 1, 1, &record, 1);
+    }
+    faults.armed = false;
+    assert_true(code == 0 || strlen(f->err.message) > 10);
+    close_ledger(f);
+    if (open_run(&run, true) < 0)
+        fail_msg("place %d: %s", place, f->err.message);
+    if (!replay)
+        begin(f, "sim");
+    else
+        assert_int_equal(resume_all(&run, false), 0);
+    assert_int_equal(one_turn(&run, 1), 0);
+    close_ledger(f);
+    teardown_ledger(f);
+}
+
+static void no_place_that_fails_spoils_a_start(void **state)
+{
+    (void)state;
+    for (int replay = 0; replay <= 1; replay++)
+        for (int place = 0; place < faults.count || place == 0; place++)
+            start_with_failing(place, replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1002,6 +1049,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_is_gone_is_told_by_every_call),
         cmocka_unit_test(a_replay_that_cannot_read_is_told),
         cmocka_unit_test(no_place_that_fails_does_harm),
+        cmocka_unit_test(no_place_that_fails_spoils_a_start),
     };
     return cmocka_run_group_tests_name("ledger_faults", tests, NULL, NULL);
 }

@@ -2060,6 +2060,97 @@ static void any_changed_field_changes_the_result_hash(void **state)
     }
 }
 
+/* ---- what is not ours, or makes no sense ---- */
+
+static void only_our_names_are_ours(void **state)
+{
+    struct fixture *f = *state;
+    struct order order, found;
+    char name[CLIENT_ORDER_ID_MAX];
+    begin(f, "sim");
+    for (uint64_t event = 1; event <= 12; event++) { /* the last one's number is a letter */
+        order = new_order(f);
+        commit_one(f, event, order_record(&order));
+    }
+    assert_true(f->port.is_ours(f->port.self, order.client_order_id));
+    assert_true(f->port.find_order(f->port.self, order.client_order_id, &found));
+    assert_int_equal(found.order_id, 12);
+    memcpy(name, order.client_order_id, sizeof(name));
+    name[0] = 'x';
+    assert_false(f->port.is_ours(f->port.self, name));
+    name[0] = 'r';
+    name[1] = name[1] == '0' ? '1' : '0'; /* another ledger's */
+    assert_false(f->port.is_ours(f->port.self, name));
+    assert_false(f->port.is_ours(f->port.self, "r12"));
+    static const char odd[] = "-Z{";
+    for (const char *at = odd; *at; at++) {
+        memcpy(name, order.client_order_id, sizeof(name));
+        name[16] = *at;
+        assert_false(f->port.find_order(f->port.self, name, &found));
+        assert_int_equal(ledger_order_number(f->ledger, name), 0);
+    }
+}
+
+static void an_id_of_another_form_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const ids[] = { "abc", "ab$d", "abcde" };
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        char sql[100];
+        close_ledger(f);
+        snprintf(sql, sizeof(sql), "UPDATE meta SET value = '%s' WHERE key = 'ledger_id'", ids[i]);
+        tamper(f, sql);
+        struct ledger_options options = options_of(f);
+        f->err = (struct error){ 0 };
+        assert_int_equal(ledger_open(&options, &f->ledger, &f->err), ERROR_IO);
+        assert_says(f, "is not four of 0-9 a-z");
+        f->ledger = NULL;
+    }
+}
+
+static void an_instance_that_is_not_there_or_unreadable_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct instance_record record;
+    begin(f, "sim");
+    uint32_t id = f->instance.instance_id;
+    assert_int_equal(ledger_recall_instance(f->ledger, id, &record, &f->err), 0);
+    assert_string_equal(record.strategy, "momentum");
+    assert_int_equal(ledger_recall_instance(f->ledger, id + 1, &record, &f->err), ERROR_INTERNAL);
+    assert_says(f, "has no instance");
+    tamper(f, "UPDATE instances SET capital = 'much'");
+    assert_int_equal(ledger_recall_instance(f->ledger, id, &record, &f->err), ERROR_IO);
+    assert_says(f, "no readable capital");
+    bool is_new;
+    assert_int_equal(ledger_instance(f->ledger, &f->instance, &is_new, &f->err), ERROR_IO);
+    assert_says(f, "no readable capital");
+}
+
+/* Nothing, text, and JSON that is no object: each is kept as it was said. */
+static void a_halt_may_say_nothing_or_anything(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct record silent = said_record(RECORD_HALT, "session", "x");
+    silent.body = NULL;
+    silent.body_length = 0;
+    commit_one(f, 1, silent);
+    commit_one(f, 2, said_record(RECORD_HALT, "session", "[1]"));
+    assert_query(f, "SELECT code, reason FROM halts ORDER BY rowid", "halt|\nhalt|[1]\n");
+}
+
+static void a_session_without_a_configuration_begins_and_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct session_record record = { .started_ns = START_NS, .market_ns = START_NS - 1 };
+    text_copy(record.mode, sizeof(record.mode), "backtest");
+    text_copy(record.source, sizeof(record.source), "file");
+    assert_int_equal(ledger_session_begin(f->ledger, &record, false, false, WALL_NS, &f->err), 0);
+    assert_true(record.market_ns == START_NS); /* no market before its start */
+    assert_int_equal(ledger_session_begin(f->ledger, &record, true, false, WALL_NS, &f->err), 0);
+    assert_query(f, "SELECT config FROM sessions", "\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -2117,6 +2208,11 @@ int main(void)
         TEST(a_replay_knows_only_the_fills_of_its_past),
         cmocka_unit_test(the_result_hash_is_over_the_stated_lines),
         cmocka_unit_test(any_changed_field_changes_the_result_hash),
+        TEST(only_our_names_are_ours),
+        TEST(an_id_of_another_form_is_refused),
+        TEST(an_instance_that_is_not_there_or_unreadable_is_told),
+        TEST(a_halt_may_say_nothing_or_anything),
+        TEST(a_session_without_a_configuration_begins_and_goes_on),
     };
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }
