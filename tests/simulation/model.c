@@ -18,13 +18,16 @@ struct mirror {
     char client_id[CLIENT_ORDER_ID_MAX], current_id[CLIENT_ORDER_ID_MAX];
     uint32_t instance_id, market;
     int side;
-    bool reduce_only, held, pending, is_exit;
+    bool reduce_only, held, pending;
     int64_t qty, most; /* lots: now, ever asked for */
     int64_t filled;    /* lots, as the order says */
     int64_t booked;    /* lots, of its fills */
     int known, status; /* enum order_status */
     int64_t trigger;   /* ticks, of a stop that watches trades; 0: none */
     bool due;          /* a trade went through it */
+    enum order_role role;
+    bool was_unwanted; /* its cancel was asked for */
+    uint64_t group;
 };
 
 /* What an instance has in one market. */
@@ -312,7 +315,9 @@ static void apply_order(struct model *model, const struct order *order)
     mirror->side = order->side == SIDE_BUY ? 1 : -1;
     mirror->reduce_only = order->reduce_only;
     mirror->held = order->held;
-    mirror->is_exit = order->role != ROLE_PLAIN;
+    mirror->role = order->role;
+    mirror->was_unwanted |= (order->pending & PENDING_CANCEL) != 0;
+    mirror->group = order->group_id;
     mirror->trigger = trigger_of(model, order);
     mirror->due &= mirror->trigger != 0;
     model->held += order->held && !was_held;
@@ -746,7 +751,7 @@ static bool waits_for_other(const struct model *model, const struct mirror *mirr
         other |= open && !at->held && at->pending && at->instance_id == mirror->instance_id &&
                  at->market == mirror->market;
     }
-    return mirror->is_exit && other;
+    return mirror->role != ROLE_PLAIN && other;
 }
 
 static void check_heard(struct model *model)
@@ -963,6 +968,54 @@ static void rest_needless(struct model *model, const struct session *session)
     }
 }
 
+/* Of two plain orders that are linked one fills. */
+static void rest_pairs(struct model *model)
+{
+    for (size_t i = 0; i < model->order_count; i++) {
+        const struct mirror *mirror = &model->orders[i];
+        bool is_plain = mirror->group != 0 && mirror->role == ROLE_PLAIN;
+        for (size_t k = 0; is_plain && mirror->known == ORDER_FILLED && k < model->order_count;
+             k++) {
+            const struct mirror *other = &model->orders[k];
+            bool open = is_open(other);
+            if (open && other->group == mirror->group && other->instance_id == mirror->instance_id)
+                model_fail(model, "Q6 order %s works on, and %s, its other, is filled",
+                           other->client_id, mirror->client_id);
+        }
+    }
+}
+
+/* What the exits of one role have left, of an instance all of whose entries are protected. Those
+ * whose cancel was refused do not count: the engine forgets them where another stands for them. */
+static void rest_exits(struct model *model, const struct slot *slot, uint32_t market,
+                       enum order_role role)
+{
+    int64_t held = slot->books[market].qty, left = 0;
+    for (size_t i = 0; i < model->order_count; i++) {
+        const struct mirror *mirror = &model->orders[i];
+        bool open = is_open(mirror);
+        if (open && mirror->instance_id == slot->instance_id && mirror->market == market &&
+            mirror->role == role && !mirror->was_unwanted)
+            left -= mirror->side * (mirror->qty - mirror->filled);
+    }
+    if (left != 0 && (held < 0 ? left < held || left > 0 : left > held || left < 0))
+        model_fail(model, "Q6 exits of %" PRId64 " lots guard a position of %" PRId64 " lots", left,
+                   held);
+}
+
+static void rest_protected(struct model *model, const struct session *session)
+{
+    for (int i = 0; i < session->instance_count; i++) {
+        if (strcmp(session->instances[i].record.strategy, "protected") != 0)
+            continue;
+        const struct slot *slot = slot_of(model, session->instances[i].record.instance_id);
+        for (uint32_t k = 0; k < model->exchange->market_count; k++) {
+            rest_exits(model, slot, k, ROLE_STOP);
+            rest_exits(model, slot, k, ROLE_TAKE);
+        }
+    }
+}
+
 void model_rest(struct model *model, const struct session *session,
                 const struct model_excuses *excuses)
 {
@@ -972,5 +1025,7 @@ void model_rest(struct model *model, const struct session *session,
         model_fail(model, "Q2 %zu orders are still in flight",
                    engine_orders_in_flight(session->engine));
     rest_orders(model, session);
+    rest_pairs(model);
+    rest_protected(model, session);
     rest_positions(model, session, !excuses->money);
 }

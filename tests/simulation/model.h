@@ -24,7 +24,8 @@
  *   Q2  at rest: nothing is under way or in doubt
  *   Q3  at rest: money is the venue's to the last digit, where it tells trades
  *   Q4  what a new start reads is what the last process knew, its halts too
- *   Q5  after healing an order goes through again */
+ *   Q5  after healing an order goes through again
+ *   Q6  at rest: no more exits than there is to protect, and no order whose linked one is filled */
 #ifndef SIMULATION_MODEL_H
 #define SIMULATION_MODEL_H
 
