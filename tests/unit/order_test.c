@@ -1290,6 +1290,17 @@ static void the_end_of_the_old_name_is_only_half_of_a_replace(void **state)
     assert_string_equal(order.client_order_id, "r0001");
 }
 
+/* The venue named it by its own id alone: then it is the order that is there. */
+static void an_end_without_a_name_is_the_orders(void **state)
+{
+    (void)state;
+    struct order order = renaming(ORDER_NEW);
+    assert_int_equal(apply(&order, named(terms_of(REPORT_REPLACED, 12, 101), "r0002")),
+                     ORDER_CHANGED);
+    assert_int_equal(apply(&order, named(report_of(REPORT_CANCELED), "")), ALERTED);
+    assert_int_equal(order_status(&order), ORDER_CANCELED);
+}
+
 /* Told late, or again: the new one works. */
 static void the_end_of_the_old_name_comes_after_the_replace(void **state)
 {
@@ -2495,6 +2506,7 @@ int main(void)
         cmocka_unit_test(nonsense_in_a_status_is_refused_and_alerted),
         cmocka_unit_test(the_end_of_the_old_name_is_only_half_of_a_replace),
         cmocka_unit_test(the_end_of_the_old_name_comes_after_the_replace),
+        cmocka_unit_test(an_end_without_a_name_is_the_orders),
         cmocka_unit_test(without_the_new_name_the_end_of_the_old_one_is_the_end),
         cmocka_unit_test(a_forgotten_replace_leaves_the_doubt_of_a_new_order),
         cmocka_unit_test(the_end_of_the_new_name_is_the_end_and_the_replace_was_made),
