@@ -416,7 +416,7 @@ void doubt_answer(struct engine *engine, const struct answer_event *answer)
 {
     for (size_t i = 0; i < engine->inquiry_count; i++) {
         struct inquiry *inquiry = &engine->inquiries[i];
-        if (inquiry->ticket == answer->ticket) {
+        if (inquiry->ticket != 0 && inquiry->ticket == answer->ticket) {
             ask_later(engine, inquiry);
             return;
         }

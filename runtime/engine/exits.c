@@ -522,10 +522,34 @@ void exits_sync(struct engine *engine, int instance, uint32_t instrument)
     }
 }
 
+static bool is_known_exit(const struct engine *engine, const struct order *order)
+{
+    for (size_t i = 0; i < engine->protection_count; i++) {
+        const struct exit_leg *legs[] = { &engine->protections[i].stop,
+                                          &engine->protections[i].take };
+        for (size_t k = 0; k < ARRAY_SIZE(legs); k++)
+            if (legs[k]->order_id == order->order_id || legs[k]->old_id == order->order_id)
+                return true;
+    }
+    return false;
+}
+
+/* Exits that others took the place of, and whose cancel was refused. */
+static void cancel_superseded(struct engine *engine)
+{
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->role != ROLE_PLAIN && !order->pending && !order->doubt &&
+            order->known != ORDER_PENDING_NEW && !is_known_exit(engine, order))
+            desk_cancel(engine, order);
+    }
+}
+
 /* What was refused for a moment (a line that was down, a limit of requests) is asked for again, but
  * not at once: when the books were compared. */
 void exits_try_again(struct engine *engine)
 {
+    cancel_superseded(engine);
     for (size_t i = 0; i < engine->protection_count; i++) {
         struct protection *protection = &engine->protections[i];
         protection->stop.refused = protection->take.refused = DECIMAL_NONE;

@@ -26,7 +26,6 @@ struct mirror {
     int64_t trigger;   /* ticks, of a stop that watches trades; 0: none */
     bool due;          /* a trade went through it */
     enum order_role role;
-    bool was_unwanted; /* its cancel was asked for */
     uint64_t group;
 };
 
@@ -316,7 +315,6 @@ static void apply_order(struct model *model, const struct order *order)
     mirror->reduce_only = order->reduce_only;
     mirror->held = order->held;
     mirror->role = order->role;
-    mirror->was_unwanted |= (order->pending & PENDING_CANCEL) != 0;
     mirror->group = order->group_id;
     mirror->trigger = trigger_of(model, order);
     mirror->due &= mirror->trigger != 0;
@@ -924,6 +922,13 @@ static void rest_orders(struct model *model, const struct session *session)
     }
 }
 
+/* reconciliation.qty_tolerance is a hundredth of what we hold; none when we think we are flat. */
+static bool is_tolerated(int64_t own, int64_t venue)
+{
+    int64_t difference = own > venue ? own - venue : venue - own;
+    return 100 * difference <= (own < 0 ? -own : own);
+}
+
 static void rest_positions(struct model *model, const struct session *session, bool exact)
 {
     const struct exchange *exchange = model->exchange;
@@ -942,7 +947,7 @@ static void rest_positions(struct model *model, const struct session *session, b
         if (qty == exchange->markets[k].position)
             continue;
         exact = false;
-        if (!is_flagged(session, k))
+        if (!is_flagged(session, k) && !is_tolerated(qty, exchange->markets[k].position))
             model_fail(model,
                        "Q1 market %" PRIu32 " is %" PRId64 " lots here and %" PRId64
                        " at the venue, and nobody says so",
@@ -995,7 +1000,7 @@ static void rest_exits(struct model *model, const struct slot *slot, uint32_t ma
         const struct mirror *mirror = &model->orders[i];
         bool open = is_open(mirror);
         if (open && mirror->instance_id == slot->instance_id && mirror->market == market &&
-            mirror->role == role && !mirror->was_unwanted)
+            mirror->role == role)
             left -= mirror->side * (mirror->qty - mirror->filled);
     }
     if (left != 0 && (held < 0 ? left < held || left > 0 : left > held || left < 0))

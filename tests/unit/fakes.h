@@ -586,7 +586,13 @@ static inline struct report report_on(struct stage *s, uint64_t id, enum report_
     struct report report = {
         .kind = kind, .qty = DECIMAL_NONE, .price = DECIMAL_NONE, .transact_ns = s->now_ns
     };
-    snprintf(report.client_order_id, sizeof(report.client_order_id), "c%" PRIu64, id);
+    const struct order *order = engine_order(s->engine, id);
+    bool renamed = order && order->current_client_order_id[0];
+    if (renamed) /* a venue speaks of an order by the name it has now */
+        text_copy(report.client_order_id, sizeof(report.client_order_id),
+                  order->current_client_order_id);
+    else
+        snprintf(report.client_order_id, sizeof(report.client_order_id), "c%" PRIu64, id);
     return report;
 }
 
