@@ -570,13 +570,26 @@ static void conclude(struct engine *engine)
     ask_for_missing_trades(engine);
 }
 
+/* A position moved while we looked: what was seen is of two instants. The venue answered well, so
+ * this is no failure; but where fills come all the time it must not ask all the time. */
+static void repeat(struct engine *engine)
+{
+    struct reconciliation *look = &engine->reconciliation;
+    unsigned doublings = look->repeats < 5 ? look->repeats++ : 5;
+    look->failures = 0;
+    look->step = RECONCILE_IDLE;
+    look->ticket = 0;
+    look->next_ns = engine->now_ns + (INT64_C(1) << doublings) * NS_PER_SECOND;
+}
+
 static void compare(struct engine *engine)
 {
     struct reconciliation *look = &engine->reconciliation;
     if (engine->bookings != look->fence) {
-        try_later(engine, "something was booked while we looked");
+        repeat(engine);
         return;
     }
+    look->repeats = 0;
     if (needs_second_read(engine)) {
         look->is_second_read = true;
         look->step = RECONCILE_IDLE;

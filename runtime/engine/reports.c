@@ -111,6 +111,7 @@ static void book_fills(struct engine *engine, int instance, const struct order *
         }
         totals_fill(engine, order, fill, first_of_order);
     }
+    engine->bookings += decimal_cmp(holding->position.qty, qty_before) != 0;
     turn_record(engine, RECORD_POSITION, instance, order->instrument)->position = holding->position;
     book_trip(engine, instance, order, outcome, qty_before);
     if (decimal_sign(outcome->news) > 0)

@@ -161,6 +161,7 @@ struct reconciliation {
     uint64_t reports_at; /* engine->reports when the last one ended */
     uint64_t fence;      /* booked fills when this one began */
     unsigned failures;   /* failed or repeated in a row: the pause doubles */
+    unsigned repeats;    /* looks in a row during which a position moved */
     bool at_start;       /* the first after a start or a reconnect: new risk waits for it */
     bool is_second_read; /* a difference was seen, this is the look that confirms it */
     bool told_failure;
@@ -249,7 +250,7 @@ struct engine {
     bool is_connected;
     uint64_t tickets;  /* questions asked: each has its own number */
     uint64_t reports;  /* order reports seen */
-    uint64_t bookings; /* fills booked */
+    uint64_t bookings; /* times that fills moved a position */
     struct inquiry *inquiries;
     size_t inquiry_count, inquiry_capacity;
     int64_t inquiries_due_ns;

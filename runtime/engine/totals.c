@@ -186,7 +186,6 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
     decimal worth = decimal_mul(fill_notional(fill), instrument->multiplier);
     if (fill->kind == FILL_REVERSAL)
         worth = decimal_neg(worth);
-    engine->bookings++;
     if (fill->transact_ns > engine->fills_known_ns)
         engine->fills_known_ns = fill->transact_ns;
     memcpy(engine->last_exec_id[order->instrument], fill->exec_id, EXEC_ID_MAX);

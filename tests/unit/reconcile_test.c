@@ -442,6 +442,25 @@ static void an_absent_order_is_asked_for(void **state)
     assert_decimal(held(s, BTC), "1");
 }
 
+/* Failures long ago do not slow down a venue that answers: a second later it looks again. */
+static void a_moving_position_is_no_failure(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    tell(s, id, REPORT_ACK);
+    connect(s);
+    for (int i = 0; i < 8; i++) {
+        answer_all(s, &(struct venue_books){ .fail = 1 + QUERY_POSITIONS, .open = { id } });
+        pass(s, SECONDS(60));
+    }
+    answer_all(s, &(struct venue_books){ .btc = "1", .open = { id }, .late_fill = id });
+    assert_true(engine_is_reconciling(s->engine));
+    pass(s, SECONDS(1));
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_false(engine_is_reconciling(s->engine));
+}
+
 /* A minute later the rest is compared: what it filled is among the trades. */
 static void an_order_that_stays_in_doubt_does_not_hold_up_the_look(void **state)
 {
@@ -1301,6 +1320,7 @@ int main(void)
         TEST(an_answer_to_an_old_question_says_nothing),
         TEST(a_lost_line_ends_the_look),
         TEST(an_absent_order_is_asked_for),
+        TEST(a_moving_position_is_no_failure),
         TEST(an_order_that_stays_in_doubt_does_not_hold_up_the_look),
         TEST(an_order_that_works_there_and_ended_here_is_canceled),
         TEST(a_trade_seen_while_looking_repeats_the_look),
