@@ -238,8 +238,11 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
     if (!blotter_add(engine->blotter, order))
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
                          ORDERS_OPEN_MAX);
-    if (!order_is_open(order)) /* its trades are still missing */
+    if (!order_is_open(order)) { /* its trades are still missing, or its pair still works */
+        if (order->role == ROLE_PLAIN && order->group_id != 0)
+            pairs_restore(engine, order);
         return 0;
+    }
     held_restore(engine, order);
     return exits_restore(engine, order, err);
 }

@@ -171,6 +171,24 @@ void pairs_follow(struct engine *engine, const struct order *before, const struc
     sync_leg(engine, pair, i);
 }
 
+/* What a venue refused for a moment, or a crash kept from leaving, is asked for again: when the
+ * books were compared. One whose other is filled goes, whoever was to see to it. */
+void pairs_try_again(struct engine *engine)
+{
+    for (size_t k = 0; k < engine->pair_count; k++) {
+        struct pair *pair = &engine->pairs[k];
+        for (int i = 0; i < 2; i++) {
+            const struct order *order = blotter_find(engine->blotter, pair->ids[i]);
+            const struct order *other = blotter_find(engine->blotter, pair->ids[1 - i]);
+            if (!order || !order_is_open(order) || order->pending)
+                continue;
+            pair->asked[i] = DECIMAL_NONE;
+            if (!held_is_linked(engine, order) || (other && other->known == ORDER_FILLED))
+                sync_leg(engine, pair, i);
+        }
+    }
+}
+
 /* Both are there: what each may fill follows from what they are. Equal orders were reduced by what
  * the other filled, or were about to be. */
 static void guess_totals(struct engine *engine, struct pair *pair)

@@ -549,6 +549,7 @@ static void finish(struct engine *engine)
         reconcile_soon(engine);
     look->is_odd = false;
     exits_try_again(engine);
+    pairs_try_again(engine);
     for (int i = 0; i < engine->instance_count; i++) /* what a lost message left undone */
         for (size_t k = 0; k < engine->instances[i].instrument_count; k++)
             exits_sync(engine, i, engine->instances[i].instruments[k]);

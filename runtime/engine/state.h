@@ -480,6 +480,7 @@ void pairs_begin(struct engine *engine, const uint64_t ids[2]);
 void pairs_follow(struct engine *engine, const struct order *before, const struct order *order,
                   decimal booked_qty);
 void pairs_restore(struct engine *engine, const struct order *order);
+void pairs_try_again(struct engine *engine); /* after the books were compared */
 
 /* ---- exits.c ---- */
 /* A held exit's price was reached. */

@@ -110,7 +110,8 @@ MUST_CHECK int ledger_session_journal(struct ledger *ledger, int64_t session_id,
 void journal_release(struct journal_entry *list, size_t count);
 
 /* ---- what a resumed session begins with ---- */
-/* And those done ones of which only a sum was told: their trades are still to come. */
+/* And those done ones of which only a sum was told (their trades are still to come), or whose pair
+ * still works. */
 MUST_CHECK int ledger_each_open_order(struct ledger *ledger, uint32_t instance_id,
                                       int (*visit)(void *self, const struct order *order,
                                                    struct error *err),

@@ -342,7 +342,9 @@ const char *const statement_texts[STATEMENTS] = {
 
     [OPEN_ORDERS] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE instance_id = ?"
-        " AND (" IS_OPEN " OR inferred_qty <> '0') ORDER BY order_id",
+        " AND (" IS_OPEN " OR inferred_qty <> '0' OR (role = 'plain' AND group_id IN"
+        " (SELECT group_id FROM orders WHERE instance_id = ?1 AND group_id <> 0 AND " IS_OPEN
+        "))) ORDER BY order_id",
     [ORDER_BY_ID] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE order_id = ? AND client_order_id = ?",
     /* The terms of the partial indexes, spelled as there. */
