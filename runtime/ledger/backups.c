@@ -22,8 +22,7 @@
 
 static int failed(const char *path, const char *doing, struct error *err)
 {
-    return error_set(err, ERROR_IO, "%s: cannot %s: %s", path, doing,
-                     strerror(errno ? errno : EIO));
+    return error_set(err, ERROR_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
 static int failed_in_sqlite(const char *path, sqlite3 *db, const char *doing, struct error *err)
@@ -38,7 +37,8 @@ static void stamp_of(int64_t wall_ns, char stamp[STAMP_MAX])
     char time[TIME_TEXT_MAX];
     size_t length = 0;
     time_format(wall_ns, time); /* 2024-01-01T00:00:00.000000000Z */
-    for (const char *at = time; *at && *at != '.' && length < STAMP_MAX - 2; at++)
+    ASSERT(time[19] == '.');
+    for (const char *at = time; *at != '.'; at++)
         if (*at != '-' && *at != ':')
             stamp[length++] = *at;
     stamp[length++] = 'Z';
@@ -114,11 +114,10 @@ static int copy_pages(const struct backup_options *options, sqlite3 *from, sqlit
         code = sqlite3_backup_step(backup, STEP_PAGES);
         stop = code == SQLITE_OK && options->pause && options->pause(options->pauser) != 0;
     }
-    int ended = sqlite3_backup_finish(backup);
+    (void)sqlite3_backup_finish(backup); /* says again what the last step said */
     if (stop)
         return give_up(path, err);
-    return code == SQLITE_DONE && ended == SQLITE_OK ? 0
-                                                     : failed_in_sqlite(path, to, "write it", err);
+    return code == SQLITE_DONE ? 0 : failed_in_sqlite(path, to, "write it", err);
 }
 
 static int copy_ledger(const struct backup_options *options, const char *path, struct error *err)
@@ -201,8 +200,10 @@ static int add_file(struct backup_file **list, size_t *count, size_t *capacity,
     *list = memory_grow(*list, capacity, *count + 1, sizeof(**list));
     struct backup_file *added = &(*list)[*count];
     int code = put_path(added->path, err, "%s/%s", directory, file);
-    if (code < 0 || stat(added->path, &info) != 0) /* pruned meanwhile */
+    if (code < 0)
         return code;
+    if (stat(added->path, &info) != 0) /* none: pruned meanwhile */
+        return errno == ENOENT ? 0 : failed(added->path, "look at it", err);
     added->size = info.st_size;
     added->made_ns = made_ns;
     ++*count;

@@ -295,8 +295,10 @@ static int find_days_on_disk(struct export *export, struct days *days, struct er
     time_format_day(column_int(get.statement, STARTED_NS_COLUMN), first);
     sqlite3_reset(get.statement);
     DIR *root = opendir(export->root);
-    if (!root)
-        return 0; /* nothing was written yet */
+    if (!root) /* none: nothing was written yet */
+        return errno == ENOENT
+                   ? 0
+                   : error_set(err, ERROR_IO, "cannot read %s: %s", export->root, strerror(errno));
     for (struct dirent *entry; (entry = readdir(root)) != NULL;)
         if (strlen(entry->d_name) == DAY_LENGTH && strcmp(entry->d_name, first) >= 0)
             add_day(days, entry->d_name);

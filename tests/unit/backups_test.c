@@ -236,6 +236,41 @@ static void only_backups_are_listed_and_pruned(void **state)
     assert_int_equal(backups_list(p->fixture.path, NAME, &list, &count, &p->fixture.err), ERROR_IO);
 }
 
+/* A file that is gone when it is looked at was pruned by somebody else; any other failure is told:
+ * a list that lacks a backup would have the wrong ones pruned. */
+static void a_backup_that_cannot_be_looked_at_is_told(void **state)
+{
+    struct place *p = *state;
+    struct fixture *f = &p->fixture;
+    struct backup_file *list;
+    size_t count;
+    char path[300], longest[BACKUP_PATH_MAX + 60];
+    assert_int_equal(mkdir(p->backups, 0700), 0);
+    touch(p, FIRST);
+    snprintf(path, sizeof(path), "%s/ledger-paper-20240101T000000Z.sqlite", p->backups);
+    assert_int_equal(symlink("/nowhere/at/all", path), 0);
+    assert_int_equal(backups_list(p->backups, NAME, &list, &count, &f->err), 0);
+    assert_int_equal(count, 1);
+    free(list);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(path, path), 0); /* goes round in circles */
+    assert_int_equal(backups_list(p->backups, NAME, &list, &count, &f->err), ERROR_IO);
+    assert_says(f, "ledger-paper-20240101T000000Z.sqlite: cannot look at it: Too many levels");
+    free(list);
+    assert_int_equal(backups_prune(p->backups, NAME, 0, &f->err), ERROR_IO);
+    assert_files(p->backups, FIRST " ledger-paper-20240101T000000Z.sqlite ");
+
+    /* The directory's name has room, its files' names have not. */
+    int length = snprintf(longest, sizeof(longest), "%s", p->backups);
+    while (length < BACKUP_PATH_MAX - 20)
+        longest[length++] = '/';
+    longest[length] = '\0';
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(backups_list(longest, NAME, &list, &count, &f->err), ERROR_IO);
+    assert_says(f, "the name is too long");
+    free(list);
+}
+
 /* ---- restoring ---- */
 
 static int restore(struct place *p, const char *backup, char kept[BACKUP_PATH_MAX])
@@ -533,6 +568,7 @@ int main(void)
         TEST(a_backup_that_is_given_up_leaves_nothing),
         TEST(a_backup_that_fails_leaves_nothing),
         TEST(only_backups_are_listed_and_pruned),
+        TEST(a_backup_that_cannot_be_looked_at_is_told),
         TEST(a_backup_takes_the_ledgers_place),
         TEST(the_old_wal_goes_with_the_old_ledger),
         TEST(what_a_killed_restore_left_does_no_harm),

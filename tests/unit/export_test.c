@@ -422,6 +422,24 @@ static void a_file_in_the_way_is_said(void **state)
     assert_says(f, "journal");
 }
 
+/* Only where there is no directory yet was nothing written yet. */
+static void a_directory_that_cannot_be_read_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct export *export;
+    char path[160];
+    begin(f, "sim");
+    snprintf(path, sizeof(path), "%s/journal", f->directory);
+    assert_int_equal(symlink(path, path), 0); /* goes round in circles */
+    assert_int_equal(export_open(f->ledger, f->directory, "paper", &export, &f->err), ERROR_IO);
+    assert_null(export);
+    assert_says(f, "cannot read");
+    assert_says(f, "/journal: Too many levels");
+    assert_int_equal(unlink(path), 0);
+    export_close(open_export(f, "paper"));
+    assert_false(exists(f, "journal"));
+}
+
 /* ---- checkpoint ---- */
 
 static void the_checkpoint_says_where_the_session_stands(void **state)
@@ -565,6 +583,7 @@ int main(void)
         TEST(half_a_row_is_written_again_whole),
         TEST(an_unwritable_directory_is_said),
         TEST(a_file_in_the_way_is_said),
+        TEST(a_directory_that_cannot_be_read_is_said),
         TEST(the_checkpoint_says_where_the_session_stands),
         TEST(an_empty_checkpoint_is_json_too),
     };
