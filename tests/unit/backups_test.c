@@ -158,6 +158,15 @@ static void a_backup_that_is_given_up_leaves_nothing(void **state)
     }
 }
 
+static void a_backup_of_many_steps_needs_nobody_to_pause_it(void **state)
+{
+    struct place *p = *state;
+    char path[BACKUP_PATH_MAX];
+    commit_orders(p, 1500);
+    make(p, path);
+    assert_int_equal(verified(p, path, NULL).rows, 1510);
+}
+
 static void a_backup_that_fails_leaves_nothing(void **state)
 {
     struct place *p = *state;
@@ -212,7 +221,8 @@ static void only_backups_are_listed_and_pruned(void **state)
         "ledger-live-20240101T000000Z.sqlite",      "ledger-paper-20240101T0000xxZ.sqlite",
         "ledger-paper-20240101x000000Z.sqlite",     "ledger-paper-20249901T000000Z.sqlite",
         "ledger-paper_20240101T000000Z.sqlite",     "notes.txt",
-        "ledger-paper-20240101T000000Z.sqlite-wal",
+        "ledger-paper-20240101T000000Z.sqlite-wal", "ledger-paper-202401+1T000000Z.sqlite",
+        "ledger-other-20240101T000000Z.sqlite",
     };
     assert_int_equal(mkdir(p->backups, 0700), 0);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -228,7 +238,8 @@ static void only_backups_are_listed_and_pruned(void **state)
 
     assert_int_equal(backups_prune(p->backups, NAME, 2, &p->fixture.err), 0);
     assert_files(p->backups,
-                 "ledger-live-20240101T000000Z.sqlite ledger-paper-20240101T000000Z.sqlite "
+                 "ledger-live-20240101T000000Z.sqlite ledger-other-20240101T000000Z.sqlite "
+                 "ledger-paper-202401+1T000000Z.sqlite ledger-paper-20240101T000000Z.sqlite "
                  "ledger-paper-20240101T000000Z.sqlite-wal ledger-paper-20240101T000001Z.sqlite "
                  "ledger-paper-20240101T0000xxZ.sqlite ledger-paper-20240101x000000Z.sqlite "
                  "ledger-paper-20249901T000000Z.sqlite ledger-paper_20240101T000000Z.sqlite "
@@ -260,12 +271,18 @@ static void a_backup_that_cannot_be_looked_at_is_told(void **state)
     assert_int_equal(backups_prune(p->backups, NAME, 0, &f->err), ERROR_IO);
     assert_files(p->backups, FIRST " ledger-paper-20240101T000000Z.sqlite ");
 
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* what is no file is not removed */
+    assert_int_equal(backups_prune(p->backups, NAME, 0, &f->err), ERROR_IO);
+    assert_says(f, "cannot remove it");
+    assert_int_equal(rmdir(path), 0);
+    touch(p, FIRST);
+
     /* The directory's name has room, its files' names have not. */
     int length = snprintf(longest, sizeof(longest), "%s", p->backups);
     while (length < BACKUP_PATH_MAX - 20)
         longest[length++] = '/';
     longest[length] = '\0';
-    assert_int_equal(unlink(path), 0);
     assert_int_equal(backups_list(longest, NAME, &list, &count, &f->err), ERROR_IO);
     assert_says(f, "the name is too long");
     free(list);
@@ -450,6 +467,72 @@ static void a_place_that_cannot_be_written_is_told(void **state)
     assert_int_equal(access(left, F_OK), -1);
 }
 
+/* `length` bytes that name the same place. */
+static char *stretched(const char *path, size_t length)
+{
+    const char *slash = strrchr(path, '/');
+    char *longer = memory_new(length + 1);
+    size_t head = (size_t)(slash - path), tail = strlen(slash);
+    memset(longer, '/', length);
+    memcpy(longer, path, head);
+    memcpy(longer + length - tail, slash, tail);
+    return longer;
+}
+
+/* Wherever a name becomes too long, the old ledger stays and no copy is left. */
+static void a_name_that_is_too_long_changes_nothing(void **state)
+{
+    struct place *p = *state;
+    struct fixture *f = &p->fixture;
+    char backup[BACKUP_PATH_MAX], kept[BACKUP_PATH_MAX], left[200];
+    make(p, backup);
+    commit_orders(p, 5);
+    close_ledger(f);
+    snprintf(left, sizeof(left), "%s.restoring", f->path);
+    struct restore_options options = { .backup = backup,
+                                       .ledger = f->path,
+                                       .anchor = p->anchor,
+                                       .directory = p->backups,
+                                       .now_wall_ns = WALL_NS };
+    const size_t lengths[] = { 1020, 1010, 988 }; /* of the ledger; of the directory */
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        char *longer = stretched(i == 0 ? f->path : p->backups, lengths[i]);
+        options.ledger = i == 0 ? longer : f->path;
+        options.directory = i == 0 ? p->backups : longer;
+        f->err = (struct error){ 0 };
+        assert_int_equal(backup_restore(&options, kept, &f->err), ERROR_IO);
+        assert_says(f, "name is too long");
+        assert_int_equal(access(left, F_OK), -1);
+        assert_int_equal(verified(p, f->path, p->anchor).rows, 15);
+        free(longer);
+    }
+}
+
+static void names_without_a_directory_are_of_the_current_one(void **state)
+{
+    struct place *p = *state;
+    struct fixture *f = &p->fixture;
+    char backup[BACKUP_PATH_MAX], kept[BACKUP_PATH_MAX], before[1000];
+    make(p, backup);
+    close_ledger(f);
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(f->directory), 0);
+    assert_int_equal(rename(backup, "old.sqlite"), 0);
+    struct restore_options options = { .backup = "old.sqlite",
+                                       .ledger = "ledger-paper.sqlite",
+                                       .anchor = "audit-paper.head",
+                                       .directory = "backups",
+                                       .now_wall_ns = WALL_NS };
+    int code = backup_restore(&options, kept, &f->err);
+    assert_int_equal(chdir(before), 0);
+    if (code < 0)
+        fail_msg("%s", f->err.message);
+    assert_string_equal(kept, "backups/replaced-20231114T221320Z");
+    assert_int_equal(verified(p, f->path, p->anchor).rows, 11);
+    assert_query(f, "SELECT body FROM journal",
+                 "{\"backup\":\"old.sqlite\",\"time\":\"2023-11-14T22:13:20.000000000Z\"}\n");
+}
+
 /* ---- the thread ---- */
 
 static int64_t wall(void *self)
@@ -516,6 +599,73 @@ static void a_backup_that_fails_is_news(void **state)
     keeper_close(keeper);
 }
 
+/* Until its checkpoint is told of: by then it knows when its first backup is due. */
+static void await_checkpoint(struct place *p, struct keeper *keeper, struct keeper_news *news)
+{
+    uint64_t before = news->checkpoints;
+    while (news->checkpoints == before) {
+        commit_orders(p, 1);
+        (void)keeper_news(keeper, news);
+        sched_yield();
+    }
+}
+
+/* The next backup is due a period after the newest one there is, and not before. */
+static void the_first_backup_waits_for_the_newest_ones_age(void **state)
+{
+    struct place *p = *state;
+    static const struct {
+        int64_t age_ns, every_ns;
+        bool soon;
+    } cases[] = {
+        { NS_PER_DAY - NS_PER_MS, NS_PER_DAY, true },
+        { NS_PER_DAY / 2, NS_PER_DAY, false },
+        { -NS_PER_DAY, NS_PER_MS, true },      /* the clock was set back */
+        { 3 * NS_PER_DAY, NS_PER_DAY, false }, /* overdue: a minute after the start */
+    };
+    assert_int_equal(mkdir(p->backups, 0700), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct keeper_news news = { 0 };
+        int64_t now = WALL_NS + cases[i].age_ns;
+        touch(p, FIRST);
+        struct keeper *keeper = open_keeper(p, 9, cases[i].every_ns, 1, &now);
+        await_checkpoint(p, keeper, &news);
+        while (cases[i].soon && news.backups == 0) {
+            (void)keeper_news(keeper, &news);
+            sched_yield();
+        }
+        if (!cases[i].soon)
+            assert_int_equal(news.backups, 0);
+        assert_int_equal(news.failures, 0);
+        keeper_close(keeper);
+    }
+}
+
+/* A failure is tried again, but not at once. */
+static void a_backup_that_failed_waits_for_its_next_try(void **state)
+{
+    struct place *p = *state;
+    int64_t now = WALL_NS + NS_PER_DAY - NS_PER_MS;
+    struct keeper_news news = { 0 };
+    assert_int_equal(mkdir(p->backups, 0700), 0);
+    touch(p, FIRST);
+    tamper(&p->fixture, "DROP TRIGGER trading_events_unchanged; UPDATE trading_events"
+                        " SET body = '{}' WHERE seq = 7");
+    struct keeper *keeper = open_keeper(p, 2, NS_PER_DAY, 1, &now);
+    while (news.failures == 0) {
+        (void)keeper_news(keeper, &news);
+        sched_yield();
+    }
+    assert_non_null(strstr(news.failure, "backup: "));
+    assert_non_null(strstr(news.failure, "does not verify"));
+    await_checkpoint(p, keeper, &news);
+    await_checkpoint(p, keeper, &news);
+    assert_int_equal(news.failures, 1);
+    assert_int_equal(news.backups, 0);
+    keeper_close(keeper);
+    assert_files(p->backups, FIRST " ");
+}
+
 /* No commit copies pages into the ledger; the keeper does, and the WAL begins anew. */
 static void a_keeper_keeps_the_wal_short(void **state)
 {
@@ -566,6 +716,7 @@ int main(void)
         TEST(a_backup_holds_what_was_committed),
         TEST(trading_goes_on_while_a_backup_is_made),
         TEST(a_backup_that_is_given_up_leaves_nothing),
+        TEST(a_backup_of_many_steps_needs_nobody_to_pause_it),
         TEST(a_backup_that_fails_leaves_nothing),
         TEST(only_backups_are_listed_and_pruned),
         TEST(a_backup_that_cannot_be_looked_at_is_told),
@@ -575,8 +726,12 @@ int main(void)
         TEST(a_backup_that_does_not_verify_is_not_restored),
         TEST(a_ledger_that_is_lost_comes_back),
         TEST(a_place_that_cannot_be_written_is_told),
+        TEST(a_name_that_is_too_long_changes_nothing),
+        TEST(names_without_a_directory_are_of_the_current_one),
         TEST(a_keeper_makes_and_prunes_backups),
         TEST(a_backup_that_fails_is_news),
+        TEST(the_first_backup_waits_for_the_newest_ones_age),
+        TEST(a_backup_that_failed_waits_for_its_next_try),
         TEST(a_keeper_keeps_the_wal_short),
         TEST(without_a_keeper_the_caller_checkpoints),
         TEST(a_keeper_that_cannot_open_is_told),

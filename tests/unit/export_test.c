@@ -440,6 +440,47 @@ static void a_directory_that_cannot_be_read_is_said(void **state)
     assert_false(exists(f, "journal"));
 }
 
+/* A start rewrites the days of its session and the one before: an older day stays as it lies there,
+ * and one that a crash kept from the ledger gets its headers alone. */
+static void a_start_leaves_older_days_and_empties_lost_ones(void **state)
+{
+    struct fixture *f = *state;
+    char path[160];
+    begin(f, "one");
+    commit_order_at(f, START_NS - NS_PER_DAY, 1);
+    export_close(open_export(f, "paper"));
+    append_to(f, "journal/2023-12-31/fills.csv", "x,mine,\n");
+    begin(f, "two");
+    begin(f, "three");
+    commit_order_at(f, START_NS, 1);
+    snprintf(path, sizeof(path), "%s/journal/2024-01-05", f->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    append_to(f, "journal/2024-01-05/fills.csv", "of a turn that was lost\n");
+    export_close(open_export(f, "paper"));
+    assert_day(f, "2024-01-01", "2 ");
+    assert_file(f, "journal/2023-12-31/fills.csv", FILLS_HEADER "x,mine,\n");
+    assert_file(f, "journal/2024-01-05/fills.csv", FILLS_HEADER);
+    assert_file(f, "journal/2024-01-05/orders.csv", ORDERS_HEADER);
+}
+
+static void what_cannot_be_exported_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct export *export;
+    char longest[5000];
+    begin(f, "sim");
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(export_open(f->ledger, longest, "paper", &export, &f->err), ERROR_IO);
+    assert_says(f, "the name is too long");
+    assert_null(export);
+    commit_order_at(f, START_NS, 1);
+    tamper(f, "DROP TRIGGER trading_events_unchanged; UPDATE trading_events SET body = '{'");
+    assert_true(export_open(f->ledger, f->directory, "paper", &export, &f->err) < 0);
+    assert_says(f, "trading_events");
+    assert_null(export);
+}
+
 /* ---- checkpoint ---- */
 
 static void the_checkpoint_says_where_the_session_stands(void **state)
@@ -543,6 +584,47 @@ static void the_checkpoint_says_where_the_session_stands(void **state)
     export_close(export);
 }
 
+static void assert_average(struct fixture *f, struct export *export, const char *expected)
+{
+    char path[160], *data;
+    size_t length;
+    struct json *root;
+    assert_int_equal(export_checkpoint(export, START_NS, D("1"), D("1"), "", &f->err), 0);
+    snprintf(path, sizeof(path), "%s/checkpoints/paper_state_latest.json", f->directory);
+    assert_int_equal(text_read_file(path, 1 << 20, &data, &length, &f->err), 0);
+    assert_int_equal(json_parse(data, length, &root, &f->err), 0);
+    const struct json *positions = json_get(root, "positions");
+    assert_int_equal(json_count(positions), 1);
+    const char *average = json_as_string(json_get(json_at(positions, 0), "avg_price"));
+    if (expected)
+        assert_string_equal(average, expected);
+    else
+        assert_null(average);
+    json_release(root);
+    free(data);
+}
+
+/* An average needs both numbers and the contract's size. */
+static void a_position_without_an_average_is_still_shown(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    struct record record = { .kind = RECORD_POSITION,
+                             .instance_id = f->instance.instance_id,
+                             .instrument = BTC,
+                             .position = { D("2"), D("41"), D("0"), D("0"), D("0") } };
+    commit_one(f, 1, record);
+    struct export *export = open_export(f, "paper");
+    assert_average(f, export, "20.5");
+    tamper(f, "UPDATE positions SET cost = 'x'");
+    assert_average(f, export, NULL);
+    tamper(f, "UPDATE positions SET cost = '41', qty = 'x'");
+    assert_average(f, export, NULL);
+    tamper(f, "UPDATE positions SET qty = '2', symbol = 'GONE/USDT'");
+    assert_average(f, export, NULL);
+    export_close(export);
+}
+
 static void an_empty_checkpoint_is_json_too(void **state)
 {
     struct fixture *f = *state;
@@ -584,7 +666,10 @@ int main(void)
         TEST(an_unwritable_directory_is_said),
         TEST(a_file_in_the_way_is_said),
         TEST(a_directory_that_cannot_be_read_is_said),
+        TEST(a_start_leaves_older_days_and_empties_lost_ones),
+        TEST(what_cannot_be_exported_is_said),
         TEST(the_checkpoint_says_where_the_session_stands),
+        TEST(a_position_without_an_average_is_still_shown),
         TEST(an_empty_checkpoint_is_json_too),
     };
     return cmocka_run_group_tests_name("export", tests, NULL, NULL);
