@@ -1601,6 +1601,123 @@ static void another_ledger_in_its_place_is_told(void **state)
     assert_says(f, "row 1 is not the one");
 }
 
+/* What the anchor names is gone from the middle, though the chain goes on after it. */
+static void a_row_that_the_anchor_names_and_is_gone_is_told(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_anchored(f, false), 0);
+    begin(f, "sim");
+    commit_order(f, 1);
+    close_ledger(f);
+    open_ledger(f); /* without it */
+    resume(f, "sim", false);
+    commit_order(f, 2);
+    tamper(f, "DROP TRIGGER trading_events_kept; DELETE FROM trading_events WHERE seq = 1");
+    assert_int_equal(open_anchored(f, false), ERROR_IO);
+    assert_says(f, "row 1 is not the one");
+}
+
+/* Numbers below zero are in no record, whatever their checksum. */
+static void a_record_of_what_cannot_be_is_none(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const heads[] = { "-1 5", "5 -1" };
+    bool found;
+    struct anchor_head head;
+    char name[1000];
+    for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+        FILE *file = fopen(anchor_path(f), "w");
+        assert_non_null(file);
+        fprintf(file, "runtime-head 1 %s %064d \n", heads[i], 0);
+        fclose(file);
+        assert_int_equal(anchor_read(anchor_path(f), &found, &head, &f->err), ERROR_IO);
+        assert_false(found);
+        assert_says(f, "neither of its records can be read");
+    }
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    struct anchor *anchor;
+    assert_int_equal(anchor_open(name, &anchor, &found, &head, &f->err), ERROR_IO);
+    assert_says(f, "cannot open it");
+    assert_null(anchor);
+}
+
+static void fail_with(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_result_error_code(context, sqlite3_value_int(values[0]));
+}
+
+/* Whoever reads it learns what to do. */
+static void each_class_of_failure_says_what_to_do(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        int sqlite, code;
+        const char *words;
+    } classes[] = {
+        { SQLITE_FULL, ERROR_IO, "the disk is full; free some space" },
+        { SQLITE_READONLY, ERROR_IO, "the file or its directory is read-only" },
+        { SQLITE_PERM, ERROR_IO, "permission denied" },
+        { SQLITE_AUTH, ERROR_IO, "permission denied" },
+        { SQLITE_BUSY, ERROR_UNAVAILABLE, "another program holds a lock on it" },
+        { SQLITE_LOCKED, ERROR_UNAVAILABLE, "another program holds a lock on it" },
+        { SQLITE_CORRUPT, ERROR_IO, "the file is damaged; go back to a backup" },
+        { SQLITE_NOTADB, ERROR_IO, "the file is no ledger" },
+        { SQLITE_CANTOPEN, ERROR_IO, "the file cannot be opened" },
+        { SQLITE_IOERR, ERROR_IO, "the disk failed" },
+        { SQLITE_TOOBIG, ERROR_IO, "a row is too long" },
+        { SQLITE_MISMATCH, ERROR_IO, "SQLite refused" },
+    };
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_create_function(db, "fail_with", 1, SQLITE_UTF8, NULL, fail_with, NULL, NULL),
+        SQLITE_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+        char sql[40];
+        snprintf(sql, sizeof(sql), "SELECT fail_with(%d)", classes[i].sqlite);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), classes[i].sqlite);
+        assert_int_equal(ledger_failed(db, "l.sqlite", ERROR_UNAVAILABLE, &f->err, "read %s", "it"),
+                         classes[i].code);
+        assert_says(f, "ledger l.sqlite: cannot read it: ");
+        assert_says(f, classes[i].words);
+    }
+    sqlite3_close(db);
+}
+
+static void an_order_id_has_six_digits(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "sim");
+    assert_int_equal(ledger_set_next_order_id(f->ledger, 0, &f->err), ERROR_IO);
+    assert_says(f, "the next order id would be 0, allowed 1 to 2176782335");
+    assert_int_equal(ledger_set_next_order_id(f->ledger, 2176782336, &f->err), ERROR_IO);
+    assert_int_equal(ledger_set_next_order_id(f->ledger, 2176782335, &f->err), 0);
+    struct order order = new_order(f);
+    assert_string_equal(order.client_order_id + 11, "zzzzzz");
+    assert_int_equal(ledger_order_number(f->ledger, order.client_order_id), 2176782335);
+}
+
+/* Also while it is compared with what was recorded. */
+static void a_row_that_is_too_long_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "feed");
+    commit_one(f, 1, said_record(RECORD_ALERT, "a", "b"));
+    char *longest = memory_new(ROW_BODY_MAX + 2);
+    memset(longest, 'x', ROW_BODY_MAX + 1);
+    struct record record = said_record(RECORD_ALERT, "a", longest);
+    resume(f, "feed", true);
+    assert_int_equal(commit_at(f, START_NS + 1, 1, &record, 1), ERROR_INTERNAL);
+    assert_says(f, "a row of kind alert is longer than 16777216 bytes");
+    resume(f, "feed", false);
+    assert_int_equal(commit_at(f, START_NS + 2, 2, &record, 1), ERROR_INTERNAL);
+    assert_says(f, "a row of kind alert is longer than 16777216 bytes");
+    free(longest);
+    assert_query(f, "SELECT count(*) FROM trading_events", "1\n");
+}
+
 static void flip(const char *path, long at)
 {
     FILE *file = fopen(path, "r+");
@@ -2198,6 +2315,11 @@ int main(void)
         TEST(an_anchor_that_is_behind_is_brought_up),
         TEST(a_cut_tail_is_told),
         TEST(another_ledger_in_its_place_is_told),
+        TEST(a_row_that_the_anchor_names_and_is_gone_is_told),
+        TEST(a_record_of_what_cannot_be_is_none),
+        TEST(each_class_of_failure_says_what_to_do),
+        TEST(an_order_id_has_six_digits),
+        TEST(a_row_that_is_too_long_is_refused),
         TEST(a_torn_record_leaves_the_older_one),
         TEST(an_anchor_that_cannot_be_written_stops_the_run),
         TEST(a_run_that_is_replayed_goes_on_as_if_never_interrupted),

@@ -1,6 +1,8 @@
 /* verify_test.c - whoever edits the ledger is found, and the first bad record is the one named. */
 #include "tests/unit/ledger_fixture.h"
 
+#include <sys/stat.h>
+
 #include "runtime/base/random.h"
 #include "runtime/ledger/private.h"
 #include "runtime/ledger/verify.h"
@@ -257,6 +259,59 @@ static void any_path_is_a_path(void **state)
     assert_true(s->result.good);
 }
 
+/* On a read-only medium SQLite cannot make its file beside the ledger: a copy at rest is read as it
+ * lies there, one whose WAL holds more is not. */
+static void a_copy_on_a_read_only_medium_is_read(void **state)
+{
+    struct subject *s = *state;
+    struct fixture *f = &s->fixture;
+    struct verify_options options = { .path = f->path };
+    char wal[170];
+    bool is_root = getuid() == 0 && geteuid() == 0;
+    edit(s, NULL);
+    assert_int_equal(chmod(f->directory, 0555), 0);
+    if (is_root)
+        assert_int_equal(setreuid(65534, (uid_t)-1), 0); /* access() asks for the real user */
+    int code = ledger_verify(&options, &s->result, &f->err);
+    if (is_root)
+        assert_int_equal(setreuid(0, 0), 0);
+    assert_int_equal(chmod(f->directory, 0700), 0);
+    if (code < 0)
+        fail_msg("%s", f->err.message);
+    assert_true(s->result.good);
+    assert_int_equal(s->result.rows, s->rows);
+    snprintf(wal, sizeof(wal), "%s-shm", f->path);
+    assert_int_equal(access(wal, F_OK), -1); /* nothing was made beside it */
+}
+
+static void a_path_is_told_whatever_its_form(void **state)
+{
+    struct subject *s = *state;
+    struct fixture *f = &s->fixture;
+    char before[1000], longest[5000];
+    struct verify_options options = { .path = "ledger-paper.sqlite" };
+    edit(s, NULL);
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(f->directory), 0);
+    int code = ledger_verify(&options, &s->result, &f->err);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(code, 0);
+    assert_true(s->result.good);
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    options.path = longest;
+    assert_int_equal(ledger_verify(&options, &s->result, &f->err), ERROR_IO);
+    assert_non_null(strchr(f->err.message, 'x')); /* it is named */
+}
+
+/* What is worse than an anchor that cannot be read is told instead of it. */
+static void the_first_bad_row_goes_before_an_unreadable_anchor(void **state)
+{
+    struct subject *s = *state;
+    write_bytes(s->anchor, "garbage", 7);
+    bad(s, "UPDATE trading_events SET prev_hash = hash WHERE seq = 4", 4, "prev_hash");
+}
+
 /* ---- the chain ---- */
 
 static void an_edited_chain_is_found(void **state)
@@ -277,6 +332,13 @@ static void an_edited_chain_is_found(void **state)
     bad(s, "UPDATE sessions SET session_id = 2", 1, "foreign");
     bad(s, "UPDATE trading_events SET body = printf('%.*c', 17000000, 'x') WHERE seq = 3", 3,
         "hash");
+    bad(s, "UPDATE trading_events SET kind = printf('%.*c', 17000000, 'x') WHERE seq = 3", 3,
+        "hash");
+    edit(s, NULL);
+    int64_t reversal = query_int(&s->fixture, "SELECT fill_id FROM fills WHERE exec_id = 'r-2'");
+    bad(s, "UPDATE fills SET replaces = NULL, kind = 'trade' WHERE exec_id = 'r-2'", reversal,
+        "fills");
+    bad(s, "UPDATE fills SET replaces = 9999 WHERE exec_id = 'r-2'", reversal, "fills");
 }
 
 /* Recomputes every hash from row `seq` on, as somebody would who knows how. */
@@ -611,6 +673,9 @@ int main(void)
         TEST(a_running_session_is_checked_beside_it),
         TEST(what_is_no_ledger_is_refused),
         TEST(any_path_is_a_path),
+        TEST(a_copy_on_a_read_only_medium_is_read),
+        TEST(a_path_is_told_whatever_its_form),
+        TEST(the_first_bad_row_goes_before_an_unreadable_anchor),
         TEST(an_edited_chain_is_found),
         TEST(a_chain_made_anew_is_told_by_the_anchor),
         TEST(a_table_that_says_otherwise_is_found),
