@@ -288,13 +288,24 @@ static bool grace_is_over(const struct engine *engine, const struct inquiry *inq
     return inquiry->asked_ns - inquiry->sent_ns >= engine->options.doubt.resolve_grace_ns;
 }
 
+/* One that was there before must be missing for as long: venues look things up in more than one
+ * place. */
+static bool has_been_missing(const struct engine *engine, const struct inquiry *inquiry,
+                             const struct order *order)
+{
+    bool was_there = order->known != ORDER_PENDING_NEW || inquiry->was_seen;
+    int64_t since_ns = was_there ? inquiry->missing_ns : inquiry->sent_ns;
+    return inquiry->asked_ns - since_ns >= engine->options.doubt.resolve_grace_ns;
+}
+
 static void follow_not_found(struct engine *engine, struct inquiry *inquiry, struct order *order,
                              const struct report *report)
 {
     bool half = order->pending_client_order_id[0] != '\0' &&
                 strcmp(report->client_order_id, order->pending_client_order_id) == 0;
-    inquiry->missing++;
-    if (inquiry->missing < 2 || !grace_is_over(engine, inquiry)) {
+    if (inquiry->missing++ == 0)
+        inquiry->missing_ns = engine->now_ns;
+    if (inquiry->missing < 2 || !has_been_missing(engine, inquiry, order)) {
         ask_later(engine, inquiry);
         if (half) /* how the old one stands is the other half of the answer */
             ask(engine, inquiry, order);
@@ -376,6 +387,7 @@ static void follow_answer(struct engine *engine, struct inquiry *inquiry, struct
         return;
     }
     inquiry->missing = 0;
+    inquiry->was_seen = true;
     follow_working(engine, inquiry, order);
 }
 

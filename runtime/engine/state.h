@@ -130,6 +130,8 @@ struct inquiry {
     unsigned confirmed; /* times it was said to work with its old terms, after the grace */
     unsigned word;      /* what it last answered: while it says the same, the pause grows */
     bool ask_old;       /* of a replace that gives a new id: ask for the old one next */
+    int64_t missing_ns; /* since when it was not found */
+    bool was_seen;      /* the venue said once that it works */
     bool was_resent;
     bool is_unsent;   /* the port could not take it: it is sent, not asked for */
     bool insists;     /* on a cancel that was refused: what is asked next is planned */

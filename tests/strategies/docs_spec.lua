@@ -40,10 +40,11 @@ describe("docs/strategies.md", function()
       for code in assert(testing.read(path)):gmatch(pattern) do used[code] = true end
     end
     take("runtime/engine/desk.c", 'refuse%(refusal,%s+"([%w_]+)"')
+    take("runtime/engine/targets.c", 'refuse%(refusal,%s+"([%w_]+)"')
     take("runtime/engine/halts.c", '%*code = "([%w_]+)"')
     take("runtime/engine/risk.c", 'block%(j,%s+"([%w_]+)"')
     take("runtime/engine/risk.c", 'lower%(j,[^;]-"([%w_]+)",')
-    take("runtime/engine/risk.c", 'say%(j%->out,%s+[%u_]+,%s+"([%w_]+)"')
+    take("runtime/engine/risk.c", 'say%(j?%-?>?out,%s+[%u_]+,%s+"([%w_]+)"')
     take("bindings/orders.c", 'push_failure%(L,%s+"([%w_]+)"')
     take("bindings/ctx.c", 'push_failure%(L,%s+"([%w_]+)"')
     used.min_notional = true -- risk.c chooses between two

@@ -387,6 +387,24 @@ static void an_order_that_vanished_is_not_sent_again(void **state)
     assert_string_equal(last_alert(s), "order_lost");
 }
 
+/* It was there a moment ago: not-founds count once they have come for as long as the grace. */
+static void an_order_that_was_seen_must_be_missing_for_long(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, id, REPORT_ACK);
+    pass(s, SECONDS(60));
+    tell(s, id, REPORT_NOT_FOUND);
+    answer_not_found(s, id);
+    pass(s, SECONDS(1));
+    answer_not_found(s, id);
+    assert_string_equal(status_of(s, id), "unknown");
+    past_the_grace(s);
+    answer_not_found(s, id);
+    assert_string_equal(status_of(s, id), "canceled");
+}
+
 /* ---- cancels and replaces ---- */
 
 static uint64_t resting(struct stage *s)
@@ -649,6 +667,7 @@ int main(void)
         TEST(what_the_gate_refuses_now_is_not_sent_again),
         TEST(what_was_canceled_meanwhile_is_not_sent_again),
         TEST(an_order_that_vanished_is_not_sent_again),
+        TEST(an_order_that_was_seen_must_be_missing_for_long),
         TEST(a_cancel_in_doubt_is_sent_again_until_it_worked),
         TEST(a_replace_in_doubt_shows_in_the_terms),
         TEST(a_replace_that_never_arrived_is_forgotten_after_the_grace),
