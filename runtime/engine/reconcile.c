@@ -80,6 +80,7 @@ static void try_later(struct engine *engine, const char *why)
     struct reconciliation *look = &engine->reconciliation;
     unsigned doublings = look->failures++;
     int64_t pause_s = doublings < 6 ? INT64_C(1) << doublings : PAUSE_MAX_S;
+    look->is_second_read = false; /* two whole looks in a row, or none */
     look->step = RECONCILE_IDLE;
     look->ticket = 0;
     look->next_ns = engine->now_ns + pause_s * NS_PER_SECOND;
@@ -578,6 +579,7 @@ static void repeat(struct engine *engine)
     struct reconciliation *look = &engine->reconciliation;
     unsigned doublings = look->repeats < 5 ? look->repeats++ : 5;
     look->failures = 0;
+    look->is_second_read = false;
     look->step = RECONCILE_IDLE;
     look->ticket = 0;
     look->next_ns = engine->now_ns + (INT64_C(1) << doublings) * NS_PER_SECOND;

@@ -594,6 +594,23 @@ static void one_look_is_not_enough_to_differ(void **state)
     assert_false(engine_is_reconciling(s->engine));
 }
 
+/* What a failed look saw in passing may have agreed: the next one is a first look again. */
+static void a_failed_second_look_is_none(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    connect(s);
+    answer_all(s, &FLAT);
+    pass(s, SECONDS(2));
+    answer_all(s, &(struct venue_books){ .btc = "1", .fail = 1 + QUERY_BALANCES });
+    pass(s, SECONDS(1));
+    answer_all(s, &FLAT);
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+    pass(s, SECONDS(2));
+    answer_all(s, &(struct venue_books){ .btc = "1" });
+    assert_int_equal(engine_counts(s->engine)->differences, 0);
+}
+
 static void another_difference_is_looked_at_again(void **state)
 {
     struct stage *s = *state;
@@ -1325,6 +1342,7 @@ int main(void)
         TEST(an_order_that_works_there_and_ended_here_is_canceled),
         TEST(a_trade_seen_while_looking_repeats_the_look),
         TEST(one_look_is_not_enough_to_differ),
+        TEST(a_failed_second_look_is_none),
         TEST(another_difference_is_looked_at_again),
         TEST(strict_halts_the_session),
         TEST(warn_blocks_the_symbol_until_a_clean_look),
