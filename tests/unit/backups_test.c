@@ -638,6 +638,7 @@ static void the_first_backup_waits_for_the_newest_ones_age(void **state)
             assert_int_equal(news.backups, 0);
         assert_int_equal(news.failures, 0);
         keeper_close(keeper);
+        assert_int_equal(backups_prune(p->backups, NAME, 0, &p->fixture.err), 0);
     }
 }
 

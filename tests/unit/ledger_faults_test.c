@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "runtime/ledger/backups.h"
@@ -30,6 +32,7 @@ struct disk {
     int fail_at; /* 0: never */
     bool for_ever;
     bool reads; /* count and fail too */
+    bool blind; /* cannot tell whether a file is there */
     int error;  /* SQLITE_FULL, SQLITE_IOERR_WRITE ... for writes */
     bool cut;   /* a failing write leaves its first half */
     /* What failed first was a sync, after which the bytes may be there, or a write to the anchor,
@@ -174,6 +177,8 @@ static int disk_delete(sqlite3_vfs *vfs, const char *name, int sync)
 static int disk_access(sqlite3_vfs *vfs, const char *name, int flags, int *out)
 {
     struct disk *disk = (struct disk *)vfs;
+    if (disk->blind)
+        return SQLITE_IOERR_ACCESS;
     return disk->real->xAccess(disk->real, name, flags, out);
 }
 static int disk_full_path(sqlite3_vfs *vfs, const char *name, int size, char *out)
@@ -274,6 +279,10 @@ static bool fails_here(const void *caller, uint64_t what)
     errno = EIO;
     return true;
 }
+
+static struct {
+    atomic_int answer, calls; /* of every checkpoint, unless SQLITE_OK */
+} checkpoints;
 
 #define FAILS_HERE(what) fails_here(__builtin_return_address(0), what)
 /* The same function in the library. */
@@ -391,6 +400,10 @@ int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int length, sqlite3_stmt **
 int sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *log, int *done)
 {
     REAL(sqlite3_wal_checkpoint_v2);
+    int answer = atomic_load(&checkpoints.answer);
+    atomic_fetch_add(&checkpoints.calls, 1);
+    if (answer != SQLITE_OK)
+        return answer;
     return FAILS_HERE(0) ? SQLITE_IOERR : real(db, name, mode, log, done);
 }
 sqlite3_backup *sqlite3_backup_init(sqlite3 *to, const char *to_name, sqlite3 *from,
@@ -1037,6 +1050,94 @@ static void no_place_that_fails_spoils_a_start(void **state)
             start_with_failing(place, replay);
 }
 
+/* ---- what checkpoints answer ---- */
+
+/* Of three one may have begun before, and one may not have been told of yet. */
+static void await_checkpoints(struct run *run, int count)
+{
+    int wanted = atomic_load(&checkpoints.calls) + count;
+    for (int turn = 200; atomic_load(&checkpoints.calls) < wanted; turn++) {
+        assert_int_equal(one_turn(run, turn), 0);
+        sched_yield();
+    }
+}
+
+/* A checkpoint that meets a lock is made later; one that fails is news, and trading goes on. */
+static void a_keepers_checkpoint_that_fails_is_news(void **state)
+{
+    (void)state;
+    struct run run = { .power = false };
+    struct fixture *f = &run.f;
+    struct keeper *keeper;
+    struct keeper_news news = { 0 };
+    setup_ledger(f);
+    begin(f, "sim");
+    struct keeper_options options = {
+        .ledger = f->path, .backups = f->directory, .name = "ledger-paper", .wal_pages = 1
+    };
+    atomic_store(&checkpoints.answer, SQLITE_BUSY);
+    assert_int_equal(keeper_open(f->ledger, &options, &keeper, &f->err), 0);
+    await_checkpoints(&run, 3);
+    atomic_store(&checkpoints.answer, SQLITE_LOCKED);
+    await_checkpoints(&run, 3);
+    assert_false(keeper_news(keeper, &news));
+    assert_int_equal(news.failures, 0);
+    assert_int_equal(news.checkpoints, 0);
+
+    atomic_store(&checkpoints.answer, SQLITE_IOERR);
+    await_checkpoints(&run, 3);
+    assert_true(keeper_news(keeper, &news));
+    assert_true(news.failures > 0);
+    assert_non_null(strstr(news.failure, "checkpoint of the ledger's WAL: "));
+    assert_int_equal(news.checkpoints, 0);
+
+    atomic_store(&checkpoints.answer, SQLITE_OK);
+    await_checkpoints(&run, 3);
+    (void)keeper_news(keeper, &news);
+    assert_true(news.checkpoints > 0);
+    keeper_close(keeper);
+    teardown_ledger(f);
+}
+
+/* The caller's own: a lock is no failure, the ledger goes on; any other ends the run. */
+static void a_callers_checkpoint_that_meets_a_lock_is_made_later(void **state)
+{
+    (void)state;
+    struct run run = { .power = false };
+    struct fixture *f = &run.f;
+    setup_ledger(f);
+    begin(f, "sim");
+    assert_int_equal(one_turn(&run, 1), 0);
+    atomic_store(&checkpoints.answer, SQLITE_BUSY);
+    assert_int_equal(ledger_checkpoint_now(f->ledger, 1, &f->err), 0);
+    atomic_store(&checkpoints.answer, SQLITE_LOCKED);
+    assert_int_equal(ledger_checkpoint_now(f->ledger, 1, &f->err), 0);
+    assert_int_equal(one_turn(&run, 2), 0);
+    atomic_store(&checkpoints.answer, SQLITE_IOERR);
+    assert_int_equal(ledger_checkpoint_now(f->ledger, 1, &f->err), ERROR_IO);
+    assert_says(f, "checkpoint its WAL");
+    atomic_store(&checkpoints.answer, SQLITE_OK);
+    assert_int_equal(one_turn(&run, 3), ERROR_IO);
+    teardown_ledger(f);
+}
+
+/* Not found is not the same as not looked for. */
+static void an_anchor_that_cannot_be_looked_for_is_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct anchor_head head;
+    bool found = true;
+    setup_ledger(&f);
+    struct disk *disk = plug_in();
+    disk->blind = true;
+    assert_int_equal(anchor_read("/dev/shm/no-anchor", &found, &head, &f.err), ERROR_IO);
+    assert_false(found);
+    assert_says(&f, "cannot look for it");
+    unplug(disk);
+    teardown_ledger(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1050,6 +1151,9 @@ int main(void)
         cmocka_unit_test(a_replay_that_cannot_read_is_told),
         cmocka_unit_test(no_place_that_fails_does_harm),
         cmocka_unit_test(no_place_that_fails_spoils_a_start),
+        cmocka_unit_test(a_keepers_checkpoint_that_fails_is_news),
+        cmocka_unit_test(a_callers_checkpoint_that_meets_a_lock_is_made_later),
+        cmocka_unit_test(an_anchor_that_cannot_be_looked_for_is_told),
     };
     return cmocka_run_group_tests_name("ledger_faults", tests, NULL, NULL);
 }
