@@ -140,9 +140,12 @@ static void ask_later(struct engine *engine, struct inquiry *inquiry)
 void doubt_begin(struct engine *engine, struct order *order)
 {
     ASSERT(order_is_open(order) && !order->held);
-    if (order_mark_doubt(order, engine->now_ns))
+    bool is_new = order_mark_doubt(order, engine->now_ns);
+    if (is_new)
         report_changed(engine, order);
     struct inquiry *inquiry = add_inquiry(engine, order);
+    if (is_new)
+        inquiry->sent_ns = engine->now_ns;
     if (inquiry->ticket != 0 || inquiry->insists)
         return;
     inquiry->tries = 0;
@@ -402,6 +405,13 @@ void doubt_read(struct engine *engine, const struct order *order, struct report 
     report_alert(engine, order, "duplicate_client_id", "it was sent again and had arrived before");
 }
 
+/* The sending ended now, without an answer: the grace begins here. */
+static void begin_anew(struct engine *engine, struct order *order)
+{
+    add_inquiry(engine, order)->sent_ns = engine->now_ns;
+    doubt_begin(engine, order);
+}
+
 void doubt_follow(struct engine *engine, struct order *order, const struct report *report,
                   int change)
 {
@@ -418,7 +428,7 @@ void doubt_follow(struct engine *engine, struct order *order, const struct repor
     if (inquiry && report->ticket != 0 && report->ticket == inquiry->ticket)
         follow_answer(engine, inquiry, order, report);
     else if (order->doubt && (change & ORDER_ASK || !inquiry))
-        doubt_begin(engine, order);
+        begin_anew(engine, order);
     else if (order->doubt && report->ticket == 0 && !inquiry->insists)
         ask_sooner(engine, inquiry);
 }

@@ -112,8 +112,15 @@ static void place_rest(struct engine *engine, struct pair *pair, int i, const st
 {
     decimal left = left_of(engine, pair, i, ended);
     pair->again[i] = false;
+    const char *code;
     if (decimal_is_zero(left))
         return;
+    if (!ended->reduce_only && (engine->halted || halts_why(engine, ended->instrument, &code))) {
+        LOG(engine->options.log, LOG_WARN, "orders",
+            "the rest of a linked order is not placed: no new risk may leave now",
+            F_STR("client_order_id", ended->client_order_id));
+        return;
+    }
     struct order order = *ended;
     order.qty = left;
     order.venue_order_id[0] = order.pending_client_order_id[0] = order.reason[0] = '\0';

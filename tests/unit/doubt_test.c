@@ -242,6 +242,24 @@ static void past_the_grace(struct stage *s)
     pass(s, SECONDS(32));
 }
 
+/* Sent at 0, timed out at 5 s: the sending ended then. Not found at 12 s is 7 s after, too early.
+ */
+static void the_grace_begins_when_the_sending_ended(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    s->abilities.answer_within_ns = SECONDS(60);
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    pass(s, SECONDS(5));
+    tell(s, id, REPORT_DOUBT);
+    pass(s, SECONDS(6));
+    answer_not_found(s, id);
+    pass(s, SECONDS(1));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_string_equal(status_of(s, id), "unknown");
+}
+
 static uint64_t never_arrived(struct stage *s, struct order_request request)
 {
     trade(s, BTC, "100");
@@ -658,6 +676,7 @@ int main(void)
         TEST(the_trades_of_a_sum_are_asked_for_by_the_order_alone),
         TEST(one_not_found_proves_nothing),
         TEST(not_founds_before_the_grace_prove_nothing),
+        TEST(the_grace_begins_when_the_sending_ended),
         TEST(it_is_sent_again_once),
         TEST(a_copy_that_is_refused_as_a_duplicate_says_the_first_is_there),
         TEST(a_not_found_then_found_is_found),
