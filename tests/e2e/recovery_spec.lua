@@ -298,33 +298,50 @@ describe("a run on a feed that is killed", function()
 
   -- At full speed the whole run is shorter than the second between two commits of a feed's ledger. Here
   -- it takes three, several at once; speed is no part of what a session is.
+  local function words_in(state, seconds)
+    local words = words_for(state)
+    for k, word in ipairs(words) do if word == "max" then words[k] = tostring(FEED_ROWS // seconds) end end
+    return words
+  end
+
+  local function stored(state)
+    return support.query(cwd .. "/" .. state .. "/ledger-paper.sqlite",
+      "select count(*) > 50 from trading_events")[1] == "1"
+  end
+
   local partly = "ends as if it had not been, %d times with a part of it in the ledger"
   it(partly:format(ROUNDS // 5 * 4), function()
     local out, wanted, took = whole_run()
-    local random, stored = support.random(os.time()), 0
+    local random, found = support.random(os.time()), 0
     for batch = 1, ROUNDS // 5 * 4 // 20 do
       local runs = {}
       for i = 1, 20 do
-        local seconds = 0.05 + (i - 1) * 0.145 + random(145) / 1000 -- spread over the three
-        local words = words_for("state" .. i)
-        for k, word in ipairs(words) do if word == "max" then words[k] = tostring(FEED_ROWS // 3) end end
-        runs[i] = support.start(words, { cwd = cwd, limits = KILL_AFTER:format(seconds) })
-        runs[i].seconds = seconds
+        if i % 2 == 0 then -- at any time, be it before the first commit
+          local seconds = 0.05 + random(2900) / 1000
+          runs[i] = support.start(words_in("state" .. i, 3), { cwd = cwd, limits = KILL_AFTER:format(seconds) })
+          runs[i].when = ("after %.4f s of three"):format(seconds)
+        else -- as soon as something is there, however slow the machine
+          runs[i] = support.start(words_in("state" .. i, 30), { cwd = cwd })
+          runs[i].when = "with events in its ledger"
+        end
       end
       for i, run in ipairs(runs) do
         local state = "state" .. i
-        assert.equal(137, run:wait().code)
+        if i % 2 == 1 then
+          support.wait_for("events in the ledger", 60, function() return stored(state) end,
+            function() return run:err():sub(-3000) end)
+          run:signal("KILL")
+        end
+        assert.equal(137, run:wait(60).code)
         forget_checkpoint(state)
-        stored = stored + (tonumber(support.query(cwd .. "/" .. state .. "/ledger-paper.sqlite",
-          "select count(*) > 50 from trading_events")[1]) or 0)
-        local shares = i % 4 == 0 and { random(950) / 1000 } or {}
-        local how = ("batch %d, killed after %.4f s of three, then at %s of %.3f s"):format(batch,
-          run.seconds, table.concat(shares, ", "), took)
+        if stored(state) then found = found + 1 end
+        local shares = i % 4 < 2 and { random(950) / 1000 } or {}
+        local how = ("batch %d, killed %s, then at %s of %.3f s"):format(batch, run.when,
+          table.concat(shares, ", "), took)
         check(state, go_on(state, shares, took), out, wanted, how)
       end
     end
-    -- A loaded machine starts late; but without any, nothing of this was tested.
-    assert.truthy(stored >= 4, "only " .. stored .. " runs had events in the ledger when killed")
+    assert.truthy(found >= 10, "only " .. found .. " runs had events in the ledger when killed")
   end)
 
   it("goes on with the code it had, when the file was changed meanwhile", function()
