@@ -191,27 +191,10 @@ static int ctx_capital(lua_State *L)
 
 static void push_limits(lua_State *L, const struct risk_limits *limits)
 {
-    const struct {
-        const char *name;
-        decimal value;
-    } list[] = { { "max_order_size_usd", limits->max_order_size },
-                 { "max_daily_volume_usd", limits->max_daily_volume },
-                 { "max_position_size", limits->max_position_size },
-                 { "max_daily_loss_usd", limits->max_daily_loss },
-                 { "max_daily_loss_pct", limits->max_daily_loss_pct },
-                 { "price_collar_pct", limits->price_collar_pct } };
-    const struct {
-        const char *name;
-        uint32_t value;
-    } counts[] = { { "max_open_positions", limits->max_open_positions },
-                   { "max_daily_trades", limits->max_daily_trades },
-                   { "max_orders_per_second", limits->max_orders_per_second } };
     lua_newtable(L);
-    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-        set_number(L, list[i].name, list[i].value);
-    for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-        if (counts[i].value)
-            set_number(L, counts[i].name, decimal_int(counts[i].value));
+    for (enum limit i = 0; i < LIMITS; i++)
+        if (limit_is_set(limits, i))
+            set_number(L, limit_info(i)->name, limits->value[i]);
 }
 
 /* ctx:risk() -> table: equity, cash, capital, exposure (money in positions at the mark, both sides

@@ -435,33 +435,11 @@ static void read_needs(lua_State *L, struct reading *reading, int table)
     lua_pop(L, 1);
 }
 
-struct limit_field {
-    const char *name;
-    size_t offset;
-    bool is_count;
-};
-#define LIMIT(field, member, count)                                                                \
-    {                                                                                              \
-        field, offsetof(struct risk_limits, member), count                                         \
-    }
-static const struct limit_field limit_table[] = {
-    LIMIT("max_order_size_usd", max_order_size, false),
-    LIMIT("max_daily_volume_usd", max_daily_volume, false),
-    LIMIT("max_position_size", max_position_size, false),
-    LIMIT("max_daily_loss_usd", max_daily_loss, false),
-    LIMIT("max_daily_loss", max_daily_loss, false), /* the name users have */
-    LIMIT("max_daily_loss_pct", max_daily_loss_pct, false),
-    LIMIT("price_collar_pct", price_collar_pct, false),
-    LIMIT("max_open_positions", max_open_positions, true),
-    LIMIT("max_daily_trades", max_daily_trades, true),
-    LIMIT("max_orders_per_second", max_orders_per_second, true),
-};
-
-static void read_limit(lua_State *L, struct reading *reading, const struct limit_field *limit)
+static void read_limit(lua_State *L, struct reading *reading, const char *name)
 {
     char field[64];
     decimal value = DECIMAL_NONE;
-    snprintf(field, sizeof(field), "limits.%s", limit->name);
+    snprintf(field, sizeof(field), "limits.%s", name);
     if (lua_isinteger(L, -1))
         value = decimal_int(lua_tointeger(L, -1));
     else if (lua_type(L, -1) == LUA_TNUMBER)
@@ -470,26 +448,23 @@ static void read_limit(lua_State *L, struct reading *reading, const struct limit
              decimal_parse(lua_tostring(L, -1), lua_rawlen(L, -1), &value) < 0)
         value = DECIMAL_NONE;
 
+    enum limit limit = limit_by_name(name);
+    bool is_count = limit_info(limit)->kind == LIMIT_IS_COUNT;
     int64_t count = 0;
     bool good = decimal_valid(value) && decimal_sign(value) > 0;
-    if (limit->is_count)
+    if (is_count)
         good = good && decimal_mantissa(value, 0, &count) == 0 && count <= UINT32_MAX;
     if (!good)
         wrong_value(L, reading, field, -1,
-                    limit->is_count ? "a whole number above 0" : "a number above 0");
-
-    char *place = (char *)&reading->info->limits + limit->offset;
-    if (limit->is_count)
-        *(uint32_t *)(void *)place = (uint32_t)count;
-    else
-        *(decimal *)(void *)place = value;
+                    is_count ? "a whole number above 0" : "a number above 0");
+    reading->info->limits.value[limit] = value;
 }
 
 static void read_limits(lua_State *L, struct reading *reading, int table)
 {
-    const char *known[ARRAY_SIZE(limit_table) + 1] = { NULL };
-    for (size_t i = 0; i < ARRAY_SIZE(limit_table); i++)
-        known[i] = limit_table[i].name;
+    const char *known[LIMITS + 2] = { "max_daily_loss" }; /* the name users have */
+    for (enum limit i = 0; i < LIMITS; i++)
+        known[i + 1] = limit_info(i)->name;
 
     risk_limits_init(&reading->info->limits);
     int type = get(L, table, "limits");
@@ -497,9 +472,9 @@ static void read_limits(lua_State *L, struct reading *reading, int table)
         wrong_value(L, reading, "limits", -1, "a table");
     if (type == LUA_TTABLE) {
         check_keys(L, reading, -1, "limits", known, 0);
-        for (size_t i = 0; i < ARRAY_SIZE(limit_table); i++) {
-            if (get(L, -1, limit_table[i].name) != LUA_TNIL)
-                read_limit(L, reading, &limit_table[i]);
+        for (size_t i = 0; known[i]; i++) {
+            if (get(L, -1, known[i]) != LUA_TNIL)
+                read_limit(L, reading, known[i]);
             lua_pop(L, 1);
         }
     }

@@ -5,10 +5,11 @@ local floors = {
   domain = 2,
   config = 3, net = 3,
   market = 4,
-  engine = 5,
-  sim = 6, ledger = 6, venue = 6,
-  research = 7, operate = 7, bindings = 7,
-  app = 8,
+  risk = 5,
+  engine = 6,
+  sim = 7, ledger = 7, venue = 7,
+  research = 8, operate = 8, bindings = 8,
+  app = 9,
 }
 
 local function lines_of(command)

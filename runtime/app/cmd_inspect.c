@@ -9,31 +9,6 @@
 #define REPORT_MAX 262144
 #define NOTE_MAX 256
 
-/* The limits a file may set, by their names in the file. */
-struct limit {
-    const char *name;
-    decimal value;
-};
-#define LIMITS 9
-
-static decimal of_count(uint32_t count)
-{
-    return count ? decimal_int(count) : DECIMAL_NONE;
-}
-
-static void list_limits(const struct risk_limits *limits, struct limit list[LIMITS])
-{
-    list[0] = (struct limit){ "max_order_size_usd", limits->max_order_size };
-    list[1] = (struct limit){ "max_daily_volume_usd", limits->max_daily_volume };
-    list[2] = (struct limit){ "max_position_size", limits->max_position_size };
-    list[3] = (struct limit){ "max_daily_loss_usd", limits->max_daily_loss };
-    list[4] = (struct limit){ "max_daily_loss_pct", limits->max_daily_loss_pct };
-    list[5] = (struct limit){ "price_collar_pct", limits->price_collar_pct };
-    list[6] = (struct limit){ "max_open_positions", of_count(limits->max_open_positions) };
-    list[7] = (struct limit){ "max_daily_trades", of_count(limits->max_daily_trades) };
-    list[8] = (struct limit){ "max_orders_per_second", of_count(limits->max_orders_per_second) };
-}
-
 /* ---- for people ---- */
 
 #define LABEL "%-14s "
@@ -61,15 +36,13 @@ static void add_modules(const struct source *source, struct text *out)
 
 static void add_limits(const struct risk_limits *limits, struct text *out)
 {
-    struct limit list[LIMITS];
     bool any = false;
-    list_limits(limits, list);
-    for (size_t i = 0; i < LIMITS; i++) {
+    for (enum limit i = 0; i < LIMITS; i++) {
         char value[DECIMAL_TEXT_MAX];
-        if (!decimal_valid(list[i].value))
+        if (!limit_is_set(limits, i))
             continue;
-        text_printf(out, LABEL "%s %s\n", any ? "" : "limits", list[i].name,
-                    decimal_format(list[i].value, value));
+        text_printf(out, LABEL "%s %s\n", any ? "" : "limits", limit_info(i)->name,
+                    decimal_format(limits->value[i], value));
         any = true;
     }
     if (!any)
@@ -127,14 +100,12 @@ static void put_bool(struct json_writer *writer, const char *key, bool value)
 
 static void put_limits(struct json_writer *writer, const struct risk_limits *limits)
 {
-    struct limit list[LIMITS];
-    list_limits(limits, list);
     json_key(writer, "limits");
     json_object_begin(writer);
-    for (size_t i = 0; i < LIMITS; i++)
-        if (decimal_valid(list[i].value)) {
-            json_key(writer, list[i].name);
-            json_decimal(writer, list[i].value);
+    for (enum limit i = 0; i < LIMITS; i++)
+        if (limit_is_set(limits, i)) {
+            json_key(writer, limit_info(i)->name);
+            json_decimal(writer, limits->value[i]);
         }
     json_object_end(writer);
 }

@@ -175,16 +175,9 @@ static void write_params(const struct strategy_info *info, const struct params *
 
 static void write_limits(const struct risk_limits *limits, struct json_writer *writer)
 {
-    const decimal money[] = { limits->max_order_size,     limits->max_daily_volume,
-                              limits->max_position_size,  limits->max_daily_loss,
-                              limits->max_daily_loss_pct, limits->price_collar_pct };
-    const uint32_t counts[] = { limits->max_open_positions, limits->max_daily_trades,
-                                limits->max_orders_per_second };
     json_array_begin(writer);
-    for (size_t i = 0; i < ARRAY_SIZE(money); i++)
-        json_decimal(writer, money[i]);
-    for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-        json_int(writer, counts[i]);
+    for (enum limit i = 0; i < LIMITS; i++)
+        json_decimal(writer, limits->value[i]);
     json_array_end(writer);
 }
 

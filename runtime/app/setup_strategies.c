@@ -8,31 +8,12 @@
 void setup_limits(const struct config *config, const char *prefix, struct risk_limits *limits)
 {
     risk_limits_init(limits);
-    struct {
-        const char *name;
-        decimal *money;
-        uint32_t *count;
-    } fields[] = {
-        { "max_order_size_usd", &limits->max_order_size, NULL },
-        { "max_daily_volume_usd", &limits->max_daily_volume, NULL },
-        { "max_position_size", &limits->max_position_size, NULL },
-        { "max_daily_loss_usd", &limits->max_daily_loss, NULL },
-        { "max_daily_loss_pct", &limits->max_daily_loss_pct, NULL },
-        { "price_collar_pct", &limits->price_collar_pct, NULL },
-        { "max_open_positions", NULL, &limits->max_open_positions },
-        { "max_daily_trades", NULL, &limits->max_daily_trades },
-        { "max_orders_per_second", NULL, &limits->max_orders_per_second },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+    for (enum limit i = 0; i < LIMITS; i++) {
         char key[160];
-        snprintf(key, sizeof(key), "%s.%s", prefix, fields[i].name);
+        snprintf(key, sizeof(key), "%s.%s", prefix, limit_info(i)->name);
         /* In paper a limit binds only when the user set it. */
-        if (!config_has(config, key) || !config_set_by_user(config, key))
-            continue;
-        if (fields[i].money)
-            *fields[i].money = config_decimal(config, key);
-        else
-            *fields[i].count = (uint32_t)config_integer(config, key);
+        if (config_has(config, key) && config_set_by_user(config, key))
+            limits->value[i] = config_decimal(config, key);
     }
 }
 

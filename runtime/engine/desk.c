@@ -1,6 +1,6 @@
 /* desk.c - what a guest asks: orders in, refusals or order ids out.
  *
- * The one way of an order: round -> fit to what may be reduced -> gate (risk.c) -> id from the
+ * The one way of an order: round -> fit to what may be reduced -> gate (risk/check.c) -> id from the
  * ledger -> blotter -> record and command of this turn. Exits and close-outs by policy skip the
  * gate only where they reduce, and take the same way otherwise. */
 #include "runtime/engine/state.h"

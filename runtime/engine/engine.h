@@ -14,7 +14,7 @@
 #include "runtime/base/base.h"
 #include "runtime/base/log.h"
 #include "runtime/engine/ports.h"
-#include "runtime/engine/risk.h"
+#include "runtime/risk/check.h"
 #include "runtime/market/market.h"
 
 #define INSTANCES_MAX 256

@@ -1,4 +1,4 @@
-/* gate.c - what the gate (risk.c) is told of the account, and what becomes of its verdict.
+/* gate.c - what the gate (risk/check.c) is told of the account, and what becomes of its verdict.
  *
  * Every order that adds risk comes through here: when it is asked for, when it is changed to ask
  * for more, when it was held here and leaves, and when it never arrived and is sent again. */
@@ -113,8 +113,8 @@ static struct risk_view view_of(struct engine *engine, int index, const struct o
     const char *code = NULL, *why = halts_why(engine, order->instrument, &code);
     struct holding *holding = instance_holding(engine, index, order->instrument);
     struct working working = working_of(engine, instance, order->instrument);
-    bool counts_positions =
-        engine->options.account.max_open_positions > 0 || instance->limits.max_open_positions > 0;
+    bool counts_positions = limit_is_set(&engine->options.account, LIMIT_OPEN_POSITIONS) ||
+                            limit_is_set(&instance->limits, LIMIT_OPEN_POSITIONS);
     return (struct risk_view){
         .instrument = instrument_at(engine, order->instrument),
         .reference = gate_reference_price(engine, order->instrument, order->side),

@@ -11,7 +11,7 @@
  *   pairs.c    two orders of which one fills (oco), where the venue links nothing
  *   exits.c    the stop and take of protected entries
  *   desk.c     what a guest asks: submit, cancel, amend; and what we ask ourselves
- *   gate.c     what risk.c is told of the account, and what becomes of its verdict
+ *   gate.c     what risk/check.c is told of the account, and what becomes of its verdict
  *   targets.c  target, close, size, flatten
  *   totals.c   equity, drawdown, exposure, the day's figures */
 #ifndef RUNTIME_ENGINE_STATE_H

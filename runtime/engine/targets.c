@@ -103,10 +103,10 @@ decimal engine_size(struct engine *engine, int index, uint32_t instrument_index,
     const struct risk_limits *limits[] = { &engine->options.account,
                                            &engine->instances[index].limits };
     for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        if (decimal_valid(limits[i]->max_order_size))
-            room = decimal_min(room, limits[i]->max_order_size);
-        if (decimal_valid(limits[i]->max_position_size))
-            room = decimal_min(room, decimal_mul(equity, limits[i]->max_position_size));
+        if (decimal_valid(limits[i]->value[LIMIT_ORDER_SIZE]))
+            room = decimal_min(room, limits[i]->value[LIMIT_ORDER_SIZE]);
+        if (decimal_valid(limits[i]->value[LIMIT_POSITION_SIZE]))
+            room = decimal_min(room, decimal_mul(equity, limits[i]->value[LIMIT_POSITION_SIZE]));
     }
     decimal most = decimal_div(room, unit_cost, 18, ROUND_DOWN);
     qty = decimal_to_multiple(decimal_max(decimal_min(qty, most), DECIMAL_ZERO),

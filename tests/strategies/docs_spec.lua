@@ -42,12 +42,12 @@ describe("docs/strategies.md", function()
     take("runtime/engine/desk.c", 'refuse%(refusal,%s+"([%w_]+)"')
     take("runtime/engine/targets.c", 'refuse%(refusal,%s+"([%w_]+)"')
     take("runtime/engine/halts.c", '%*code = "([%w_]+)"')
-    take("runtime/engine/risk.c", 'block%(j,%s+"([%w_]+)"')
-    take("runtime/engine/risk.c", 'lower%(j,[^;]-"([%w_]+)",')
-    take("runtime/engine/risk.c", 'say%(j?%-?>?out,%s+[%u_]+,%s+"([%w_]+)"')
+    take("runtime/risk/check.c", 'block%(j,%s+"([%w_]+)"')
+    take("runtime/risk/check.c", 'lower%(j,[^;]-"([%w_]+)",')
+    take("runtime/risk/check.c", 'say%(j?%-?>?out,%s+[%u_]+,%s+"([%w_]+)"')
     take("bindings/orders.c", 'push_failure%(L,%s+"([%w_]+)"')
     take("bindings/ctx.c", 'push_failure%(L,%s+"([%w_]+)"')
-    used.min_notional = true -- risk.c chooses between two
+    used.min_notional = true -- check.c chooses between two
 
     local section = assert(page:match("### Refusals\n(.-)\n## "))
     local listed = {}

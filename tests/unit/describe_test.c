@@ -56,10 +56,10 @@ static void every_field_is_read(void **state)
     assert_string_equal(info.symbols[1], "ETH/USDT");
     assert_true(info.has_check && info.has_migrate);
     assert_int_equal(info.calls, 1u << GUEST_START | 1u << GUEST_BAR);
-    assert_int_equal(decimal_cmp(info.limits.max_order_size, decimal_text("250.5")), 0);
-    assert_int_equal(decimal_cmp(info.limits.max_daily_loss, decimal_int(10)), 0);
-    assert_int_equal(info.limits.max_open_positions, 2);
-    assert_false(decimal_valid(info.limits.max_position_size));
+    assert_int_equal(decimal_cmp(info.limits.value[LIMIT_ORDER_SIZE], decimal_text("250.5")), 0);
+    assert_int_equal(decimal_cmp(info.limits.value[LIMIT_DAILY_LOSS], decimal_int(10)), 0);
+    assert_int_equal(decimal_cmp(info.limits.value[LIMIT_OPEN_POSITIONS], decimal_int(2)), 0);
+    assert_false(decimal_valid(info.limits.value[LIMIT_POSITION_SIZE]));
     assert_string_equal(info.notes, "");
     assert_true(info.memory > 0);
 

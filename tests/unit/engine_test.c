@@ -200,7 +200,7 @@ static void a_failed_callback_takes_back_its_halt_too(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_daily_loss = D("5");
+    limits.value[LIMIT_DAILY_LOSS] = D("5");
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     stage_add(s, instance_defaults());
@@ -1170,10 +1170,10 @@ static void size_is_capped_by_limits(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_order_size = D("5000");
+    limits.value[LIMIT_ORDER_SIZE] = D("5000");
     struct stage *s = stage_new(&limits);
     struct instance_options options = instance_defaults();
-    options.limits.max_position_size = D("0.03");
+    options.limits.value[LIMIT_POSITION_SIZE] = D("0.03");
     stage_add(s, options);
     trade(s, BTC, "100");
     assert_decimal(engine_size(s->engine, A, BTC, 1, 1, &s->refusal), "30");
@@ -1336,7 +1336,7 @@ static void the_collar_holds_for_amends_of_both_sides(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.price_collar_pct = D("0.1");
+    limits.value[LIMIT_COLLAR] = D("0.1");
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     have_price(s);
@@ -1598,8 +1598,8 @@ static void the_day_counts_and_begins_again(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_daily_volume = D("1000");
-    limits.max_daily_trades = 3;
+    limits.value[LIMIT_DAILY_VOLUME] = D("1000");
+    limits.value[LIMIT_DAILY_TRADES] = decimal_int(3);
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     s->now_ns = T0 + NS_PER_DAY - 10 * SECOND;
@@ -1629,7 +1629,7 @@ static void a_days_loss_halts_by_itself(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_daily_loss = D("100");
+    limits.value[LIMIT_DAILY_LOSS] = D("100");
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     have_price(s);
@@ -1660,7 +1660,7 @@ static void a_days_loss_halts_until_the_day_ends(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_daily_loss = D("100");
+    limits.value[LIMIT_DAILY_LOSS] = D("100");
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     stage_add(s, instance_defaults());
@@ -1696,7 +1696,7 @@ static void the_order_rate_is_exact_beyond_a_hundred(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_orders_per_second = 150;
+    limits.value[LIMIT_ORDER_RATE] = decimal_int(150);
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     have_price(s);
@@ -1718,7 +1718,7 @@ static void entries_at_work_are_positions_that_may_open(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_open_positions = 1;
+    limits.value[LIMIT_OPEN_POSITIONS] = decimal_int(1);
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     stage_add(s, instance_defaults());

@@ -418,7 +418,7 @@ static void those_that_leave_count_for_the_order_rate(void **state)
     (void)state;
     struct risk_limits limits;
     risk_limits_init(&limits);
-    limits.max_orders_per_second = 2;
+    limits.value[LIMIT_ORDER_RATE] = decimal_int(2);
     struct stage *s = stage_new(&limits);
     stage_add(s, instance_defaults());
     s->abilities.types = BIT(ORDER_MARKET) | BIT(ORDER_LIMIT);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "runtime/base/random.h"
-#include "runtime/engine/risk.h"
+#include "runtime/risk/check.h"
 
 #define D(text) decimal_text(text)
 
@@ -215,7 +215,7 @@ static void reduced_below_the_minimum_is_blocked_by_the_limit_that_reduced(void 
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account.max_order_size = D("15");
+    gate->account.value[LIMIT_ORDER_SIZE] = D("15");
     gate->instrument.min_notional = D("11");
     judge(gate, SIDE_BUY, "5"); /* 0.15 -> 0.1 -> 10 < 11 */
     assert_blocked(gate, "max_order_size");
@@ -227,15 +227,13 @@ static void what_reduces_passes_every_limit(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account = (struct risk_limits){ .max_order_size = D("1"),
-                                          .max_daily_volume = D("1"),
-                                          .max_position_size = D("0.0001"),
-                                          .max_daily_loss = D("1"),
-                                          .max_daily_loss_pct = D("0.0001"),
-                                          .price_collar_pct = D("0.0001"),
-                                          .max_open_positions = 1,
-                                          .max_daily_trades = 1,
-                                          .max_orders_per_second = 1 };
+    const char *tiny[LIMITS] = { [LIMIT_ORDER_SIZE] = "1",          [LIMIT_DAILY_VOLUME] = "1",
+                                 [LIMIT_POSITION_SIZE] = "0.0001",  [LIMIT_DAILY_LOSS] = "1",
+                                 [LIMIT_DAILY_LOSS_PCT] = "0.0001", [LIMIT_COLLAR] = "0.0001",
+                                 [LIMIT_OPEN_POSITIONS] = "1",      [LIMIT_DAILY_TRADES] = "1",
+                                 [LIMIT_ORDER_RATE] = "1" };
+    for (enum limit i = 0; i < LIMITS; i++)
+        gate->account.value[i] = tiny[i] ? D(tiny[i]) : DECIMAL_NONE;
     gate->strategy = gate->account;
     gate->view.halted = true;
     gate->view.account_equity = D("1");
@@ -263,7 +261,7 @@ static void of_a_flip_only_the_opening_part_is_limited(void **state)
     assert_approved(gate, "110");
     judge(gate, SIDE_SELL, "110.1");
     assert_reduced(gate, "110", "buying_power");
-    gate->account.max_position_size = D("0.5");
+    gate->account.value[LIMIT_POSITION_SIZE] = D("0.5");
     judge(gate, SIDE_SELL, "110");
     assert_reduced(gate, "60", "max_position_size");
     gate->view.halted = true;
@@ -279,12 +277,12 @@ static void order_size_of_a_flip_counts_the_whole_order(void **state)
     (void)state;
     struct gate *gate = gate_new();
     gate->view.position_qty = D("10");
-    gate->account.max_order_size = D("1500");
+    gate->account.value[LIMIT_ORDER_SIZE] = D("1500");
     judge(gate, SIDE_SELL, "15");
     assert_approved(gate, "15");
     judge(gate, SIDE_SELL, "16");
     assert_reduced(gate, "15", "max_order_size");
-    gate->account.max_order_size = D("500");
+    gate->account.value[LIMIT_ORDER_SIZE] = D("500");
     judge(gate, SIDE_SELL, "16");
     assert_reduced(gate, "10", "max_order_size");
 }
@@ -336,14 +334,14 @@ static void each_size_limit_binds_at_its_edge(void **state)
     for (int of_strategy = 0; of_strategy < 2; of_strategy++) {
         struct gate *gate = gate_new();
         struct risk_limits *limits = of_strategy ? &gate->strategy : &gate->account;
-        limits->max_order_size = D("1230");
+        limits->value[LIMIT_ORDER_SIZE] = D("1230");
         judge(gate, SIDE_BUY, "12.3");
         assert_approved(gate, "12.3");
         judge(gate, SIDE_BUY, "12.4");
         assert_reduced(gate, "12.3", "max_order_size");
 
         risk_limits_init(limits);
-        limits->max_daily_volume = D("2000");
+        limits->value[LIMIT_DAILY_VOLUME] = D("2000");
         gate->view.day_volume = D("1500");
         judge(gate, SIDE_BUY, "5");
         assert_approved(gate, "5");
@@ -354,7 +352,7 @@ static void each_size_limit_binds_at_its_edge(void **state)
         assert_blocked(gate, "max_daily_volume");
 
         risk_limits_init(limits);
-        limits->max_position_size = D("0.25"); /* 2,500 */
+        limits->value[LIMIT_POSITION_SIZE] = D("0.25"); /* 2,500 */
         gate->view.position_qty = D("10");
         gate->view.working_buy = D("5");
         judge(gate, SIDE_BUY, "10");
@@ -372,7 +370,7 @@ static void counts_block_at_their_limit(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account.max_orders_per_second = 5;
+    gate->account.value[LIMIT_ORDER_RATE] = decimal_int(5);
     gate->view.orders_last_second = 4;
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
@@ -381,7 +379,7 @@ static void counts_block_at_their_limit(void **state)
     assert_blocked(gate, "max_orders_per_second");
 
     gate = gate_new();
-    gate->strategy.max_daily_trades = 3;
+    gate->strategy.value[LIMIT_DAILY_TRADES] = decimal_int(3);
     gate->view.day_trades = 2;
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
@@ -390,7 +388,7 @@ static void counts_block_at_their_limit(void **state)
     assert_blocked(gate, "max_daily_trades");
 
     gate = gate_new();
-    gate->account.max_open_positions = 2;
+    gate->account.value[LIMIT_OPEN_POSITIONS] = decimal_int(2);
     gate->view.open_positions = 1;
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
@@ -406,7 +404,7 @@ static void the_collar_binds_the_aggressive_side(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account.price_collar_pct = D("0.05");
+    gate->account.value[LIMIT_COLLAR] = D("0.05");
     judge_limit(gate, SIDE_BUY, "1", "105");
     assert_approved(gate, "1");
     judge_limit(gate, SIDE_BUY, "1", "106");
@@ -428,7 +426,7 @@ static void a_days_loss_halts_at_the_limit(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account.max_daily_loss = D("500");
+    gate->account.value[LIMIT_DAILY_LOSS] = D("500");
     gate->view.account_equity = D("9500.01");
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
@@ -441,15 +439,15 @@ static void of_two_loss_limits_the_lower_binds(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->strategy.max_daily_loss = D("500");
-    gate->strategy.max_daily_loss_pct = D("0.04");
+    gate->strategy.value[LIMIT_DAILY_LOSS] = D("500");
+    gate->strategy.value[LIMIT_DAILY_LOSS_PCT] = D("0.04");
     gate->view.account_equity = D("9600.01");
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
     gate->view.account_equity = D("9600");
     judge(gate, SIDE_BUY, "1");
     assert_verdict(gate, VERDICT_HALT, "0", "max_daily_loss");
-    gate->strategy.max_daily_loss_pct = D("0.06");
+    gate->strategy.value[LIMIT_DAILY_LOSS_PCT] = D("0.06");
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
     gate->view.account_equity = D("9500");
@@ -461,11 +459,11 @@ static void the_stricter_of_account_and_strategy_binds(void **state)
 {
     (void)state;
     struct gate *gate = gate_new();
-    gate->account.max_order_size = D("500");
-    gate->strategy.max_order_size = D("300");
+    gate->account.value[LIMIT_ORDER_SIZE] = D("500");
+    gate->strategy.value[LIMIT_ORDER_SIZE] = D("300");
     judge(gate, SIDE_BUY, "9");
     assert_reduced(gate, "3", "max_order_size");
-    gate->strategy.max_order_size = D("700");
+    gate->strategy.value[LIMIT_ORDER_SIZE] = D("700");
     judge(gate, SIDE_BUY, "9");
     assert_reduced(gate, "5", "max_order_size");
 }
@@ -478,14 +476,14 @@ static void a_huge_limit_is_no_limit(void **state)
     (void)state;
     struct gate *gate = gate_new();
     gate->view.reference = D("3");
-    gate->account.max_order_size = D("1e30");
-    gate->account.max_daily_volume = D("1e37");
-    gate->account.max_position_size = D("1e30");
-    gate->account.max_daily_loss = D("1e30");
+    gate->account.value[LIMIT_ORDER_SIZE] = D("1e30");
+    gate->account.value[LIMIT_DAILY_VOLUME] = D("1e37");
+    gate->account.value[LIMIT_POSITION_SIZE] = D("1e30");
+    gate->account.value[LIMIT_DAILY_LOSS] = D("1e30");
     judge(gate, SIDE_BUY, "7");
     assert_approved(gate, "7");
     gate->view.equity = D("1e30");
-    gate->account.max_position_size = D("1");
+    gate->account.value[LIMIT_POSITION_SIZE] = D("1");
     judge(gate, SIDE_BUY, "7");
     assert_approved(gate, "7");
 }
@@ -502,7 +500,7 @@ static void what_does_not_fit_is_blocked(void **state)
     judge(gate, SIDE_BUY, "1");
     assert_blocked(gate, "range");
     gate = gate_new();
-    gate->account.max_daily_loss_pct = D("0.05"); /* of what? */
+    gate->account.value[LIMIT_DAILY_LOSS_PCT] = D("0.05"); /* of what? */
     gate->view.day_opening_equity = DECIMAL_NONE;
     judge(gate, SIDE_BUY, "1");
     assert_int_not_equal(gate->verdict.verdict, VERDICT_APPROVE);
@@ -538,12 +536,12 @@ static void no_numbers_break_the_gate(void **state)
         gate->view.day_opening_equity = ANY;
         gate->view.account_equity = ANY;
         gate->view.day_volume = ANY;
-        gate->account.max_order_size = ANY;
-        gate->account.max_daily_volume = ANY;
-        gate->account.max_position_size = ANY;
-        gate->strategy.max_daily_loss = random_below(&random, 3) ? DECIMAL_NONE : ANY;
-        gate->strategy.max_daily_loss_pct = random_below(&random, 3) ? DECIMAL_NONE : ANY;
-        gate->strategy.price_collar_pct = random_below(&random, 3) ? DECIMAL_NONE : ANY;
+        gate->account.value[LIMIT_ORDER_SIZE] = ANY;
+        gate->account.value[LIMIT_DAILY_VOLUME] = ANY;
+        gate->account.value[LIMIT_POSITION_SIZE] = ANY;
+        gate->strategy.value[LIMIT_DAILY_LOSS] = random_below(&random, 3) ? DECIMAL_NONE : ANY;
+        gate->strategy.value[LIMIT_DAILY_LOSS_PCT] = random_below(&random, 3) ? DECIMAL_NONE : ANY;
+        gate->strategy.value[LIMIT_COLLAR] = random_below(&random, 3) ? DECIMAL_NONE : ANY;
         gate->order.price = random_below(&random, 2) ? DECIMAL_NONE : ANY;
         gate->order.trigger_price = random_below(&random, 2) ? DECIMAL_NONE : ANY;
         gate->order.side = random_below(&random, 2) ? SIDE_BUY : SIDE_SELL;
@@ -575,8 +573,8 @@ static void what_leaves_keeps_the_limits(void **state)
         gate->view.position_qty = decimal_sub(ANY(2000, 1), D("100"));
         gate->view.working_buy = ANY(1000, 1);
         gate->view.working_sell = ANY(1000, 1);
-        gate->account.max_order_size = ANY(1000000, 2);
-        gate->strategy.max_position_size = ANY(200, 2);
+        gate->account.value[LIMIT_ORDER_SIZE] = ANY(1000000, 2);
+        gate->strategy.value[LIMIT_POSITION_SIZE] = ANY(200, 2);
         gate->order.side = random_below(&random, 2) ? SIDE_BUY : SIDE_SELL;
         gate->order.qty = decimal_add(ANY(5000, 1), D("0.1"));
         risk_check(&gate->account, &gate->strategy, &gate->view, &gate->order, &gate->verdict);
@@ -593,9 +591,10 @@ static void what_leaves_keeps_the_limits(void **state)
         decimal worth = decimal_mul(after, gate->view.reference);
         assert_true(decimal_cmp(worth, gate->view.equity) <= 0);
         assert_true(decimal_cmp(worth, decimal_mul(gate->view.equity,
-                                                   gate->strategy.max_position_size)) <= 0);
+                                                   gate->strategy.value[LIMIT_POSITION_SIZE])) <=
+                    0);
         assert_true(decimal_cmp(decimal_mul(gate->verdict.qty, gate->view.reference),
-                                gate->account.max_order_size) <= 0);
+                                gate->account.value[LIMIT_ORDER_SIZE]) <= 0);
     }
 #undef ANY
 }

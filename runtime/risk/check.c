@@ -1,48 +1,11 @@
-/* risk.c - the checks, in the order they are made. The first that blocks, speaks; a check that can
+/* check.c - the checks, in the order they are made. The first that blocks, speaks; a check that can
  * lower the quantity lowers it for those after it. */
-#include "runtime/engine/risk.h"
+#include "runtime/risk/check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/text.h"
-
-void risk_limits_init(struct risk_limits *limits)
-{
-    *limits = (struct risk_limits){
-        .max_order_size = DECIMAL_NONE,
-        .max_daily_volume = DECIMAL_NONE,
-        .max_position_size = DECIMAL_NONE,
-        .max_daily_loss = DECIMAL_NONE,
-        .max_daily_loss_pct = DECIMAL_NONE,
-        .price_collar_pct = DECIMAL_NONE,
-    };
-}
-
-static void narrow_money(decimal *limit, decimal by)
-{
-    if (decimal_valid(by))
-        *limit = decimal_valid(*limit) ? decimal_min(*limit, by) : by;
-}
-
-static void narrow_count(uint32_t *limit, uint32_t by)
-{
-    if (by > 0 && (*limit == 0 || by < *limit))
-        *limit = by;
-}
-
-void risk_limits_narrow(struct risk_limits *limits, const struct risk_limits *by)
-{
-    narrow_money(&limits->max_order_size, by->max_order_size);
-    narrow_money(&limits->max_daily_volume, by->max_daily_volume);
-    narrow_money(&limits->max_position_size, by->max_position_size);
-    narrow_money(&limits->max_daily_loss, by->max_daily_loss);
-    narrow_money(&limits->max_daily_loss_pct, by->max_daily_loss_pct);
-    narrow_money(&limits->price_collar_pct, by->price_collar_pct);
-    narrow_count(&limits->max_open_positions, by->max_open_positions);
-    narrow_count(&limits->max_daily_trades, by->max_daily_trades);
-    narrow_count(&limits->max_orders_per_second, by->max_orders_per_second);
-}
 
 const char *verdict_name(enum verdict verdict)
 {
@@ -157,12 +120,12 @@ static bool check_short(struct judgement *j)
 
 static bool check_collar(struct judgement *j, const struct risk_limits *limits)
 {
-    if (!decimal_valid(limits->price_collar_pct) || !decimal_valid(j->order->price) ||
+    if (!decimal_valid(limits->value[LIMIT_COLLAR]) || !decimal_valid(j->order->price) ||
         decimal_is_zero(j->opening))
         return true;
     decimal gap = j->order->side == SIDE_BUY ? decimal_sub(j->order->price, j->view->reference)
                                              : decimal_sub(j->view->reference, j->order->price);
-    decimal allowed = decimal_mul(j->view->reference, limits->price_collar_pct);
+    decimal allowed = decimal_mul(j->view->reference, limits->value[LIMIT_COLLAR]);
     if (decimal_valid(gap) && decimal_valid(allowed) && decimal_cmp(gap, allowed) <= 0)
         return true;
     return block(j, "price_collar", "limit price %s is too far through the market at %s",
@@ -171,20 +134,21 @@ static bool check_collar(struct judgement *j, const struct risk_limits *limits)
 
 static bool check_order_size(struct judgement *j, const struct risk_limits *limits)
 {
-    if (!decimal_valid(limits->max_order_size))
+    if (!decimal_valid(limits->value[LIMIT_ORDER_SIZE]))
         return true;
-    decimal left = decimal_sub(limits->max_order_size, value_of(j, j->reducing));
+    decimal left = decimal_sub(limits->value[LIMIT_ORDER_SIZE], value_of(j, j->reducing));
     return lower(j, affordable(j, left), "max_order_size",
-                 "qty %s is worth more than max_order_size_usd %s", limits->max_order_size);
+                 "qty %s is worth more than max_order_size_usd %s",
+                 limits->value[LIMIT_ORDER_SIZE]);
 }
 
 static bool check_daily_volume(struct judgement *j, const struct risk_limits *limits)
 {
-    if (!decimal_valid(limits->max_daily_volume))
+    if (!decimal_valid(limits->value[LIMIT_DAILY_VOLUME]))
         return true;
-    decimal left = decimal_sub(limits->max_daily_volume, j->view->day_volume);
+    decimal left = decimal_sub(limits->value[LIMIT_DAILY_VOLUME], j->view->day_volume);
     return lower(j, affordable(j, left), "max_daily_volume",
-                 "qty %s goes over max_daily_volume_usd %s", limits->max_daily_volume);
+                 "qty %s goes over max_daily_volume_usd %s", limits->value[LIMIT_DAILY_VOLUME]);
 }
 
 /* What this side of the instrument would hold, worst case: the position and all that works. */
@@ -198,31 +162,37 @@ static decimal held_after(const struct judgement *j)
 
 static bool check_position_size(struct judgement *j, const struct risk_limits *limits)
 {
-    if (!decimal_valid(limits->max_position_size))
+    if (!decimal_valid(limits->value[LIMIT_POSITION_SIZE]))
         return true;
-    decimal most = decimal_mul(j->view->equity, limits->max_position_size);
+    decimal most = decimal_mul(j->view->equity, limits->value[LIMIT_POSITION_SIZE]);
     decimal left = decimal_sub(most, value_of(j, held_after(j)));
     return lower(j, affordable(j, left), "max_position_size",
-                 "qty %s makes the position larger than %s of equity", limits->max_position_size);
+                 "qty %s makes the position larger than %s of equity",
+                 limits->value[LIMIT_POSITION_SIZE]);
+}
+
+static bool is_reached(uint32_t count, decimal allowed)
+{
+    return decimal_valid(allowed) && decimal_cmp(decimal_int(count), allowed) >= 0;
 }
 
 static bool check_counts(struct judgement *j, const struct risk_limits *limits)
 {
     if (decimal_is_zero(j->opening))
         return true;
-    if (limits->max_orders_per_second > 0 &&
-        j->view->orders_last_second >= limits->max_orders_per_second)
+    decimal allowed = limits->value[LIMIT_ORDER_RATE];
+    if (is_reached(j->view->orders_last_second, allowed))
         return block(j, "max_orders_per_second", "%s orders in the last second, allowed %s",
-                     decimal_int(j->view->orders_last_second),
-                     decimal_int(limits->max_orders_per_second));
-    if (limits->max_daily_trades > 0 && j->view->day_trades >= limits->max_daily_trades)
+                     decimal_int(j->view->orders_last_second), allowed);
+    allowed = limits->value[LIMIT_DAILY_TRADES];
+    if (is_reached(j->view->day_trades, allowed))
         return block(j, "max_daily_trades", "%s trades today, allowed %s",
-                     decimal_int(j->view->day_trades), decimal_int(limits->max_daily_trades));
+                     decimal_int(j->view->day_trades), allowed);
     bool opens_new = decimal_is_zero(j->view->position_qty);
-    if (limits->max_open_positions > 0 && opens_new &&
-        j->view->open_positions >= limits->max_open_positions)
+    allowed = limits->value[LIMIT_OPEN_POSITIONS];
+    if (opens_new && is_reached(j->view->open_positions, allowed))
         return block(j, "max_open_positions", "%s positions are open, allowed %s",
-                     decimal_int(j->view->open_positions), decimal_int(limits->max_open_positions));
+                     decimal_int(j->view->open_positions), allowed);
     return true;
 }
 
@@ -230,10 +200,10 @@ bool risk_day_is_lost(const struct risk_limits *limits, decimal day_opening_equi
                       decimal account_equity, struct risk_verdict *out)
 {
     decimal loss = decimal_sub(day_opening_equity, account_equity);
-    decimal bound = limits->max_daily_loss;
+    decimal bound = limits->value[LIMIT_DAILY_LOSS];
     bool limited = decimal_valid(bound);
-    if (decimal_valid(limits->max_daily_loss_pct)) {
-        decimal share = decimal_mul(day_opening_equity, limits->max_daily_loss_pct);
+    if (decimal_valid(limits->value[LIMIT_DAILY_LOSS_PCT])) {
+        decimal share = decimal_mul(day_opening_equity, limits->value[LIMIT_DAILY_LOSS_PCT]);
         bound = limited ? decimal_min(bound, share) : share;
         limited = true;
     }

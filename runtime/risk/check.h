@@ -1,30 +1,15 @@
-/* risk.h - the one gate between every strategy and every venue.
+/* check.h - the one gate between every strategy and every venue.
  *
  * A pure function: limits and a view of the account in, a verdict out, in exact decimals. The same
  * in backtest, paper and live. Reducing orders skip the size limits. */
-#ifndef RUNTIME_ENGINE_RISK_H
-#define RUNTIME_ENGINE_RISK_H
+#ifndef RUNTIME_RISK_CHECK_H
+#define RUNTIME_RISK_CHECK_H
 
 #include "runtime/base/base.h"
 #include "runtime/base/decimal.h"
 #include "runtime/domain/instrument.h"
 #include "runtime/domain/order.h"
-
-/* DECIMAL_NONE, or 0 for counts: no such limit. */
-struct risk_limits {
-    decimal max_order_size;     /* account currency, of one order */
-    decimal max_daily_volume;   /* account currency, UTC day */
-    decimal max_position_size;  /* share of equity, one position */
-    decimal max_daily_loss;     /* account currency, from the day's opening equity */
-    decimal max_daily_loss_pct; /* share of the day's opening equity */
-    decimal price_collar_pct;   /* share of the reference a limit price may be on the wrong side */
-    uint32_t max_open_positions;
-    uint32_t max_daily_trades;
-    uint32_t max_orders_per_second;
-};
-void risk_limits_init(struct risk_limits *limits); /* no limits */
-/* Where both say something the stricter counts. */
-void risk_limits_narrow(struct risk_limits *limits, const struct risk_limits *by);
+#include "runtime/risk/limits.h"
 
 enum verdict { VERDICT_APPROVE, VERDICT_REDUCE, VERDICT_BLOCK, VERDICT_HALT };
 
