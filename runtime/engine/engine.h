@@ -14,6 +14,7 @@
 #include "runtime/base/base.h"
 #include "runtime/base/log.h"
 #include "runtime/engine/ports.h"
+#include "runtime/risk/breaker.h"
 #include "runtime/risk/check.h"
 #include "runtime/market/market.h"
 
@@ -157,6 +158,38 @@ void engine_cancel_everything(struct engine *engine);
 /* Stops one instance (failed, quarantined, ctx:stop): its policy handles its orders. */
 MUST_CHECK int engine_stop_instance(struct engine *engine, int instance, int64_t now_ns,
                                     const char *why, struct error *err);
+
+/* ---- what an operator asks, between two events; the caller journals who asked ---- */
+
+/* No new risk from now on, for good (engine_lift_halts ends it): orders that add risk are canceled.
+ * `everything`: exits too, and with `flatten` positions are closed at market instead. */
+MUST_CHECK int engine_halt(struct engine *engine, int64_t now_ns, const char *code,
+                           const char *reason, bool everything, bool flatten, struct error *err);
+/* Lifts the halts of the session, of scopes and of instruments. `by` says who, for the record. */
+MUST_CHECK int engine_lift_halts(struct engine *engine, int64_t now_ns, const char *by,
+                                 struct error *err);
+/* Cancels the entries and closes at market what is held: of one instrument or of all
+ * (INSTRUMENT_NONE), of one instance or of all (-1). The strategies go on. */
+MUST_CHECK int engine_flatten(struct engine *engine, int64_t now_ns, int instance,
+                              uint32_t instrument, struct error *err);
+/* Opens or closes the breaker of a venue, or of all (NULL), by hand. ERROR_USAGE: there is no such
+ * venue. */
+MUST_CHECK int engine_set_breaker(struct engine *engine, int64_t now_ns, const char *venue,
+                                  bool open, const char *by, struct error *err);
+/* The breaker of the venue with this index, its name in *venue; NULL: there are no more. */
+const struct breaker *engine_breaker(const struct engine *engine, size_t index, const char **venue);
+/* A verdict that was no approval. */
+struct told_verdict {
+    int64_t time_ns;
+    int instance;
+    uint32_t instrument;
+    enum verdict verdict;
+    enum order_side side;
+    decimal asked, allowed;
+    char code[32], reason[REASON_MAX];
+};
+/* The newest ones, newest first; false: there are no more (256 are kept). */
+bool engine_verdict(const struct engine *engine, size_t index, struct told_verdict *out);
 
 /* ---- what a guest may ask (bindings/ calls these during a callback) ---- */
 
