@@ -1,7 +1,7 @@
 /* desk.c - what a guest asks: orders in, refusals or order ids out.
  *
- * The one way of an order: round -> fit to what may be reduced -> gate (risk/check.c) -> id from the
- * ledger -> blotter -> record and command of this turn. Exits and close-outs by policy skip the
+ * The one way of an order: round -> fit to what may be reduced -> gate (risk/check.c) -> id from
+ * the ledger -> blotter -> record and command of this turn. Exits and close-outs by policy skip the
  * gate only where they reduce, and take the same way otherwise. */
 #include "runtime/engine/state.h"
 
@@ -327,7 +327,7 @@ bool desk_cancel(struct engine *engine, struct order *order)
 
 /* Stops and takes of protected entries protect until the position is flat: then they end by
  * themselves (exits.c). */
-static bool ends_with(const struct order *order, enum stop_policy policy)
+bool desk_ends_with(const struct order *order, enum stop_policy policy)
 {
     if (policy == POLICY_LEAVE)
         return false;
@@ -344,8 +344,8 @@ static bool must_go(const struct engine *engine, const struct order *order)
     const struct instance *instance = &engine->instances[index];
     bool halted = engine->halted || engine->instrument_halts[order->instrument].set;
     return (halted && !order->reduce_only) || index == engine->external || engine->cancels_all ||
-           ends_with(order, engine->stopping) ||
-           (instance->guest.self && !instance->alive && ends_with(order, instance->on_error));
+           desk_ends_with(order, engine->stopping) ||
+           (instance->guest.self && !instance->alive && desk_ends_with(order, instance->on_error));
 }
 
 /* A venue refuses cancels for many reasons; of this one the wish stands. */
@@ -525,7 +525,7 @@ void desk_stop_orders(struct engine *engine, int index, enum stop_policy policy)
         return;
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
         struct order *order = blotter_open_at(engine->blotter, i);
-        if (order->instance_id == instance->instance_id && ends_with(order, policy))
+        if (order->instance_id == instance->instance_id && desk_ends_with(order, policy))
             desk_cancel(engine, order);
     }
     if (policy == POLICY_FLATTEN)

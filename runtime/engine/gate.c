@@ -142,6 +142,16 @@ static void tell_verdict(struct engine *engine, int index, const struct order *o
     delivery->order = *order;
     delivery->verdict = verdict->verdict;
     text_copy(delivery->code, sizeof(delivery->code), verdict->code);
+    struct told_verdict told = { .time_ns = engine->now_ns,
+                                 .instance = index,
+                                 .instrument = order->instrument,
+                                 .verdict = verdict->verdict,
+                                 .side = order->side,
+                                 .asked = order->qty,
+                                 .allowed = verdict->qty };
+    memcpy(told.code, verdict->code, sizeof(told.code));
+    text_copy(told.reason, sizeof(told.reason), verdict->reason);
+    operator_note_verdict(engine, &told);
     LOG(engine->options.log, LOG_INFO, "risk", verdict_name(verdict->verdict),
         F_STR("strategy", engine->instances[index].strategy),
         F_STR("symbol", instrument_at(engine, order->instrument)->symbol),

@@ -89,14 +89,20 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
 }
 
 /* Recorded, or a restart would find it standing and keep it for ever. */
-void halts_lift_day(struct engine *engine)
+void halts_lift_session(struct engine *engine, const char *by)
 {
-    if (!engine->halted || !engine->halted_for_day)
+    if (!engine->halted)
         return;
     engine->halted = engine->halted_for_day = false;
-    record_halt(engine, -1, "session", "lifted_by", "the day's end", NULL);
-    LOG(engine->options.log, LOG_WARN, "risk", "halt lifted at the day's border",
+    record_halt(engine, -1, "session", "lifted_by", by, NULL);
+    LOG(engine->options.log, LOG_WARN, "risk", "the session trades again", F_STR("by", by),
         F_STR("reason", engine->halt_reason));
+}
+
+void halts_lift_day(struct engine *engine)
+{
+    if (engine->halted_for_day)
+        halts_lift_session(engine, "the day's end");
 }
 
 const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code)

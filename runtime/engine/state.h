@@ -13,7 +13,8 @@
  *   desk.c     what a guest asks: submit, cancel, amend; and what we ask ourselves
  *   gate.c     what risk/check.c is told of the account, and what becomes of its verdict
  *   targets.c  target, close, size, flatten
- *   totals.c   equity, drawdown, exposure, the day's figures */
+ *   totals.c   equity, drawdown, exposure, the day's figures
+ *   operator.c what a person asks: halt, lift, flatten, and why an order did not leave */
 #ifndef RUNTIME_ENGINE_STATE_H
 #define RUNTIME_ENGINE_STATE_H
 
@@ -28,6 +29,7 @@
 #define STRANGERS_KEPT 256
 #define UNDEAD_KEPT 64
 #define EARLY_BUSTS_KEPT 64
+#define VERDICTS_KEPT 256
 #define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
 
 struct timer {
@@ -310,6 +312,8 @@ struct engine {
     enum stop_policy stopping;   /* of engine_stop */
     bool cancels_all;            /* engine_cancel_everything was called */
     char halt_reason[REASON_MAX];
+    struct told_verdict verdicts[VERDICTS_KEPT]; /* a ring */
+    size_t verdict_next;
     bool open_position_seen; /* any position open: equity must be marked */
 };
 
@@ -413,6 +417,8 @@ void halts_lift_instrument(struct engine *engine, uint32_t instrument, int64_t s
 /* Nothing new at all. `code` a stable name, `text` for a person. */
 void halts_session(struct engine *engine, int instance, const char *code, const char *text,
                    bool for_day);
+/* Whatever it is for. */
+void halts_lift_session(struct engine *engine, const char *by);
 /* A halt for the day is over with it. */
 void halts_lift_day(struct engine *engine);
 /* Why a new order that adds risk may not leave now; NULL: it may. */
@@ -507,6 +513,7 @@ uint64_t desk_place(struct engine *engine, int instance,
 bool desk_cancel(struct engine *engine, struct order *order);
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
+bool desk_ends_with(const struct order *order, enum stop_policy policy);
 /* What is left for this order to reduce of the instance's own position. */
 decimal desk_reducible(struct engine *engine, int instance, const struct order *order);
 /* Asks the venue; sent at the end of the turn. Returns the ticket. */
@@ -537,6 +544,9 @@ bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_
 bool gate_passes_again(struct engine *engine, const struct order *order);
 void gate_record_blocked(struct engine *engine, int instance, const struct order *order,
                          const char *code);
+
+/* ---- operator.c ---- */
+void operator_note_verdict(struct engine *engine, const struct told_verdict *verdict);
 
 /* ---- targets.c ---- */
 /* Signed quantity of the instance's market orders under way: they will be position soon. */
