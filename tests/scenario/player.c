@@ -500,28 +500,20 @@ static enum reconcile_mode mode_of(const struct script *script)
     return strcmp(script->mode, "auto_sync") == 0 ? RECONCILE_AUTO_SYNC : RECONCILE_WARN;
 }
 
+/* Money may be said without its "_usd". */
 static void read_limits(const struct script *script, struct risk_limits *limits)
 {
     const struct json *given = json_get(script->start, "limits");
-    struct {
-        const char *name;
-        decimal *value;
-    } const money[] = { { "max_order_size", &limits->max_order_size },
-                        { "max_daily_volume", &limits->max_daily_volume },
-                        { "max_position_size", &limits->max_position_size },
-                        { "max_daily_loss", &limits->max_daily_loss },
-                        { "max_daily_loss_pct", &limits->max_daily_loss_pct },
-                        { "price_collar_pct", &limits->price_collar_pct } };
     risk_limits_init(limits);
-    for (size_t i = 0; i < ARRAY_SIZE(money); i++) {
-        char in_usd[48];
-        snprintf(in_usd, sizeof(in_usd), "%s_usd", money[i].name);
-        *money[i].value =
-            member_decimal(given, member_text(given, in_usd) ? in_usd : money[i].name);
+    for (unsigned i = 0; i < LIMITS; i++) {
+        const struct limit_info *info = limit_info((enum limit)i);
+        char name[48];
+        text_copy(name, sizeof(name), info->name);
+        size_t length = strlen(name);
+        if (length > 4 && strcmp(name + length - 4, "_usd") == 0 && !member_text(given, name))
+            name[length - 4] = '\0';
+        limits->value[i] = member_decimal(given, name);
     }
-    limits->max_open_positions = (uint32_t)member_int(given, "max_open_positions", 0);
-    limits->max_daily_trades = (uint32_t)member_int(given, "max_daily_trades", 0);
-    limits->max_orders_per_second = (uint32_t)member_int(given, "max_orders_per_second", 0);
 }
 
 static int restore_position(void *self, uint32_t instrument, const struct position *position,

@@ -368,7 +368,7 @@ static void what_the_gate_refuses_now_is_not_sent_again(void **state)
     past_the_grace(s);
     struct risk_limits tight;
     risk_limits_init(&tight);
-    tight.max_order_size = D("10"); /* it is worth 90 */
+    tight.value[LIMIT_ORDER_SIZE] = D("10"); /* it is worth 90 */
     engine_set_limits(s->engine, A, &tight);
     answer_not_found(s, id);
     assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
