@@ -309,6 +309,13 @@ bool engine_oco(struct engine *engine, int index, const struct order_request req
     return true;
 }
 
+void desk_send_cancel(struct engine *engine, const struct order *order)
+{
+    turn_command(
+        engine,
+        &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
+}
+
 bool desk_cancel(struct engine *engine, struct order *order)
 {
     if (!order_is_open(order) || order->pending & PENDING_CANCEL)
@@ -317,9 +324,7 @@ bool desk_cancel(struct engine *engine, struct order *order)
         held_end(engine, order, ORDER_CANCELED, "");
         return true;
     }
-    turn_command(
-        engine,
-        &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
+    desk_send_cancel(engine, order);
     order_mark_cancel(order, engine->now_ns);
     turn_record_order(engine, order);
     return true;
@@ -378,9 +383,7 @@ static void follow_early_cancel(struct engine *engine, const struct order *befor
         return;
     engine->early_cancels[at] = engine->early_cancels[--engine->early_cancel_count];
     if (order_is_open(order) && order->pending & PENDING_CANCEL)
-        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
-                                                .order_id = order->order_id,
-                                                .before = *order });
+        desk_send_cancel(engine, order);
 }
 
 void desk_follow(struct engine *engine, const struct order *before, struct order *order,

@@ -232,13 +232,6 @@ static void send_unsent(struct engine *engine, struct inquiry *inquiry, struct o
                              .kind = COMMAND_RESEND, .order_id = order->order_id, .keeps = true });
 }
 
-static void send_cancel_again(struct engine *engine, const struct order *order)
-{
-    turn_command(
-        engine,
-        &(struct command){ .kind = COMMAND_CANCEL, .order_id = order->order_id, .before = *order });
-}
-
 /* Sent again is what is still wanted: nobody canceled it, and it reduces, or is young and its
  * strategy still runs. */
 static bool is_wanted(const struct engine *engine, const struct inquiry *inquiry,
@@ -333,7 +326,7 @@ static void follow_working(struct engine *engine, struct inquiry *inquiry, struc
         report_changed(engine, order);
     }
     if (order->pending & PENDING_CANCEL)
-        send_cancel_again(engine, order);
+        desk_send_cancel(engine, order);
     if (order->doubt)
         ask_later(engine, inquiry);
 }

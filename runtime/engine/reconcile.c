@@ -193,9 +193,7 @@ static void follow_undead(struct engine *engine, const struct order *order)
         if (look->undead[i] != order->order_id)
             continue;
         report_alert(engine, order, "bad_venue_data", "it works at the venue, and ended here");
-        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
-                                                .order_id = order->order_id,
-                                                .before = *order });
+        desk_send_cancel(engine, order);
         return;
     }
     look->undead[look->undead_next++ % UNDEAD_KEPT] = order->order_id;

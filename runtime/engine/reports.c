@@ -214,9 +214,7 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
         alert_order(engine, instance, order, outcome->alert, text);
     }
     if (change & ORDER_REVIVED)
-        turn_command(engine, &(struct command){ .kind = COMMAND_CANCEL,
-                                                .order_id = order->order_id,
-                                                .before = *order });
+        desk_send_cancel(engine, order);
     if (is_rate_limited(report))
         alert_order(engine, instance, order, "rate_limited", report->reason);
     if (change & ORDER_COUNTED && outcome->alert) /* about a trade we do not know */

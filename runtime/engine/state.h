@@ -511,6 +511,8 @@ void desk_follow(struct engine *engine, const struct order *before, struct order
 uint64_t desk_place(struct engine *engine, int instance,
                     struct order *order); /* no gate: exits, close-outs */
 bool desk_cancel(struct engine *engine, struct order *order);
+/* The cancel alone, at the end of the turn: again, or of an order that is done here. */
+void desk_send_cancel(struct engine *engine, const struct order *order);
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
 bool desk_ends_with(const struct order *order, enum stop_policy policy);
