@@ -37,10 +37,20 @@ static bool is_off(const struct engine *engine)
     return engine->options.reconcile.mode == RECONCILE_OFF;
 }
 
-static void plan_periodic(struct engine *engine)
+static int64_t periodic_ns(const struct engine *engine)
 {
     int64_t interval_ns = engine->options.reconcile.interval_ns;
-    engine->reconciliation.next_ns = engine->now_ns + (interval_ns > 0 ? interval_ns : FARTHEST_NS);
+    return engine->now_ns + (interval_ns > 0 ? interval_ns : FARTHEST_NS);
+}
+
+/* This look is over; the next one begins then. */
+static void rest_until(struct engine *engine, int64_t next_ns)
+{
+    struct reconciliation *look = &engine->reconciliation;
+    look->step = RECONCILE_IDLE;
+    look->ticket = 0;
+    look->is_second_read = false; /* two whole looks in a row, or none */
+    look->next_ns = next_ns;
 }
 
 void reconcile_begin(struct engine *engine, bool at_start)
@@ -49,7 +59,6 @@ void reconcile_begin(struct engine *engine, bool at_start)
     if (is_off(engine))
         return;
     look->at_start |= at_start;
-    look->fence = engine->bookings;
     look->listed_count = 0;
     look->began_ns = engine->now_ns;
     look->next_ns = TIME_NEVER;
@@ -68,10 +77,7 @@ void reconcile_soon(struct engine *engine)
 
 void reconcile_stop(struct engine *engine)
 {
-    engine->reconciliation.step = RECONCILE_IDLE;
-    engine->reconciliation.ticket = 0;
-    engine->reconciliation.next_ns = TIME_NEVER;
-    engine->reconciliation.is_second_read = false;
+    rest_until(engine, TIME_NEVER);
 }
 
 /* After a failure: later and later, for ever. */
@@ -80,10 +86,7 @@ static void try_later(struct engine *engine, const char *why)
     struct reconciliation *look = &engine->reconciliation;
     unsigned doublings = look->failures++;
     int64_t pause_s = doublings < 6 ? INT64_C(1) << doublings : PAUSE_MAX_S;
-    look->is_second_read = false; /* two whole looks in a row, or none */
-    look->step = RECONCILE_IDLE;
-    look->ticket = 0;
-    look->next_ns = engine->now_ns + pause_s * NS_PER_SECOND;
+    rest_until(engine, engine->now_ns + pause_s * NS_PER_SECOND);
     LOG(engine->options.log, LOG_INFO, "reconcile", "could not compare the books",
         F_STR("reason", why));
     if (look->failures == TELL_AFTER_FAILURES)
@@ -533,17 +536,13 @@ static bool needs_second_read(struct engine *engine)
 static void finish(struct engine *engine)
 {
     struct reconciliation *look = &engine->reconciliation;
-    look->step = RECONCILE_IDLE;
-    look->ticket = 0;
+    rest_until(engine, periodic_ns(engine));
     look->failures = 0;
-    look->is_second_read = false;
     if (look->at_start)
         doubt_ask_all(engine);
     look->at_start = false;
     look->reports_at = engine->reports;
-    look->last_ns = engine->now_ns;
     engine->counts.reconciled++;
-    plan_periodic(engine);
     if (look->is_odd)
         reconcile_soon(engine);
     look->is_odd = false;
@@ -577,10 +576,7 @@ static void repeat(struct engine *engine)
     struct reconciliation *look = &engine->reconciliation;
     unsigned doublings = look->repeats < 5 ? look->repeats++ : 5;
     look->failures = 0;
-    look->is_second_read = false;
-    look->step = RECONCILE_IDLE;
-    look->ticket = 0;
-    look->next_ns = engine->now_ns + (INT64_C(1) << doublings) * NS_PER_SECOND;
+    rest_until(engine, engine->now_ns + (INT64_C(1) << doublings) * NS_PER_SECOND);
 }
 
 static void compare(struct engine *engine)
@@ -592,10 +588,8 @@ static void compare(struct engine *engine)
     }
     look->repeats = 0;
     if (needs_second_read(engine)) {
+        rest_until(engine, engine->now_ns + SECOND_READ_NS);
         look->is_second_read = true;
-        look->step = RECONCILE_IDLE;
-        look->ticket = 0;
-        look->next_ns = engine->now_ns + SECOND_READ_NS;
         return;
     }
     conclude(engine);

@@ -150,9 +150,9 @@ enum reconcile_step {
     RECONCILE_IDLE,
     RECONCILE_ORDERS, /* the list of open orders was asked for */
     RECONCILE_ASKING, /* those it lacks are asked for one by one */
-    RECONCILE_FILLS,  /* trades since the last one we know */
     RECONCILE_POSITIONS,
     RECONCILE_CASH,
+    RECONCILE_FILLS, /* trades since the last one we know */
 };
 
 /* What a reconciliation has gathered so far. */
@@ -161,15 +161,13 @@ struct reconciliation {
     uint64_t ticket;     /* of the question under way */
     int64_t asked_ns;    /* when: silence is a failed step */
     int64_t next_ns;     /* when the next one begins; TIME_NEVER: not planned */
-    int64_t last_ns;     /* when the last clean one ended; TIME_NEVER: none yet */
     uint64_t reports_at; /* engine->reports when the last one ended */
-    uint64_t fence;      /* booked fills when this one began */
+    uint64_t fence;      /* booked fills when positions were asked for */
     unsigned failures;   /* failed or repeated in a row: the pause doubles */
     unsigned repeats;    /* looks in a row during which a position moved */
     bool at_start;       /* the first after a start or a reconnect: new risk waits for it */
     bool is_second_read; /* a difference was seen, this is the look that confirms it */
-    bool told_failure;
-    uint64_t *listed; /* order ids that the list of open orders held */
+    uint64_t *listed;    /* order ids that the list of open orders held */
     size_t listed_count, listed_capacity;
     uint64_t undead[UNDEAD_KEPT]; /* done orders that a list held once, a ring */
     size_t undead_next;
