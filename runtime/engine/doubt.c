@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAUSE_MAX_S 60
 #define ANSWER_BOUND_NS (30 * NS_PER_SECOND) /* a question without any answer has failed */
 #define TELL_AFTER_TRIES 5                   /* about 15 s: a person should know */
 
@@ -132,9 +131,21 @@ static void ask(struct engine *engine, struct inquiry *inquiry, const struct ord
 static void ask_later(struct engine *engine, struct inquiry *inquiry)
 {
     unsigned doublings = inquiry->tries > 0 ? inquiry->tries - 1 : 0;
-    int64_t pause_s = doublings < 6 ? INT64_C(1) << doublings : PAUSE_MAX_S;
     inquiry->ticket = 0;
-    plan(engine, inquiry, engine->now_ns + pause_s * NS_PER_SECOND);
+    plan(engine, inquiry, engine->now_ns + pause_ns(doublings));
+}
+
+/* At once, or when the line is up again; what was said before counts no more. */
+static void ask_from_the_start(struct engine *engine, struct inquiry *inquiry,
+                               const struct order *order)
+{
+    inquiry->tries = 0;
+    inquiry->missing = 0;
+    inquiry->ask_old = false;
+    if (engine->is_connected)
+        ask(engine, inquiry, order);
+    else
+        plan(engine, inquiry, engine->now_ns);
 }
 
 void doubt_begin(struct engine *engine, struct order *order)
@@ -146,15 +157,8 @@ void doubt_begin(struct engine *engine, struct order *order)
     struct inquiry *inquiry = add_inquiry(engine, order);
     if (is_new)
         inquiry->sent_ns = engine->now_ns;
-    if (inquiry->ticket != 0 || inquiry->insists)
-        return;
-    inquiry->tries = 0;
-    inquiry->missing = 0;
-    inquiry->ask_old = false;
-    if (engine->is_connected)
-        ask(engine, inquiry, order);
-    else
-        plan(engine, inquiry, engine->now_ns);
+    if (inquiry->ticket == 0 && !inquiry->insists)
+        ask_from_the_start(engine, inquiry, order);
 }
 
 /* Asked at once the first time; a venue that goes on refusing sets the pace no more. */
@@ -164,18 +168,11 @@ void doubt_insist(struct engine *engine, struct order *order)
     order_mark_doubt(order, engine->now_ns);
     report_changed(engine, order);
     struct inquiry *inquiry = add_inquiry(engine, order);
-    bool began = !inquiry->insists;
-    inquiry->insists = true;
-    if (!began)
+    if (inquiry->insists)
         return;
+    inquiry->insists = true;
     report_alert(engine, order, "cancel_refused", "it has to go, and is canceled again");
-    inquiry->tries = 0;
-    inquiry->missing = 0;
-    inquiry->ask_old = false;
-    if (engine->is_connected)
-        ask(engine, inquiry, order);
-    else
-        plan(engine, inquiry, engine->now_ns);
+    ask_from_the_start(engine, inquiry, order);
 }
 
 void doubt_all_in_flight(struct engine *engine)
@@ -294,16 +291,23 @@ static bool has_been_missing(const struct engine *engine, const struct inquiry *
     return inquiry->asked_ns - since_ns >= engine->options.doubt.resolve_grace_ns;
 }
 
+/* About the new order of a replace that gives a new id: how the old one stands is the other half of
+ * the answer. */
+static bool is_half(const struct order *order, const struct report *report)
+{
+    return order->pending_client_order_id[0] != '\0' &&
+           strcmp(report->client_order_id, order->pending_client_order_id) == 0;
+}
+
 static void follow_not_found(struct engine *engine, struct inquiry *inquiry, struct order *order,
                              const struct report *report)
 {
-    bool half = order->pending_client_order_id[0] != '\0' &&
-                strcmp(report->client_order_id, order->pending_client_order_id) == 0;
+    bool half = is_half(order, report);
     if (inquiry->missing++ == 0)
         inquiry->missing_ns = engine->now_ns;
     if (inquiry->missing < 2 || !has_been_missing(engine, inquiry, order)) {
         ask_later(engine, inquiry);
-        if (half) /* how the old one stands is the other half of the answer */
+        if (half)
             ask(engine, inquiry, order);
         return;
     }
@@ -362,8 +366,8 @@ static void ask_once(struct engine *engine, const struct order *order)
 static void note_word(struct inquiry *inquiry, const struct order *order,
                       const struct report *report)
 {
-    bool half = strcmp(report->client_order_id, order->pending_client_order_id) == 0;
-    unsigned word = report->kind == REPORT_STATUS ? 3u + report->status : half ? 2 : 1;
+    unsigned not_found = is_half(order, report) ? 2 : 1;
+    unsigned word = report->kind == REPORT_STATUS ? 3u + report->status : not_found;
     if (word != inquiry->word)
         inquiry->tries = 1;
     inquiry->word = word;

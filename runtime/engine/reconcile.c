@@ -24,9 +24,9 @@
 #define ANSWER_BOUND_NS (30 * NS_PER_SECOND)
 #define ASKING_BOUND_NS (60 * NS_PER_SECOND)
 #define FILLS_BACK_NS (10 * 60 * NS_PER_SECOND) /* venues index their trades late */
-#define PAUSE_MAX_S 60
 #define MISSING_ASKED 16 /* orders whose trades are asked for after one look */
 #define TELL_AFTER_FAILURES 3
+#define REPEATS_COUNTED 5 /* 32 s apart at most */
 
 static void ask_next(struct engine *engine);
 
@@ -84,9 +84,7 @@ void reconcile_stop(struct engine *engine)
 static void try_later(struct engine *engine, const char *why)
 {
     struct reconciliation *look = &engine->reconciliation;
-    unsigned doublings = look->failures++;
-    int64_t pause_s = doublings < 6 ? INT64_C(1) << doublings : PAUSE_MAX_S;
-    rest_until(engine, engine->now_ns + pause_s * NS_PER_SECOND);
+    rest_until(engine, engine->now_ns + pause_ns(look->failures++));
     LOG(engine->options.log, LOG_INFO, "reconcile", "could not compare the books",
         F_STR("reason", why));
     if (look->failures == TELL_AFTER_FAILURES)
@@ -574,9 +572,9 @@ static void conclude(struct engine *engine)
 static void repeat(struct engine *engine)
 {
     struct reconciliation *look = &engine->reconciliation;
-    unsigned doublings = look->repeats < 5 ? look->repeats++ : 5;
+    unsigned doublings = look->repeats < REPEATS_COUNTED ? look->repeats++ : REPEATS_COUNTED;
     look->failures = 0;
-    rest_until(engine, engine->now_ns + (INT64_C(1) << doublings) * NS_PER_SECOND);
+    rest_until(engine, engine->now_ns + pause_ns(doublings));
 }
 
 static void compare(struct engine *engine)

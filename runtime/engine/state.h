@@ -77,6 +77,12 @@ struct instance {
     size_t deliveries; /* queued for it in this turn */
 };
 
+/* Between questions that bring nothing new: 1, 2, 4 ... 60 s. */
+static inline int64_t pause_ns(unsigned doublings)
+{
+    return (doublings < 6 ? INT64_C(1) << doublings : 60) * NS_PER_SECOND;
+}
+
 enum command_kind {
     COMMAND_SUBMIT,
     COMMAND_RESEND, /* the same order again, after the venue was asked */
