@@ -932,6 +932,28 @@ enum order_side fill_side(enum order_side order_side, const struct fill *fill)
 
 /* ---- what we do to it, and what it says ---- */
 
+void order_init(struct order *order)
+{
+    *order = (struct order){ .type = ORDER_MARKET,
+                             .tif = TIF_GTC,
+                             .qty = DECIMAL_ZERO,
+                             .price = DECIMAL_NONE,
+                             .trigger_price = DECIMAL_NONE,
+                             .trail = DECIMAL_NONE,
+                             .stop = DECIMAL_NONE,
+                             .take = DECIMAL_NONE,
+                             .wanted_qty = DECIMAL_NONE,
+                             .known = ORDER_PENDING_NEW,
+                             .pending_qty = DECIMAL_NONE,
+                             .pending_price = DECIMAL_NONE,
+                             .filled_qty = DECIMAL_ZERO,
+                             .notional = DECIMAL_ZERO,
+                             .fees = DECIMAL_ZERO,
+                             .inferred_qty = DECIMAL_ZERO,
+                             .inferred_notional = DECIMAL_ZERO,
+                             .expires_ns = TIME_NEVER };
+}
+
 void order_mark_cancel(struct order *order, int64_t now_ns)
 {
     ASSERT(order_is_open(order));

@@ -171,6 +171,10 @@ struct order_outcome {
     const char *alert; /* with ORDER_ALERT: a stable name ("late_fill", "overfill", ...) */
 };
 
+/* An order before anything is known of it: nothing asked for, nothing filled, at market, no prices,
+ * until canceled. The side is still to be said. */
+void order_init(struct order *order);
+
 /* Applies one report: the table in order.c says which are legal in which status.
  * now_ns stamps updated_ns. Returns enum order_change bits, or ERROR_RANGE (a sum would not fit a
  * decimal: halt the instrument), then *order is as it was. */

@@ -234,23 +234,21 @@ static bool fit_reduce_only(struct engine *engine, int index, struct order *orde
 static bool prepare(struct engine *engine, int index, const struct order_request *request,
                     const struct order *beside, struct order *out, struct refusal *refusal)
 {
-    struct order order = { .instrument = request->instrument,
-                           .side = request->side,
-                           .type = request->type,
-                           .tif = request->tif,
-                           .stop_on = request->stop_on,
-                           .qty = DECIMAL_ZERO,
-                           .reduce_only = request->reduce_only,
-                           .post_only = request->post_only,
-                           .trail = request->trail,
-                           .trail_is_share = request->trail_is_share,
-                           .expires_ns = request->expires_ns,
-                           .created_ns = engine->now_ns,
-                           .updated_ns = engine->now_ns,
-                           .filled_qty = DECIMAL_ZERO,
-                           .notional = DECIMAL_ZERO,
-                           .fees = DECIMAL_ZERO,
-                           .instance_id = engine->instances[index].instance_id };
+    struct order order;
+    order_init(&order);
+    order.instrument = request->instrument;
+    order.side = request->side;
+    order.type = request->type;
+    order.tif = request->tif;
+    order.stop_on = request->stop_on;
+    order.reduce_only = request->reduce_only;
+    order.post_only = request->post_only;
+    order.trail = request->trail;
+    order.trail_is_share = request->trail_is_share;
+    order.expires_ns = request->expires_ns;
+    order.created_ns = engine->now_ns;
+    order.updated_ns = engine->now_ns;
+    order.instance_id = engine->instances[index].instance_id;
     memcpy(order.tag, request->tag, sizeof(order.tag));
     if (!round_order(engine, &order, request, refusal) || !check_terms(engine, &order, refusal) ||
         !check_abilities(engine, &order, refusal) ||

@@ -244,24 +244,20 @@ static struct exit_leg *leg_of(struct protection *protection, enum order_role ro
 static uint64_t place_exit(struct engine *engine, const struct protection *protection,
                            enum order_role role, struct exit_leg *leg, decimal qty, bool here)
 {
-    struct order order = { .instrument = protection->instrument,
-                           .side = protection->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY,
-                           .type = role == ROLE_STOP ? ORDER_STOP : ORDER_LIMIT,
-                           .tif = TIF_GTC,
-                           .stop_on = protection->stop_on,
-                           .qty = qty,
-                           .price = role == ROLE_TAKE ? leg->price : DECIMAL_NONE,
-                           .trigger_price = role == ROLE_STOP ? leg->price : DECIMAL_NONE,
-                           .trail = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .reduce_only = true,
-                           .held = here,
-                           .role = role,
-                           .wanted_qty = DECIMAL_NONE,
-                           .parent_order_id = protection->entry_id,
-                           .group_id = protection->entry_id,
-                           .expires_ns = TIME_NEVER };
+    struct order order;
+    order_init(&order);
+    order.instrument = protection->instrument;
+    order.side = protection->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
+    order.type = role == ROLE_STOP ? ORDER_STOP : ORDER_LIMIT;
+    order.stop_on = protection->stop_on;
+    order.qty = qty;
+    order.price = role == ROLE_TAKE ? leg->price : DECIMAL_NONE;
+    order.trigger_price = role == ROLE_STOP ? leg->price : DECIMAL_NONE;
+    order.reduce_only = true;
+    order.held = here;
+    order.role = role;
+    order.parent_order_id = protection->entry_id;
+    order.group_id = protection->entry_id;
     memcpy(order.tag, protection->tag, sizeof(order.tag));
     bool linked = ways_of(engine, protection->instrument).linked;
     bool late = !here && !linked && role == ROLE_STOP && held_is_through(engine, &order);

@@ -70,27 +70,17 @@ static struct order *adopt(struct engine *engine, uint32_t instrument, const str
     if (engine->external < 0 || instrument >= engine->instruments->count || report->side == 0 ||
         !decimal_valid(qty) || decimal_sign(qty) <= 0)
         return NULL;
-    struct order order = { .instance_id = engine->instances[engine->external].instance_id,
-                           .instrument = instrument,
-                           .side = report->side,
-                           .type = decimal_valid(report->price) ? ORDER_LIMIT : ORDER_MARKET,
-                           .qty = qty,
-                           .price = report->price,
-                           .trigger_price = DECIMAL_NONE,
-                           .trail = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .pending_qty = DECIMAL_NONE,
-                           .pending_price = DECIMAL_NONE,
-                           .filled_qty = DECIMAL_ZERO,
-                           .notional = DECIMAL_ZERO,
-                           .fees = DECIMAL_ZERO,
-                           .inferred_qty = DECIMAL_ZERO,
-                           .inferred_notional = DECIMAL_ZERO,
-                           .created_ns = engine->now_ns,
-                           .updated_ns = engine->now_ns,
-                           .expires_ns = TIME_NEVER,
-                           .tag = "adopted" };
+    struct order order;
+    order_init(&order);
+    order.instance_id = engine->instances[engine->external].instance_id;
+    order.instrument = instrument;
+    order.side = report->side;
+    order.type = decimal_valid(report->price) ? ORDER_LIMIT : ORDER_MARKET;
+    order.qty = qty;
+    order.price = report->price;
+    order.created_ns = engine->now_ns;
+    order.updated_ns = engine->now_ns;
+    text_copy(order.tag, sizeof(order.tag), "adopted");
     char made[CLIENT_ORDER_ID_MAX]; /* only the number is new: it has a name already */
     order.order_id = engine->options.ledger.next_order_id(engine->options.ledger.self, made);
     memcpy(order.client_order_id, report->client_order_id, sizeof(order.client_order_id));

@@ -135,19 +135,13 @@ void targets_flatten(struct engine *engine, int index, uint32_t instrument, deci
     if (decimal_is_zero(held) || decimal_sign(left) != decimal_sign(held))
         return;
     decimal most = decimal_min(decimal_abs(left), decimal_abs(held));
-    struct order order = { .instrument = instrument,
-                           .side = decimal_sign(held) > 0 ? SIDE_SELL : SIDE_BUY,
-                           .type = ORDER_MARKET,
-                           .tif = TIF_GTC,
-                           .qty = decimal_min(qty, most),
-                           .price = DECIMAL_NONE,
-                           .trigger_price = DECIMAL_NONE,
-                           .trail = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .reduce_only = true,
-                           .expires_ns = TIME_NEVER,
-                           .tag = "flatten" };
+    struct order order;
+    order_init(&order);
+    order.instrument = instrument;
+    order.side = decimal_sign(held) > 0 ? SIDE_SELL : SIDE_BUY;
+    order.qty = decimal_min(qty, most);
+    order.reduce_only = true;
+    text_copy(order.tag, sizeof(order.tag), "flatten");
     if (desk_place(engine, index, &order) != 0)
         engine->commands[engine->command_count - 1].keeps = true;
 }

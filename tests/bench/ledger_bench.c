@@ -102,24 +102,14 @@ static void bare_close(struct bare *bare)
 
 static void make_record(struct record *record, uint32_t instance_id)
 {
-    struct order order = { .instance_id = instance_id,
-                           .side = SIDE_BUY,
-                           .type = ORDER_LIMIT,
-                           .qty = decimal_text("0.125"),
-                           .price = decimal_text("42000.5"),
-                           .trigger_price = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .pending_qty = DECIMAL_NONE,
-                           .pending_price = DECIMAL_NONE,
-                           .filled_qty = DECIMAL_ZERO,
-                           .notional = DECIMAL_ZERO,
-                           .trail = DECIMAL_NONE,
-                           .inferred_qty = DECIMAL_ZERO,
-                           .inferred_notional = DECIMAL_ZERO,
-                           .fees = DECIMAL_ZERO,
-                           .expires_ns = TIME_NEVER,
-                           .tag = "entry" };
+    struct order order;
+    order_init(&order);
+    order.instance_id = instance_id;
+    order.side = SIDE_BUY;
+    order.type = ORDER_LIMIT;
+    order.qty = decimal_text("0.125");
+    order.price = decimal_text("42000.5");
+    text_copy(order.tag, sizeof(order.tag), "entry");
     *record = (struct record){ .kind = RECORD_ORDER, .instance_id = instance_id, .order = order };
 }
 

@@ -632,22 +632,18 @@ static void a_lost_line_puts_what_is_under_way_in_doubt(void **state)
 static void what_a_restart_finds_under_way_is_asked_for(void **state)
 {
     struct stage *s = *state;
-    struct order order = { .order_id = 7,
-                           .client_order_id = "c7",
-                           .current_client_order_id = "c7",
-                           .instance_id = 1,
-                           .instrument = BTC,
-                           .side = SIDE_BUY,
-                           .type = ORDER_LIMIT,
-                           .qty = D("1"),
-                           .price = D("90"),
-                           .trigger_price = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .pending_qty = DECIMAL_NONE,
-                           .pending_price = DECIMAL_NONE,
-                           .created_ns = T0 - SECONDS(5),
-                           .expires_ns = TIME_NEVER };
+    struct order order;
+    order_init(&order);
+    order.order_id = 7;
+    text_copy(order.client_order_id, sizeof(order.client_order_id), "c7");
+    text_copy(order.current_client_order_id, sizeof(order.current_client_order_id), "c7");
+    order.instance_id = 1;
+    order.instrument = BTC;
+    order.side = SIDE_BUY;
+    order.type = ORDER_LIMIT;
+    order.qty = D("1");
+    order.price = D("90");
+    order.created_ns = T0 - SECONDS(5);
     s->next_id = 7;
     assert_int_equal(engine_restore_order(s->engine, &order, &s->err), 0);
     assert_int_equal(engine_resume(s->engine, T0, T0, &s->err), 0);

@@ -1529,23 +1529,16 @@ static void doubt_shows_as_unknown_and_still_counts(void **state)
 
 static struct order resting_order(uint64_t id, uint32_t instance_id)
 {
-    struct order order = { .order_id = id,
-                           .instance_id = instance_id,
-                           .instrument = BTC,
-                           .side = SIDE_BUY,
-                           .type = ORDER_LIMIT,
-                           .qty = D("2"),
-                           .price = D("90"),
-                           .trigger_price = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .known = ORDER_NEW,
-                           .pending_qty = DECIMAL_NONE,
-                           .pending_price = DECIMAL_NONE,
-                           .filled_qty = DECIMAL_ZERO,
-                           .notional = DECIMAL_ZERO,
-                           .fees = DECIMAL_ZERO,
-                           .expires_ns = TIME_NEVER };
+    struct order order;
+    order_init(&order);
+    order.order_id = id;
+    order.instance_id = instance_id;
+    order.instrument = BTC;
+    order.side = SIDE_BUY;
+    order.type = ORDER_LIMIT;
+    order.qty = D("2");
+    order.price = D("90");
+    order.known = ORDER_NEW;
     snprintf(order.client_order_id, sizeof(order.client_order_id), "c%" PRIu64, id);
     return order;
 }

@@ -137,25 +137,14 @@ static inline void teardown_ledger(struct fixture *f)
 /* The next order of the instance: buy 1.5 BTC at market. */
 static inline struct order new_order(struct fixture *f)
 {
-    struct order order = { .instance_id = f->instance.instance_id,
-                           .instrument = BTC,
-                           .side = SIDE_BUY,
-                           .type = ORDER_MARKET,
-                           .tif = TIF_GTC,
-                           .qty = D("1.5"),
-                           .price = DECIMAL_NONE,
-                           .trigger_price = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .trail = DECIMAL_NONE,
-                           .pending_qty = DECIMAL_NONE,
-                           .pending_price = DECIMAL_NONE,
-                           .filled_qty = DECIMAL_ZERO,
-                           .notional = DECIMAL_ZERO,
-                           .fees = DECIMAL_ZERO,
-                           .created_ns = START_NS,
-                           .updated_ns = START_NS,
-                           .expires_ns = TIME_NEVER };
+    struct order order;
+    order_init(&order);
+    order.instance_id = f->instance.instance_id;
+    order.instrument = BTC;
+    order.side = SIDE_BUY;
+    order.qty = D("1.5");
+    order.created_ns = START_NS;
+    order.updated_ns = START_NS;
     order.order_id = f->port.next_order_id(f->port.self, order.client_order_id);
     memcpy(order.current_client_order_id, order.client_order_id, CLIENT_ORDER_ID_MAX);
     return order;

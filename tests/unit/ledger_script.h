@@ -47,8 +47,6 @@ static inline void script_order(struct script *script)
     script->order.type = ORDER_LIMIT;
     script->order.side = number % 8 < 4 ? SIDE_BUY : SIDE_SELL;
     script->order.price = decimal_int(100 + (int64_t)number);
-    script->order.trail = DECIMAL_NONE;
-    script->order.inferred_qty = script->order.inferred_notional = DECIMAL_ZERO;
 }
 
 /* A few bytes in most turns, several pages in some. */

@@ -30,20 +30,15 @@ static struct order order_in(enum order_status known) /* buy 10 at 100 */
         [ORDER_PARTIALLY_FILLED] = 4, [ORDER_FILLED] = 10, [ORDER_CANCELED] = 4, [ORDER_EXPIRED] = 4
     };
     struct order order;
-    memset(&order, 0, sizeof(order));
+    order_init(&order);
     text_copy(order.client_order_id, sizeof(order.client_order_id), "r0001");
     order.side = SIDE_BUY;
     order.type = ORDER_LIMIT;
-    order.tif = TIF_GTC;
     order.qty = decimal_int(10);
     order.price = decimal_int(100);
-    order.trigger_price = order.stop = order.take = DECIMAL_NONE;
-    order.pending_qty = order.pending_price = DECIMAL_NONE;
     order.known = known;
     order.filled_qty = decimal_int(filled[known]);
     order.notional = decimal_int(filled[known] * 100);
-    order.fees = order.inferred_qty = order.inferred_notional = DECIMAL_ZERO;
-    order.expires_ns = TIME_NEVER;
     return order;
 }
 
@@ -112,6 +107,33 @@ static void assert_decimal(decimal found, const char *expected)
 {
     char text[DECIMAL_TEXT_MAX];
     assert_string_equal(decimal_format(found, text), expected);
+}
+
+/* ---- the beginning ---- */
+
+static void an_order_begins_with_nothing(void **state)
+{
+    (void)state;
+    struct order order;
+    memset(&order, 0xa5, sizeof(order));
+    order_init(&order);
+    const decimal none[] = { order.price,       order.trigger_price, order.trail,
+                             order.stop,        order.take,          order.wanted_qty,
+                             order.pending_qty, order.pending_price };
+    const decimal zero[] = { order.qty,  order.filled_qty,   order.notional,
+                             order.fees, order.inferred_qty, order.inferred_notional };
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_false(decimal_valid(none[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(zero); i++)
+        assert_decimal(zero[i], "0");
+    assert_int_equal(order.type, ORDER_MARKET);
+    assert_int_equal(order.tif, TIF_GTC);
+    assert_int_equal(order.role, ROLE_PLAIN);
+    assert_int_equal(order_status(&order), ORDER_PENDING_NEW);
+    assert_true(order.expires_ns == TIME_NEVER);
+    assert_int_equal(order.order_id, 0);
+    assert_string_equal(order.client_order_id, "");
+    assert_false(order.held || order.doubt || order.reduce_only || order.post_only);
 }
 
 /* ---- every cell ---- */
@@ -2451,6 +2473,7 @@ static void no_conversation_breaks_an_invariant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_order_begins_with_nothing),
         cmocka_unit_test(every_report_in_every_place_does_what_the_table_says),
         cmocka_unit_test(three_fills_fill_the_order_at_their_average),
         cmocka_unit_test(the_average_price_has_eighteen_digits_and_none_before_a_fill),

@@ -171,17 +171,13 @@ static void bar(struct desk *desk, int minute, const char *open, const char *hig
 static struct order make(struct desk *desk, enum order_side side, enum order_type type,
                          const char *qty)
 {
-    struct order order = { .order_id = ++desk->next_id,
-                           .instance_id = 1,
-                           .side = side,
-                           .type = type,
-                           .qty = decimal_text(qty),
-                           .price = DECIMAL_NONE,
-                           .trigger_price = DECIMAL_NONE,
-                           .stop = DECIMAL_NONE,
-                           .take = DECIMAL_NONE,
-                           .filled_qty = DECIMAL_ZERO,
-                           .expires_ns = TIME_NEVER };
+    struct order order;
+    order_init(&order);
+    order.order_id = ++desk->next_id;
+    order.instance_id = 1;
+    order.side = side;
+    order.type = type;
+    order.qty = decimal_text(qty);
     snprintf(order.client_order_id, sizeof(order.client_order_id), "o%d", (int)order.order_id);
     return order;
 }
