@@ -18,6 +18,7 @@
 #define EXEC_ID_MAX 48
 #define TAG_MAX 64
 #define REASON_MAX 160
+#define ORDER_PRICE_DIGITS 18 /* of an average, after the point */
 
 enum order_side { SIDE_BUY = 1, SIDE_SELL = -1 };
 enum order_type { ORDER_MARKET, ORDER_LIMIT, ORDER_STOP, ORDER_STOP_LIMIT, ORDER_TRAILING };
@@ -211,7 +212,7 @@ enum order_status order_status(const struct order *order); /* the public one */
 bool order_is_open(const struct order *order);             /* known status is not terminal */
 decimal
 order_remaining(const struct order *order); /* qty - filled_qty, never below 0; 0 when done */
-decimal order_avg_price(const struct order *order); /* DECIMAL_NONE before a fill; 18 digits */
+decimal order_avg_price(const struct order *order); /* DECIMAL_NONE before a fill */
 
 const char *order_side_name(enum order_side side);
 const char *order_type_name(enum order_type type);
