@@ -78,8 +78,8 @@ $(B)/libsimulation.a: $(SIMULATION:%.c=$(B)/obj/%.o)
 	$(Q)ar rcs $@ $^
 
 # The one file that knows where it will be installed is made again for another PREFIX.
-$(B)/obj/runtime/config/config.o: ALL_CFLAGS += -DRUNTIME_PREFIX='"$(PREFIX)"'
-$(B)/obj/runtime/config/config.o: $(B)/prefix
+$(B)/obj/runtime/config/places.o: ALL_CFLAGS += -DRUNTIME_PREFIX='"$(PREFIX)"'
+$(B)/obj/runtime/config/places.o: $(B)/prefix
 $(B)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
@@ -180,9 +180,11 @@ hooks:
 	@printf '#!/bin/sh\nexec make lint\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/runtime/config $(DESTDIR)$(PREFIX)/share/runtime/strategies
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/runtime/config $(DESTDIR)$(PREFIX)/share/runtime/strategies \
+		$(DESTDIR)$(PREFIX)/share/runtime/calendars
 	install -m 755 $(B)/runtime $(DESTDIR)$(PREFIX)/bin/runtime
 	install -m 644 config/runtime.yaml $(DESTDIR)$(PREFIX)/share/runtime/config/runtime.yaml
+	install -m 644 config/calendars/*.yaml $(DESTDIR)$(PREFIX)/share/runtime/calendars/
 	install -m 644 strategies/*.lua $(DESTDIR)$(PREFIX)/share/runtime/strategies/
 
 clean:

@@ -6,10 +6,15 @@
 #define RUNTIME_CONFIG_CALENDARS_H
 
 #include "runtime/base/error.h"
+#include "runtime/base/text.h"
 #include "runtime/domain/calendar.h"
 
+#define CALENDAR_FILE_MAX (256 << 10) /* bytes */
+
 /* ERROR_CONFIG naming the file, line and what is allowed; or that there is no such calendar, with
- * the places that were looked at. `environment` as in config_load. The caller releases *out. */
+ * the places that were looked at. Of several faults err->where is the first one's place; the
+ * others follow in err->message, a line each, as many as fit. `environment` as in config_load. The
+ * caller releases *out, which is NULL after an error. */
 MUST_CHECK int calendar_load(const char *name,
                              const char *(*environment)(void *self, const char *name), void *self,
                              struct calendar **out, struct error *err);
@@ -17,5 +22,8 @@ MUST_CHECK int calendar_load(const char *name,
  */
 MUST_CHECK int calendar_parse(const char *name, const char *text, size_t length,
                               struct calendar **out, struct error *err);
+/* The same, and every fault in `faults` (may be NULL), one line each. */
+MUST_CHECK int calendar_check(const char *name, const char *text, size_t length,
+                              struct calendar **out, struct text *faults, struct error *err);
 
 #endif

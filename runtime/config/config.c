@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runtime/config/places.h"
 #include "runtime/config/rules.h"
 #include "runtime/config/store.h"
 #include "runtime/config/walk.h"
@@ -21,10 +22,6 @@
 
 #define VENUES_MAX 128
 #define LINE_MAX_BYTES 4096
-
-#ifndef RUNTIME_PREFIX
-#define RUNTIME_PREFIX "/usr/local"
-#endif
 
 struct config {
     struct store store;
@@ -53,15 +50,9 @@ static void add_word(struct text *text, const char *word)
 
 /* ---- directories ---- */
 
-/* $XDG_CONFIG_HOME/runtime, else ~/.config/runtime. False when there is neither.
- * Source: XDG Base Directory Specification 0.8 (a relative path is to be ignored). */
 static bool user_directory(const struct source *source, char *out, size_t size)
 {
-    const char *base = look_up(source, "XDG_CONFIG_HOME");
-    if (base && *base == '/')
-        return snprintf(out, size, "%s/runtime", base) < (int)size;
-    const char *home = look_up(source, "HOME");
-    return home && *home == '/' && snprintf(out, size, "%s/.config/runtime", home) < (int)size;
+    return places_user(source->get, source->self, out, size);
 }
 
 /* ---- venues ---- */
@@ -105,7 +96,7 @@ static void find_venues(struct config *config, const struct source *source)
     add_venues_of(config, ".");
     if (user_directory(source, directory, sizeof(directory)))
         add_venues_of(config, directory);
-    add_venues_of(config, RUNTIME_PREFIX "/share/runtime");
+    add_venues_of(config, places_installed());
 }
 
 /* ---- values from outside the file ---- */
@@ -295,7 +286,8 @@ static void search_file(struct config *config, const struct source *source)
         if (try_file(config, path))
             return;
     }
-    try_file(config, RUNTIME_PREFIX "/share/runtime/config/runtime.yaml");
+    snprintf(path, sizeof(path), "%s/config/runtime.yaml", places_installed());
+    try_file(config, path);
 }
 
 static int read_file(struct config *config, struct faults *faults, struct text *told,
