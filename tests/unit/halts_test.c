@@ -1,0 +1,85 @@
+/* halts_test.c - where no new risk may go: what sets a halt, what it cancels, what lifts it. */
+#include "tests/unit/books_fixture.h"
+
+static void a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    fill(s, id, "2", "100");
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    size_t asked = s->query_count;
+    pass(s, SECONDS(5));
+    assert_int_equal(s->query_count, asked + 1);
+    answer_all(s, &(struct venue_books){ .btc = "2" });
+    assert_false(engine_is_instrument_halted(s->engine, BTC));
+}
+
+static void restored_halts_stand(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    engine_restore_halt(s->engine, "ETH/USDT", "overfill", "it was");
+    engine_restore_halt(s->engine, "NO/SUCH", "overfill", "it was");
+    assert_true(engine_is_instrument_halted(s->engine, ETH));
+    assert_true(market_order(s, SIDE_BUY, "1") != 0);
+    engine_restore_halt(s->engine, "session", "position_mismatch", "not equal");
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_int_equal(market_order(s, SIDE_BUY, "1"), 0);
+}
+
+/* What reduces may stay, and what is another instrument's business. */
+static void a_halt_of_an_instrument_cancels_its_entries_alone(void **state)
+{
+    struct stage *s = *state;
+    hold(s, "1");
+    trade(s, ETH, "10");
+    uint64_t entry = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    struct order_request elsewhere = limit_of(SIDE_BUY, "1", "9");
+    elsewhere.instrument = ETH;
+    uint64_t other = submit(s, A, elsewhere);
+    struct order_request out = limit_of(SIDE_SELL, "1", "120");
+    out.reduce_only = true;
+    uint64_t exit = submit(s, A, out);
+    fill(s, market_order(s, SIDE_BUY, "1"), "2", "100"); /* more than was asked for */
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    assert_string_equal(status_of(s, entry), "pending_cancel");
+    assert_string_equal(status_of(s, other), "pending_new");
+    assert_string_equal(status_of(s, exit), "pending_new");
+}
+
+/* The first reason stays: a second one does not hide it. */
+static void a_halted_session_is_halted_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(RECONCILE_STRICT);
+    hold(s, "1");
+    connect(s);
+    look_twice(s, &(struct venue_books){ .btc = "3" });
+    assert_int_equal(count_records(s, RECORD_HALT), 1);
+    pass(s, SECONDS(60));
+    look_twice(s, &(struct venue_books){ .btc = "7" });
+    const char *why;
+    assert_true(engine_is_halted(s->engine, &why));
+    assert_string_equal(why, "BTC/USDT: our books say 1, the venue says 3");
+    assert_int_equal(count_records(s, RECORD_HALT), 1);
+    pass(s, SECONDS(86400)); /* it is not the day's: it stays */
+    trade(s, BTC, "100");
+    assert_true(engine_is_halted(s->engine, NULL));
+    stage_free(s);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, books_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt),
+        TEST(restored_halts_stand),
+        TEST(a_halt_of_an_instrument_cancels_its_entries_alone),
+        TEST(a_halted_session_is_halted_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
