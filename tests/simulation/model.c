@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/map.h"
+#include "tests/simulation/referee.h"
 
 #define SLOTS_MAX 64       /* instances */
 #define MONEY_SCALE 24     /* of sums of money */
@@ -65,15 +66,20 @@ struct model {
     uint64_t transitions, fills;
     bool dirty, silent, lost_power;
     int64_t limit_usd; /* 0: none */
+    struct referee *referee;
+    bool by_limit[MARKETS_MAX + 1]; /* a halt that a limit or the operator set, as halts[] */
+    uint64_t refused;               /* by risk: orders that did not leave */
     /* a turn whose commit was cut off */
     struct record *unsure;
     size_t unsure_count;
+    int64_t unsure_ns;
 };
 
 struct model *model_open(const struct exchange *exchange)
 {
     struct model *model = memory_new(sizeof(*model));
     model->exchange = exchange;
+    model->referee = referee_open(exchange->market_count);
     model->by_client = map_open();
     model->by_id = map_open();
     return model;
@@ -94,6 +100,7 @@ void model_close(struct model *model)
     if (!model)
         return;
     forget_unsure(model);
+    referee_close(model->referee);
     map_close(model->by_client);
     map_close(model->by_id);
     free(model->orders);
@@ -124,6 +131,11 @@ void model_fail(struct model *model, const char *format, ...)
 uint64_t model_transitions(const struct model *model)
 {
     return model->transitions;
+}
+
+uint64_t model_refused(const struct model *model)
+{
+    return model->refused;
 }
 
 uint64_t model_fills(const struct model *model)
@@ -413,9 +425,10 @@ static void expect_callbacks(struct model *model, const struct record *records, 
         money news = 0;
         bool correction = first->kind == FILL_REVERSAL && strcmp(first->replaces, "inferred") != 0;
         size_t k = i;
-        for (; k < count && records[k].kind == RECORD_FILL; k++) {
+        for (; k < count && records[k].kind != RECORD_POSITION; k++) {
             const struct fill *fill = &records[k].fill;
-            news += (fill->kind == FILL_REVERSAL ? -1 : 1) * units(model, fill->qty, QTY_SCALE);
+            if (records[k].kind == RECORD_FILL) /* a halt that it causes is told in between */
+                news += (fill->kind == FILL_REVERSAL ? -1 : 1) * units(model, fill->qty, QTY_SCALE);
         }
         if (!correction && news > 0)
             slot_of(model, records[i].instance_id)->expected++;
@@ -459,11 +472,23 @@ static uint32_t scope_of(const struct model *model, const char *scope)
     return market;
 }
 
+/* Set by a limit or by the operator: nothing at the venue gave the reason. */
+static bool is_by_limit(const char *body)
+{
+    static const char *const codes[] = { "\"code\":\"daily_loss_limit\"", "\"code\":\"max_",
+                                         "\"code\":\"operator\"" };
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        if (strstr(body, codes[i]))
+            return true;
+    return false;
+}
+
 static void apply_halt(struct model *model, const struct record *record)
 {
     uint32_t scope = scope_of(model, record->name);
     bool is_lifted = strstr(record->body, "\"lifted_by\"") != NULL;
     model->halts[scope] = is_lifted ? STANDS_NOT : STANDS;
+    model->by_limit[scope] = is_by_limit(record->body);
     if (is_lifted || !strstr(record->body, "position_mismatch"))
         return;
     bool differs = false;
@@ -496,9 +521,10 @@ static void apply_state(struct model *model, const struct record *record)
     slot->counts = true;
 }
 
-static void apply(struct model *model, const struct record *records, size_t count)
+static void apply(struct model *model, const struct record *records, size_t count, int64_t now_ns)
 {
     for (size_t i = 0; i < count; i++) {
+        referee_record(model->referee, &records[i], now_ns);
         switch (records[i].kind) {
         case RECORD_ORDER:
             apply_order(model, &records[i].order);
@@ -516,6 +542,9 @@ static void apply(struct model *model, const struct record *records, size_t coun
             break;
         case RECORD_STATE:
             apply_state(model, &records[i]);
+            break;
+        case RECORD_BLOCKED:
+            model->refused++;
             break;
         default:
             break;
@@ -535,12 +564,13 @@ static void apply(struct model *model, const struct record *records, size_t coun
         if (!later)
             apply_position(model, &records[i]);
     }
+    referee_turn(model->referee, now_ns);
     model->dirty = true;
 }
 
 void model_commit(struct model *model, const struct turn *turn)
 {
-    apply(model, turn->records, turn->count);
+    apply(model, turn->records, turn->count, turn->time_ns);
 }
 
 void model_commit_unsure(struct model *model, const struct turn *turn)
@@ -549,6 +579,7 @@ void model_commit_unsure(struct model *model, const struct turn *turn)
     model->unsure = memory_new((turn->count + 1) * sizeof(struct record));
     memcpy(model->unsure, turn->records, turn->count * sizeof(struct record));
     model->unsure_count = turn->count;
+    model->unsure_ns = turn->time_ns;
     for (size_t i = 0; i < turn->count; i++) {
         if (turn->records[i].kind == RECORD_HALT) { /* its words do not outlive the process */
             model->halts[scope_of(model, turn->records[i].name)] = STANDS_PERHAPS;
@@ -601,7 +632,7 @@ void model_settle_unsure(struct model *model, const struct ledger_port *ledger)
     for (size_t i = 0; i < model->unsure_count && there < 0; i++)
         there = is_there(model, ledger, &model->unsure[i]);
     if (there > 0)
-        apply(model, model->unsure, model->unsure_count);
+        apply(model, model->unsure, model->unsure_count, model->unsure_ns);
     for (size_t i = 0; there < 0 && i < model->unsure_count; i++) {
         const struct record *record = &model->unsure[i];
         if (record->kind != RECORD_ADJUSTMENT)
@@ -641,13 +672,24 @@ static bool is_too_large(const struct model *model, const struct order *order)
     return worth > (money)model->limit_usd * 100000; /* a tick times a lot is 0.00001 */
 }
 
-void model_send(struct model *model, enum wire_send kind, const struct order *order,
-                const struct venue_query *query)
+/* The referee looks at every order, and what it says of one that left in this way stays. */
+static void judge(struct model *model, const struct referee_send *send)
 {
-    (void)query;
-    if (kind != SEND_SUBMIT)
+    const char *why = referee_send(model->referee, send);
+    if (why[0])
+        model_fail(model, "%.3s order %s: %s", why, send->order->client_order_id, why + 3);
+}
+
+void model_send(struct model *model, const struct referee_send *send)
+{
+    const struct order *order = send->order;
+    if (send->kind == SEND_QUERY)
         return;
     const struct mirror *mirror = mirror_of(model, order->order_id);
+    if (mirror)
+        judge(model, send);
+    if (send->kind != SEND_SUBMIT)
+        return;
     if (!mirror) {
         model_fail(model, "C6 order %s leaves and is not in the ledger", order->client_order_id);
         return;
@@ -733,6 +775,9 @@ static void note_bust(struct model *model, const struct report *report)
 
 void model_event(struct model *model, const struct event *event)
 {
+    bool is_history = event->kind == EVENT_BAR && event->bar.is_history;
+    if (!is_history)
+        referee_event(model->referee, event, event->time_ns);
     if (event->kind == EVENT_TRADE)
         note_trade(model, event->instrument, event->trade.price);
     if (event->kind == EVENT_REPORT && event->report->kind == REPORT_BUST)
@@ -801,6 +846,11 @@ static int instance_index(const struct session *session, uint32_t instance_id)
     return i;
 }
 
+static bool is_in_the_books(void *self, uint64_t order_id)
+{
+    return engine_order(((const struct session *)self)->engine, order_id) != NULL;
+}
+
 /* What the lost turns told is heard again: it is no step of the order. */
 static void forget_lost_turns(struct model *model, const struct session *session)
 {
@@ -809,6 +859,7 @@ static void forget_lost_turns(struct model *model, const struct session *session
         const struct order *order = engine_order(session->engine, mirror->order_id);
         if (!order)
             continue;
+        referee_order_is(model->referee, order);
         mirror->known = (int)order->known;
         mirror->status = (int)order_status(order);
         mirror->held = order->held;
@@ -819,9 +870,12 @@ static void forget_lost_turns(struct model *model, const struct session *session
             struct slot *slot = &model->slots[i];
             const struct position *position =
                 engine_position(session->engine, instance_index(session, slot->instance_id), k);
+            if (position)
+                referee_position_is(model->referee, slot->instance_id, k, position);
             if (position && slot->books[k].adjusted)
                 slot->books[k].qty = lots(model, position->qty);
         }
+    referee_forget_orders(model->referee, is_in_the_books, (void *)(uintptr_t)session);
     model->lost_power = false;
 }
 
@@ -848,10 +902,23 @@ static void check_halts(struct model *model, const struct session *session)
     }
 }
 
-void model_reopened(struct model *model, const struct session *session)
+static void tell_referee(struct model *model, const struct rules *rules,
+                         const struct session *session)
+{
+    struct referee_instances instances = { .count = (size_t)session->instance_count };
+    ASSERT(instances.count <= RULE_STRATEGIES_MAX);
+    for (size_t i = 0; i < instances.count; i++) {
+        instances.ids[i] = session->instances[i].record.instance_id;
+        instances.names[i] = session->strategies[session->instances[i].strategy].code->info.name;
+    }
+    referee_begin(model->referee, rules, &instances);
+}
+
+void model_reopened(struct model *model, const struct rules *rules, const struct session *session)
 {
     forget_heard(model);
     check_halts(model, session);
+    tell_referee(model, rules, session);
     if (model->lost_power)
         forget_lost_turns(model, session);
     if (model->silent) { /* who was not called has not counted */
@@ -964,7 +1031,7 @@ static void rest_positions(struct model *model, const struct session *session, b
 static void rest_needless(struct model *model, const struct session *session)
 {
     for (uint32_t k = 0; k < model->exchange->market_count; k++) {
-        if (is_flagged(session, k))
+        if (is_flagged(session, k) && !model->by_limit[k] && !model->by_limit[MARKETS_MAX])
             model_fail(model, "Q1 market %" PRIu32 " is halted, and the venue gave no reason", k);
         for (size_t i = 0; i < model->slot_count; i++)
             if (model->slots[i].books[k].adjusted)

@@ -4,6 +4,7 @@
  * the exchange's own orders and trades. Sums are in 128-bit integers; it never calls the runtime's
  * order machine, portfolio or decimals to add. The first thing that is not true is kept as text.
  *
+ *   C1  no order leaves beyond a limit (referee.h)
  *   C2  an intent becomes at most one order at the venue
  *   C3  filled is the sum of the fills; what is open has something left
  *   C4  an order's status only takes legal steps
@@ -31,6 +32,7 @@
 
 #include "runtime/app/session.h"
 #include "tests/simulation/exchange.h"
+#include "tests/simulation/referee.h"
 #include "tests/simulation/wire.h"
 
 struct model; /* opaque */
@@ -52,14 +54,13 @@ void model_settle_unsure(struct model *model, const struct ledger_port *ledger);
  * stand. */
 void model_loses_power(struct model *model);
 /* It is about to leave. */
-void model_send(struct model *model, enum wire_send kind, const struct order *order,
-                const struct venue_query *query);
+void model_send(struct model *model, const struct referee_send *send);
 /* The process is about to hear this. */
 void model_event(struct model *model, const struct event *event);
 /* After each event. */
 void model_step(struct model *model, const struct session *session);
-/* A process began again: the engine's books against ours. */
-void model_reopened(struct model *model, const struct session *session);
+/* A process began again, under these limits: the engine's books against ours. */
+void model_reopened(struct model *model, const struct rules *rules, const struct session *session);
 /* From now on strategies are called no more, until a process begins. */
 void model_silence(struct model *model, bool silent);
 /* From now on no limit order that adds risk may be worth more. */
@@ -79,6 +80,8 @@ int model_status(const struct model *model, const char *client_order_id);
 /* How many orders that are not over stand in each status. */
 void model_count_open(const struct model *model, uint64_t counts[ORDER_UNKNOWN + 1]);
 uint64_t model_transitions(const struct model *model);
+/* Requests that risk blocked, as recorded. */
+uint64_t model_refused(const struct model *model);
 uint64_t model_fills(const struct model *model);
 
 #endif

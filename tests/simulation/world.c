@@ -14,6 +14,7 @@
 #include "tests/simulation/disk.h"
 #include "tests/simulation/exchange.h"
 #include "tests/simulation/model.h"
+#include "tests/simulation/rules.h"
 #include "tests/simulation/wire.h"
 
 #define START_NS (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
@@ -21,6 +22,7 @@
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
 #define ORDER_MOST_USD 20 /* the limit that an operator lowers to */
+#define VENUE "exchange"
 #define LEDGER "state/ledger-live.sqlite"
 /* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
  * may miss one, and the money then rests on what the sums told. */
@@ -54,6 +56,9 @@ struct world {
     bool power_safe;
     bool asks, asked; /* at each point whether the process ends there; it did */
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
+    int64_t offset_ns; /* how far the process's clock is ahead */
+    struct rules rules;
+    struct random operator; /* draws what only worlds with limits do */
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
     bool shared;        /* all strategies trade one market */
@@ -334,7 +339,13 @@ static bool on_send(void *self, enum wire_send kind, const struct order *order,
 {
     struct world *world = self;
     trace_send(world, kind, order, query, qty, price);
-    model_send(world->model, kind, order, query);
+    int64_t true_ns = wire_now_ns(world->wire);
+    model_send(world->model, &(struct referee_send){ .kind = kind,
+                                                     .order = order,
+                                                     .qty = qty,
+                                                     .price = price,
+                                                     .now_ns = true_ns + world->offset_ns,
+                                                     .true_ns = true_ns });
     struct world_point point = { .what = send_names[kind],
                                  .name = order ? order->client_order_id : "",
                                  .is_send = true,
@@ -472,6 +483,27 @@ static void write_strategy(struct world *world, size_t index, bool changed)
     free(text);
 }
 
+static int64_t capital_of(const struct world *world)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < world->chosen_count; i++)
+        sum += world->rules.capital[i];
+    return sum > 0 ? sum : 1000000;
+}
+
+static void write_entry(const struct world *world, size_t index, struct text *text)
+{
+    text_printf(text, "  - { file: %s, symbols: [%s]", world->paths[index],
+                symbols[world->shared ? 0 : index]);
+    if (world->rules.any) {
+        text_printf(text, ", capital: %" PRId64, world->rules.capital[index]);
+        text_add(text, ", limits: ");
+        if (!rules_write_set(&world->rules.strategies[index], text))
+            text_add(text, "{}");
+    }
+    text_add(text, " }\n");
+}
+
 /* The file that a user would have written, from the seed. */
 static void write_config(struct world *world)
 {
@@ -479,17 +511,18 @@ static void write_config(struct world *world)
     struct text text;
     struct error err = { 0 };
     text_init(&text, 1 << 16);
-    text_add(&text, "trading: { capital: 1000000, symbols: [");
+    text_printf(&text, "trading: { capital: %" PRId64 ", symbols: [", capital_of(world));
     for (uint32_t i = 0; i < world->exchange.market_count; i++)
         text_printf(&text, "%s%s", i ? ", " : "", symbols[i]);
     text_add(&text, "] }\nstrategies:\n");
     for (size_t i = 0; i < world->chosen_count; i++)
-        text_printf(&text, "  - { file: %s, symbols: [%s] }\n", world->paths[i],
-                    symbols[world->shared ? 0 : i]);
+        write_entry(world, i, &text);
     text_printf(&text, "reconciliation: { mode: %s, periodic_interval: %d }\n", modes[world->mode],
                 world->interval);
     text_add(&text, "sandbox: { instructions: 20000, memory_mb: 2 }\n");
-    if (world->lowered)
+    if (world->rules.any)
+        rules_write(&world->rules, VENUE, symbols, world->exchange.market_count, &text);
+    else if (world->lowered)
         text_printf(&text, "risk: { max_order_size_usd: %d }\n", ORDER_MOST_USD);
     text_printf(&text, "persistence: { durability: %s }\n",
                 world->power_safe ? "power" : "process");
@@ -527,6 +560,8 @@ static void draw(struct world *world)
         world->arguments.strategies.items[world->arguments.strategies.count++] = world->paths[i];
     }
     world->shared = shared;
+    rules_draw(&world->rules, world->seed, market_count, world->chosen_count);
+    random_seed(&world->operator, hash64(world->seed, 13, 14));
     world->mode = random_below(&world->random, 3);
     world->interval = chance(world, 50) ? 100 : 20;
     world->power_safe = chance(world, 20);
@@ -538,7 +573,7 @@ static void draw(struct world *world)
                                            .wall = { world, wall_now },
                                            .open_venue = open_venue,
                                            .instrument = find_instrument,
-                                           .venue = "exchange",
+                                           .venue = VENUE,
                                            .without_files = true };
     world->disk = disk_open(hash64(world->seed, 9, 10));
     disk_use(world->disk);
@@ -599,11 +634,11 @@ static bool start(struct world *world)
     if (world->dead)
         return false;
     world->started = true;
-    wire_set_offset(world->wire, world->session->now_ns - wire_now_ns(world->wire));
+    world->offset_ns = world->session->now_ns - wire_now_ns(world->wire);
+    wire_set_offset(world->wire, world->offset_ns);
     world->flush_ns = wire_now_ns(world->wire) + NS_PER_SECOND;
-    trace(world, "its clock is %.3f s ahead",
-          (double)(world->session->now_ns - wire_now_ns(world->wire)) / 1e9);
-    model_reopened(world->model, world->session);
+    trace(world, "its clock is %.3f s ahead", (double)world->offset_ns / 1e9);
+    model_reopened(world->model, &world->rules, world->session);
     return true;
 }
 
@@ -695,10 +730,11 @@ static void stop_and_start(struct world *world)
         model_fail(world->model, "stop: %s: %s", err.where, err.message);
     if (chance(world, 50)) {
         world->lowered = true;
+        rules_lower(&world->rules, &world->operator);
         write_config(world);
     }
     restart(world);
-    if (world->lowered)
+    if (world->lowered && !world->rules.any)
         model_limit_orders(world->model, ORDER_MOST_USD);
 }
 
@@ -768,9 +804,10 @@ static void heal(struct world *world)
     mend_disk(world);
     wire_heal(world->wire);
     run_for(world, HEALED_SECONDS / 2);
-    uint64_t orders = world->exchange.order_count;
+    uint64_t orders = world->exchange.order_count, refused = model_refused(world->model);
     run_for(world, HEALED_SECONDS / 2);
-    if (!model_failure(world->model) && world->exchange.order_count == orders && !any_halt(world))
+    if (!model_failure(world->model) && world->exchange.order_count == orders && !any_halt(world) &&
+        model_refused(world->model) == refused)
         model_fail(world->model, "Q5 no order went through after healing");
 }
 

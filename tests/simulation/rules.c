@@ -1,0 +1,193 @@
+/* rules.c - see rules.h. */
+#include "tests/simulation/rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/hash.h"
+
+enum unit { MONEY, SHARE, COUNT };
+
+/* The range of a limit in which it often speaks here: prices are 50 to 500, orders 0.001 to 0.5.
+ * `of_capital`: a share, drawn as money and divided by the capital. */
+static const struct {
+    const char *name;
+    enum unit unit;
+    bool of_capital;
+    int64_t least, most; /* in the units of struct rule_set; of_capital: money */
+} table[RULES] = {
+    [RULE_ORDER_SIZE] = { "max_order_size_usd", MONEY, false, 100000, 15000000 },
+    [RULE_DAILY_VOLUME] = { "max_daily_volume_usd", MONEY, false, 5000000, 300000000 },
+    [RULE_OPEN_POSITIONS] = { "max_open_positions", COUNT, false, 1, 2 },
+    [RULE_DAILY_LOSS] = { "max_daily_loss_usd", MONEY, false, 5000, 300000 },
+    [RULE_DAILY_LOSS_PCT] = { "max_daily_loss_pct", SHARE, true, 5000, 300000 },
+    [RULE_POSITION_SIZE] = { "max_position_size", SHARE, true, 200000, 15000000 },
+    [RULE_VOLATILITY] = { "max_portfolio_volatility", SHARE, false, SHARE_WHOLE / 100,
+                          SHARE_WHOLE },
+    [RULE_HEAT] = { "max_portfolio_heat", SHARE, true, 5000, 500000 },
+    [RULE_DRAWDOWN] = { "max_drawdown", SHARE, true, 5000, 300000 },
+    [RULE_TRADE_RISK] = { "per_trade_risk_pct", SHARE, true, 1000, 50000 },
+    [RULE_DAILY_TRADES] = { "max_daily_trades", COUNT, false, 3, 60 },
+    [RULE_ORDER_RATE] = { "max_orders_per_second", COUNT, false, 1, 5 },
+    [RULE_COLLAR] = { "price_collar_pct", SHARE, false, SHARE_WHOLE / 5000, SHARE_WHOLE / 200 },
+};
+
+const char *rule_name(enum rule rule)
+{
+    return table[rule].name;
+}
+
+static bool chance(struct random *random, unsigned percent)
+{
+    return random_below(random, 100) < percent;
+}
+
+/* Small values as often as large ones: the exponent is drawn, then the rest. */
+static int64_t between(struct random *random, int64_t least, int64_t most)
+{
+    int64_t top = most;
+    while (top / 2 > least && chance(random, 50))
+        top /= 2;
+    return least + (int64_t)random_below(random, (uint64_t)(top - least + 1));
+}
+
+static void draw_rule(struct rule_set *set, enum rule rule, int64_t capital, struct random *random)
+{
+    int64_t value = between(random, table[rule].least, table[rule].most);
+    if (table[rule].of_capital)
+        value = value * (SHARE_WHOLE / CENTS_PER_UNIT) / capital;
+    set->value[rule] = value > SHARE_WHOLE && table[rule].unit == SHARE ? SHARE_WHOLE : value;
+    if (set->value[rule] < 1)
+        set->value[rule] = 1;
+}
+
+/* What binds in this version, by scope. */
+#define OF_ACCOUNT                                                                                 \
+    (1u << RULE_ORDER_SIZE | 1u << RULE_OPEN_POSITIONS | 1u << RULE_DAILY_LOSS |                   \
+     1u << RULE_DAILY_LOSS_PCT | 1u << RULE_COLLAR)
+#define OF_STRATEGY (1u << RULE_ORDER_SIZE | 1u << RULE_POSITION_SIZE | 1u << RULE_COLLAR)
+#define OF_OTHERS 0u
+
+static void draw_set(struct rule_set *set, unsigned rules, unsigned percent, int64_t capital,
+                     struct random *random)
+{
+    for (int i = 0; i < RULES; i++)
+        if (chance(random, percent) && rules & (1u << i))
+            draw_rule(set, (enum rule)i, capital, random);
+}
+
+static int64_t capital_of(const struct rules *rules)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < RULE_STRATEGIES_MAX; i++)
+        sum += rules->capital[i];
+    return sum;
+}
+
+void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_t strategy_count)
+{
+    struct random random;
+    *rules = (struct rules){ 0 };
+    random_seed(&random, hash64(seed, 11, 12));
+    rules->any = chance(&random, 65);
+    if (!rules->any)
+        return;
+    for (size_t i = 0; i < strategy_count; i++)
+        rules->capital[i] = between(&random, 100, 5000);
+    int64_t capital = capital_of(rules);
+    /* Few at once: each then speaks for itself, and the strategies still get somewhere. */
+    draw_set(&rules->account, OF_ACCOUNT, chance(&random, 80) ? 15 : 40, capital, &random);
+    if (chance(&random, 20))
+        draw_set(&rules->venue, OF_OTHERS, 15, capital, &random);
+    for (uint32_t i = 0; i < market_count; i++)
+        if (chance(&random, 20))
+            draw_set(&rules->symbols[i], OF_OTHERS, 15, capital, &random);
+    for (size_t i = 0; i < strategy_count; i++)
+        if (chance(&random, 20))
+            draw_set(&rules->strategies[i], OF_STRATEGY, 15, rules->capital[i], &random);
+}
+
+void rules_lower(struct rules *rules, struct random *random)
+{
+    for (int i = 0; i < RULES; i++) {
+        int64_t *value = &rules->account.value[i];
+        int64_t lower = *value / (2 + (int64_t)random_below(random, 8));
+        if (*value > 0 && chance(random, 50))
+            *value = lower > 0 ? lower : 1;
+    }
+}
+
+/* ---- as YAML ---- */
+
+static void write_value(enum rule rule, int64_t value, struct text *out)
+{
+    int64_t whole = table[rule].unit == MONEY ? CENTS_PER_UNIT : SHARE_WHOLE;
+    int digits = table[rule].unit == MONEY ? 5 : 9;
+    if (table[rule].unit == COUNT)
+        text_printf(out, "%s: %" PRId64, table[rule].name, value);
+    else
+        text_printf(out, "%s: %" PRId64 ".%0*" PRId64, table[rule].name, value / whole, digits,
+                    value % whole);
+}
+
+static bool write_members(const struct rule_set *set, bool first, struct text *out)
+{
+    for (int i = 0; i < RULES; i++) {
+        if (set->value[i] == 0)
+            continue;
+        text_add(out, first ? "" : ", ");
+        write_value((enum rule)i, set->value[i], out);
+        first = false;
+    }
+    return first;
+}
+
+static bool is_empty(const struct rule_set *set)
+{
+    bool any = false;
+    for (int i = 0; i < RULES; i++)
+        any |= set->value[i] != 0;
+    return !any;
+}
+
+bool rules_write_set(const struct rule_set *set, struct text *out)
+{
+    if (is_empty(set))
+        return false;
+    text_add(out, "{ ");
+    write_members(set, true, out);
+    text_add(out, " }");
+    return true;
+}
+
+static void write_scope(const char *name, const struct rule_set *set, bool *first, struct text *out)
+{
+    if (is_empty(set))
+        return;
+    text_printf(out, "%s%s: ", *first ? "" : ", ", name);
+    rules_write_set(set, out);
+    *first = false;
+}
+
+void rules_write(const struct rules *rules, const char *venue, const char *const *symbols,
+                 uint32_t market_count, struct text *out)
+{
+    text_add(out, "risk: { ");
+    bool first = write_members(&rules->account, true, out);
+    bool alone = true;
+    if (!is_empty(&rules->venue)) {
+        text_printf(out, "%svenues: { ", first ? "" : ", ");
+        write_scope(venue, &rules->venue, &alone, out);
+        text_add(out, " }");
+        first = false;
+    }
+    alone = true;
+    for (uint32_t i = 0; i < market_count; i++) {
+        if (is_empty(&rules->symbols[i]))
+            continue;
+        if (alone)
+            text_printf(out, "%ssymbols: { ", first ? "" : ", ");
+        write_scope(symbols[i], &rules->symbols[i], &alone, out);
+    }
+    text_add(out, alone ? " }\n" : " } }\n");
+}
