@@ -45,19 +45,22 @@ struct rollout_record {
 void rollout_begin(struct rollout_record *record, int64_t now_ns); /* stage 0 */
 
 /* The most that the account may have at stake now: DECIMAL_NONE when rollout is not enabled; 0
- * while the paper days of stage 0 are missing. */
+ * while the paper days of stage 0 are missing, and when there is no stage at all. A stage that the
+ * options no longer have counts as their last one. */
 decimal rollout_capital(const struct rollout_options *options, const struct rollout_record *record);
 
 enum rollout_verdict { ROLLOUT_STAYS, ROLLOUT_NEXT, ROLLOUT_LAST };
-/* Whether the next stage may open now. *missing gets one line for each condition that is not met:
- * what, how it stands, what is asked for. A rate without a single case is not met. */
+/* Whether the next stage may open now; ROLLOUT_LAST: there is none. One line for each condition
+ * that is not met is appended to *missing: what, how it stands, what is asked for. A rate without a
+ * single case is not met. */
 enum rollout_verdict rollout_judge(const struct rollout_options *options,
                                    const struct rollout_record *record, int64_t now_ns,
                                    struct text *missing);
-/* Opens the next stage: counts begin anew. */
+/* Opens the next stage: counts begin anew, the paper days stay as they were. */
 void rollout_advance(struct rollout_record *record, int64_t now_ns);
 
-/* As JSON, for the ledger, and back. ERROR_DATA: it is no such record. */
+/* As JSON, for the ledger, and back. Members that it does not know are passed over. ERROR_DATA: it
+ * is no such record; *out is as it was. */
 void rollout_write(const struct rollout_record *record, struct text *out);
 MUST_CHECK int rollout_read(const char *json, size_t length, struct rollout_record *out,
                             struct error *err);
