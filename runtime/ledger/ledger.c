@@ -382,6 +382,36 @@ int ledger_write_anchor(struct ledger *ledger, bool sync, struct error *err)
     return code;
 }
 
+/* Through SQLite's file system, as it is opened. An empty file is none. */
+static bool is_there(const char *path)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    char *full = memory_new((size_t)vfs->mxPathname + 1);
+    int there = 1; /* where it cannot be seen, opening it says why */
+    if (vfs->xFullPathname(vfs, path, vfs->mxPathname + 1, full) == SQLITE_OK &&
+        vfs->xAccess(vfs, full, SQLITE_ACCESS_EXISTS, &there) != SQLITE_OK)
+        there = 1;
+    free(full);
+    return there;
+}
+
+/* Before anything is made: a ledger that is gone is not begun anew where its anchor knows it. */
+static int check_gone(const struct ledger_options *options, struct error *err)
+{
+    bool found;
+    struct anchor_head head;
+    if (!options->anchor_path || is_there(options->path))
+        return 0;
+    int code = anchor_read(options->anchor_path, &found, &head, err);
+    if (code < 0 || !found || head.seq == 0)
+        return code;
+    return error_set(err, ERROR_IO,
+                     "ledger %s is not there, but %s knows row %" PRId64
+                     " of it. Put the right file in its place; or go on with runtime restore, or "
+                     "begin anew by removing %s",
+                     options->path, options->anchor_path, head.seq, options->anchor_path);
+}
+
 static int open_anchor(struct ledger *ledger, const char *path, struct error *err)
 {
     bool found;
@@ -397,6 +427,8 @@ int ledger_open(const struct ledger_options *options, struct ledger **out, struc
 {
     *out = NULL;
     int code = check_path(options->path, err);
+    if (code == 0)
+        code = check_gone(options, err);
     if (code < 0)
         return code;
 

@@ -1589,6 +1589,31 @@ static void a_cut_tail_is_told(void **state)
     assert_anchor(f);
 }
 
+/* Nothing is made where it was: what is put back there must not meet an empty one. */
+static void a_ledger_that_is_gone_is_told(void **state)
+{
+    struct fixture *f = *state;
+    char wal[256];
+    assert_int_equal(open_anchored(f, false), 0);
+    close_ledger(f);
+    assert_int_equal(unlink(f->path), 0); /* the anchor knows no row yet: nothing is lost */
+    assert_int_equal(open_anchored(f, false), 0);
+    begin(f, "sim");
+    commit_order(f, 1);
+    close_ledger(f);
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(open_anchored(f, false), ERROR_IO);
+    assert_says(f, "is not there, but");
+    assert_says(f, "knows row 1");
+    assert_says(f, "runtime restore");
+    assert_int_equal(access(f->path, F_OK), -1);
+    snprintf(wal, sizeof(wal), "%s-wal", f->path);
+    assert_int_equal(access(wal, F_OK), -1);
+    assert_int_equal(unlink(anchor_path(f)), 0); /* the way on that it names */
+    assert_int_equal(open_anchored(f, false), 0);
+    assert_anchor(f);
+}
+
 static void another_ledger_in_its_place_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -2314,6 +2339,7 @@ int main(void)
         TEST(the_anchor_follows_the_head),
         TEST(an_anchor_that_is_behind_is_brought_up),
         TEST(a_cut_tail_is_told),
+        TEST(a_ledger_that_is_gone_is_told),
         TEST(another_ledger_in_its_place_is_told),
         TEST(a_row_that_the_anchor_names_and_is_gone_is_told),
         TEST(a_record_of_what_cannot_be_is_none),
