@@ -259,14 +259,13 @@ static void check_trail(lua_State *L, struct order_request *request, const char 
     size_t length = 0;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
     request->trail_is_share = length > 0 && text[length - 1] == '%';
-    if (!request->trail_is_share) {
+    if (!text)
         request->trail = check_decimal(L, -1, what);
-    } else if (decimal_parse(text, length - 1, &request->trail) == 0) {
-        request->trail = decimal_mul(request->trail, decimal_make(1, 2));
-    } else {
+    else if (decimal_parse(text, length - request->trail_is_share, &request->trail) == ERROR_DATA)
         luaL_error(L, "%s must be a number or a percentage such as \"1.5%%\", not '%s'", what,
                    text);
-    }
+    if (request->trail_is_share)
+        request->trail = decimal_mul(request->trail, decimal_make(1, 2));
     if (!decimal_valid(request->trail))
         luaL_error(L, "%s has more digits than fit: %s", what, lua_tostring(L, -1));
     if (decimal_sign(request->trail) <= 0)

@@ -269,7 +269,6 @@ void strategy_push(lua_State *L); /* the table that the file returned */
 const char *strategy_module(void *source, const char *name, size_t *length);
 
 extern const char *const strategy_fields[], *const param_fields[]; /* describe.c */
-extern const char *const callback_names[GUEST_CALLS + 1];          /* by enum guest_call */
 
 /* ---- params.c ---- */
 

@@ -74,6 +74,9 @@ struct strategy_info {
     uint64_t instructions, memory; /* what describing cost */
 };
 
+/* What a strategy file calls them ("on_bar"), by enum guest_call; NULL ends the list. */
+extern const char *const callback_names[GUEST_CALLS + 1];
+
 /* Runs the chunk and reads the table it returns. Every fault names file, field, what was found,
  * what is allowed; near misses of field and callback names are named. ERROR_DATA. */
 MUST_CHECK int strategy_describe(const struct source *source, const struct sandbox_limits *limits,

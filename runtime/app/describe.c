@@ -332,35 +332,13 @@ void describe_params_json(const struct strategy_info *info, struct json_writer *
 
 /* ---- callbacks, bars, notes ---- */
 
-static const char *callback_name(enum guest_call call)
-{
-    static const char *const names[GUEST_CALLS] = {
-        [GUEST_START] = "on_start",
-        [GUEST_STOP] = "on_stop",
-        [GUEST_TRADE] = "on_tick",
-        [GUEST_QUOTE] = "on_quote",
-        [GUEST_BAR] = "on_bar",
-        [GUEST_ORDER] = "on_order",
-        [GUEST_FILL] = "on_fill",
-        [GUEST_REJECT] = "on_reject",
-        [GUEST_TIMER] = "on_timer",
-        [GUEST_POSITION] = "on_position",
-        [GUEST_RISK] = "on_risk",
-        [GUEST_RELOAD] = "on_reload",
-        [GUEST_PARAMS] = "on_params",
-        [GUEST_CONNECTION] = "on_connection",
-        [GUEST_RECONCILE] = "on_reconcile",
-    };
-    return names[call];
-}
-
 void describe_callbacks(const struct strategy_info *info, struct text *out)
 {
     const char *gap = "";
     for (int call = 0; call < GUEST_CALLS; call++) {
         if (!(info->calls & (1u << call)))
             continue;
-        text_printf(out, "%s%s", gap, callback_name(call));
+        text_printf(out, "%s%s", gap, callback_names[call]);
         gap = " ";
     }
     if (!*gap)
@@ -373,7 +351,7 @@ void describe_callbacks_json(const struct strategy_info *info, struct json_write
     json_array_begin(writer);
     for (int call = 0; call < GUEST_CALLS; call++)
         if (info->calls & (1u << call))
-            json_string(writer, callback_name(call));
+            json_string(writer, callback_names[call]);
     json_array_end(writer);
 }
 
