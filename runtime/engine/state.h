@@ -131,8 +131,10 @@ struct inquiry {
     uint64_t order_id;
     uint64_t ticket; /* of the question under way, 0: none */
     int64_t asked_ns;
-    int64_t next_ns;    /* when to ask (again) */
-    int64_t sent_ns;    /* when what is in doubt was sent */
+    int64_t next_ns; /* when to ask (again) */
+    /* When the sending of what is in doubt ended, at the latest. Not the order's doubt_since_ns:
+     * that one outlives a restart, and does not move when a cancel is refused during the doubt. */
+    int64_t sent_ns;
     unsigned tries;     /* questions so far: the pause doubles */
     unsigned missing;   /* well-formed not-founds in a row */
     unsigned confirmed; /* times it was said to work with its old terms, after the grace */

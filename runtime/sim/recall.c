@@ -12,7 +12,6 @@
 
 #define FILLS_KEPT 4096
 #define ENDED_KEPT 1024
-#define PRICE_DIGITS 18 /* of an average price */
 
 /* ---- rings ---- */
 
@@ -66,9 +65,10 @@ static struct report status_of(const struct paper_order *order, enum order_statu
         .price = order->price,
         .status = status,
         .cum_qty = order->filled,
-        .avg_price = decimal_is_zero(order->filled) ? DECIMAL_NONE
-                                                    : decimal_div(order->notional, order->filled,
-                                                                  PRICE_DIGITS, ROUND_HALF_EVEN),
+        .avg_price =
+            decimal_is_zero(order->filled)
+                ? DECIMAL_NONE
+                : decimal_div(order->notional, order->filled, ORDER_PRICE_DIGITS, ROUND_HALF_EVEN),
     };
     memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
     memcpy(report.venue_order_id, order->venue_order_id, sizeof(report.venue_order_id));

@@ -629,9 +629,8 @@ static void a_lost_line_puts_what_is_under_way_in_doubt(void **state)
     assert_string_equal(status_of(s, under_way), "new");
 }
 
-static void what_a_restart_finds_under_way_is_asked_for(void **state)
+static struct order under_way(void)
 {
-    struct stage *s = *state;
     struct order order;
     order_init(&order);
     order.order_id = 7;
@@ -644,6 +643,13 @@ static void what_a_restart_finds_under_way_is_asked_for(void **state)
     order.qty = D("1");
     order.price = D("90");
     order.created_ns = T0 - SECONDS(5);
+    return order;
+}
+
+static void what_a_restart_finds_under_way_is_asked_for(void **state)
+{
+    struct stage *s = *state;
+    const struct order order = under_way();
     s->next_id = 7;
     assert_int_equal(engine_restore_order(s->engine, &order, &s->err), 0);
     assert_int_equal(engine_resume(s->engine, T0, T0, &s->err), 0);
@@ -652,6 +658,30 @@ static void what_a_restart_finds_under_way_is_asked_for(void **state)
     connection(s, true);
     assert_int_equal(s->query_count, 1);
     assert_string_equal(s->query_ids[0], "c7");
+}
+
+/* Whether the last process still sent it is not known: its sending ended with that process, at the
+ * latest now, however long it was in doubt before. */
+static void after_a_restart_the_grace_begins_anew(void **state)
+{
+    struct stage *s = *state;
+    trade(s, BTC, "100");
+    struct order order = under_way();
+    order.doubt = true;
+    order.doubt_since_ns = order.created_ns;
+    s->next_id = 7;
+    assert_int_equal(engine_restore_order(s->engine, &order, &s->err), 0);
+    assert_int_equal(engine_resume(s->engine, s->now_ns, s->now_ns, &s->err), 0);
+    connection(s, true);
+    pass(s, SECONDS(6)); /* 11 s after the doubt began */
+    answer_not_found(s, 7);
+    pass(s, SECONDS(1));
+    answer_not_found(s, 7);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 0);
+    assert_string_equal(status_of(s, 7), "unknown");
+    past_the_grace(s);
+    answer_not_found(s, 7);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
@@ -694,6 +724,7 @@ int main(void)
         TEST(an_answer_in_time_ends_the_watch),
         TEST(a_lost_line_puts_what_is_under_way_in_doubt),
         TEST(what_a_restart_finds_under_way_is_asked_for),
+        TEST(after_a_restart_the_grace_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
