@@ -135,4 +135,5 @@ const struct command_entry command_audit = {
              "Example:\n"
              "  runtime audit verify --state artifacts\n",
     .run = run_audit,
+    .takes = "state mode",
 };

@@ -194,4 +194,5 @@ const struct command_entry command_check = {
              "Example:\n"
              "  runtime check strategies/momentum.lua\n",
     .run = run_check,
+    .takes = "",
 };

@@ -106,4 +106,5 @@ const struct command_entry command_help = {
              "Example:\n"
              "  runtime help check\n",
     .run = run_help,
+    .takes = "",
 };

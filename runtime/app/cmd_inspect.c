@@ -201,4 +201,5 @@ const struct command_entry command_inspect = {
              "Example:\n"
              "  runtime inspect strategies/momentum.lua\n",
     .run = run_inspect,
+    .takes = "",
 };

@@ -200,4 +200,5 @@ const struct command_entry command_new = {
              "Example:\n"
              "  runtime new breakout && runtime strategies/breakout.lua --speed 60\n",
     .run = run_new,
+    .takes = "",
 };

@@ -250,4 +250,5 @@ const struct command_entry command_restore = {
              "Example:\n"
              "  runtime restore ledger-paper-20240101T000000Z.sqlite --state artifacts\n",
     .run = run_restore,
+    .takes = "state mode",
 };

@@ -166,4 +166,5 @@ const struct command_entry command_resume = {
              "Example:\n"
              "  runtime resume --state artifacts\n",
     .run = run,
+    .takes = "state",
 };

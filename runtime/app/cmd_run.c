@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/app/app.h"
+#include "runtime/app/control.h"
 #include "runtime/app/loop.h"
 #include "runtime/app/signals.h"
 #include "runtime/app/summary.h"
@@ -114,6 +115,11 @@ struct outcome {
     bool is_unfinished; /* there is nothing to sum up */
 };
 
+static const char *emergency_why(const struct session *session)
+{
+    return session->emergency_why[0] ? session->emergency_why : "a signal, or the file";
+}
+
 /* From the first event to the ledger's last word. */
 static int drive(struct session *session, struct status *status, struct log *log,
                  struct outcome *outcome, struct error *err)
@@ -132,7 +138,7 @@ static int drive(struct session *session, struct status *status, struct log *log
         outcome->is_unfinished = true;
         return 0;
     }
-    enum stop_policy policy = end == LOOP_EMERGENCY ? POLICY_CANCEL
+    enum stop_policy policy = end == LOOP_EMERGENCY ? session_emergency_policy(session)
                               : session_due_ns(session) == TIME_NEVER
                                   ? POLICY_LEAVE /* the data is over: nothing can be filled */
                                   : session_stop_policy(session);
@@ -141,7 +147,9 @@ static int drive(struct session *session, struct status *status, struct log *log
         outcome->exit_code = -ERROR_HALTED;
     struct error failure = { 0 };
     int failed = session_failure(session, &failure);
-    int code = session_stop(session, policy, outcome->stopped_by, err);
+    int code = end == LOOP_EMERGENCY ? session_emergency(session, emergency_why(session), err) : 0;
+    if (code == 0)
+        code = session_stop(session, policy, outcome->stopped_by, err);
     if (code == 0)
         code = session_end(session, outcome->result_hash, err);
     loop_draw(&options);
@@ -169,6 +177,9 @@ static int trade(const struct options *options, int heartbeat_fd)
         code = 0;
     } else if (code == 0) {
         session->heartbeat_fd = heartbeat_fd;
+        code = session_control_open(session, &err);
+    }
+    if (code == 0 && session) {
         if (!options->quiet && !options->json)
             status = status_open(STDERR_FILENO, use_colour(STDERR_FILENO), log);
         code = drive(session, status, log, &outcome, &err);

@@ -17,15 +17,16 @@
 
 /* In the order of --help. */
 static const struct command_entry *const table[] = {
-    &command_run,   &command_check,   &command_inspect, &command_new,
-    &command_audit, &command_restore, &command_resume,  &command_help,
+    &command_run,    &command_check,  &command_inspect,   &command_new,
+    &command_status, &command_orders, &command_positions, &command_why,
+    &command_halt,   &command_resume, &command_flatten,   &command_reload,
+    &command_stop,   &command_audit,  &command_restore,   &command_help,
 };
 
 static const char *const planned[] = {
-    "backtest", "sweep",  "walkforward", "report",   "test",      "sign",   "verify",
-    "record",   "replay", "import",      "download", "doctor",    "venues", "vault",
-    "login",    "config", "status",      "orders",   "positions", "halt",   "flatten",
-    "breaker",  "reload", "why",         "stop",     NULL,
+    "backtest", "sweep",  "walkforward", "report", "test",     "sign",
+    "verify",   "record", "replay",      "import", "download", "doctor",
+    "venues",   "vault",  "login",       "config", "breaker",  NULL,
 };
 
 const struct command_entry *const *commands(size_t *count)
@@ -199,6 +200,8 @@ static int run(const struct command_entry *command, int argc, char **argv)
         print_version(&options);
         return 0;
     }
+    if (options_check(&options, command->name, command->takes, &err) < 0)
+        return app_fail(&options, &err);
     if (command == &command_run && check_operands(&options, &err) < 0)
         return app_fail(&options, &err);
     return command->run(&options);

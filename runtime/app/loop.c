@@ -1,4 +1,5 @@
 /* loop.c - see loop.h. */
+#include "runtime/app/control.h"
 #include "runtime/app/loop.h"
 #include "runtime/app/signals.h"
 #include "runtime/operate/guardian.h"
@@ -217,6 +218,8 @@ static int turn_once(struct loop *loop, struct error *err)
         return code;
     if ((code = housekeeping(loop, mono_ns, err)) < 0)
         return code;
+    if ((code = session_control_poll(loop->session, err)) < 0)
+        return code;
     if (loop->options->status)
         draw(loop->options, mono_ns, false);
     int64_t due_ns = session_due_ns(loop->session);
@@ -227,6 +230,13 @@ static int turn_once(struct loop *loop, struct error *err)
     return SESSION_RUNNING;
 }
 
+static bool is_over(const struct loop *loop)
+{
+    const struct session *session = loop->session;
+    return loop->stopped_by || loop->emergency_asked || session->stop_asked ||
+           session->emergency_why[0];
+}
+
 static int run(struct loop *loop, struct error *err)
 {
     int64_t now = clock_now(clock_monotonic());
@@ -235,7 +245,7 @@ static int run(struct loop *loop, struct error *err)
     loop->flush_due_ns = now + FLUSH_EVERY;
     loop->checkpoint_due_ns = now + CHECKPOINT_EVERY;
     bool replaying = ledger_replaying(loop->session->ledger);
-    while (!loop->stopped_by && !loop->emergency_asked) {
+    while (!is_over(loop)) {
         int code = turn_once(loop, err);
         if (code < 0)
             return code;
@@ -250,7 +260,7 @@ static int run(struct loop *loop, struct error *err)
             log_line(loop->options->log, LOG_INFO, "session", "caught up with the ledger");
         }
     }
-    return loop->emergency_asked ? LOOP_EMERGENCY : LOOP_STOPPED;
+    return loop->emergency_asked || loop->session->emergency_why[0] ? LOOP_EMERGENCY : LOOP_STOPPED;
 }
 
 int loop_run(const struct loop_options *options, const char **stopped_by, struct error *err)
@@ -266,7 +276,8 @@ int loop_run(const struct loop_options *options, const char **stopped_by, struct
                              ? "duration"
                              : "end of data")
                   : code == LOOP_EMERGENCY ? "emergency stop"
-                                           : loop.stopped_by;
+                  : loop.stopped_by        ? loop.stopped_by
+                                           : options->session->stop_asked;
     loop_close(&loop);
     return code;
 }

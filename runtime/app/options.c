@@ -30,7 +30,7 @@ enum kind {
     KIND_PLANNED, /* of the contract, but not of this version */
 };
 
-enum section { SECTION_TRADING, SECTION_MARKET, SECTION_STATE, SECTION_OUTPUT };
+enum section { SECTION_TRADING, SECTION_MARKET, SECTION_STATE, SECTION_OUTPUT, SECTION_COMMAND };
 
 /* One option. Without `help` it is understood but not listed. */
 struct option {
@@ -166,6 +166,7 @@ static const struct option table[] = {
     { "help", 'h', NULL, KIND_FLAG, FIELD(help), NULL, NULL, SECTION_OUTPUT, "this text" },
     { "version", 0, NULL, KIND_FLAG, FIELD(version), NULL, NULL, SECTION_OUTPUT,
       "versions of the program and its libraries" },
+    { "emergency", 0, NULL, KIND_FLAG, FIELD(emergency), NULL, NULL, SECTION_COMMAND, NULL },
     { "dashboard", 0, NULL, KIND_PLANNED, 0, NULL, NULL, SECTION_OUTPUT, NULL },
     { "date", 0, NULL, KIND_PLANNED, 0, NULL, NULL, SECTION_OUTPUT, NULL },
     { "symbol", 0, NULL, KIND_PLANNED, 0, NULL, NULL, SECTION_OUTPUT, NULL },
@@ -392,6 +393,7 @@ static int parse_option(struct parser *parser, int argc, char **argv, int *used,
         value = argv[1];
         *used = 2;
     }
+    parser->options->given |= UINT64_C(1) << (option - table);
     return take(parser, option, value, err);
 }
 
@@ -466,6 +468,43 @@ int options_parse(int argc, char **argv, struct options *options, struct error *
     return code;
 }
 
+/* ---- which options are whose ---- */
+
+_Static_assert(ARRAY_SIZE(table) <= 64, "options.given has a bit for each option");
+
+static bool is_word_of(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; *at; at += strspn(at, " ")) {
+        size_t span = strcspn(at, " ");
+        if (span == length && memcmp(at, word, length) == 0)
+            return true;
+        at += span;
+    }
+    return false;
+}
+
+static bool is_taken(const struct option *option, const char *takes)
+{
+    static const char always[] = "json help version";
+    if (is_word_of(always, option->name))
+        return true;
+    if (!takes)
+        return option->section != SECTION_COMMAND;
+    return is_word_of(takes, option->kind == KIND_MODE ? "mode" : option->name);
+}
+
+int options_check(const struct options *options, const char *command, const char *takes,
+                  struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (options->given & (UINT64_C(1) << i) && !is_taken(&table[i], takes))
+            return error_set(err, ERROR_USAGE,
+                             "runtime %s does not take --%s; runtime help %s shows what it takes",
+                             command, table[i].name, command);
+    return 0;
+}
+
 /* ---- help ---- */
 
 static const char *section_title(enum section section)
@@ -479,6 +518,8 @@ static const char *section_title(enum section section)
         return "State";
     case SECTION_OUTPUT:
         return "Output";
+    case SECTION_COMMAND: /* of one command, which explains it itself */
+        break;
     }
     return "";
 }
@@ -525,7 +566,9 @@ void options_help(struct text *out)
     text_init(&spelling, 80);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const struct option *option = &table[i];
-        if (i == 0 || option->section != option[-1].section)
+        if (option->section == SECTION_COMMAND)
+            continue;
+        if (i == 0 || option->section > option[-1].section)
             text_printf(out, "%s%s:\n", i == 0 ? "" : "\n", section_title(option->section));
         if (!option->help)
             continue;

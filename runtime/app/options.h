@@ -32,10 +32,17 @@ struct options {
     int64_t clock_start_ns; /* of sim */
     uint64_t seed;
     bool fresh, record, exact_budget, json, quiet, help, version;
+    bool emergency; /* of halt */
+    uint64_t given; /* which were, for options_check */
 };
 
 /* Fills *options from argv (command word removed). Options may follow operands; "--" ends options.
  * ERROR_USAGE names the nearest known option, or the value that is not allowed and what is. */
 MUST_CHECK int options_parse(int argc, char **argv, struct options *options, struct error *err);
+/* Whether a command takes all that was given. `takes`: names with blanks between; "mode" stands for
+ * --paper, --live and --backtest too; --json, --help and --version are always taken. NULL: those of
+ * a run. ERROR_USAGE names the first that is not. */
+MUST_CHECK int options_check(const struct options *options, const char *command, const char *takes,
+                             struct error *err);
 
 #endif

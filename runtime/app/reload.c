@@ -8,7 +8,7 @@
  *
  * Whatever is wrong before on_reload: the old code goes on, and the reason is logged and alerted.
  * Prepare and swap are journalled, so that a replay does both at the same events. */
-#include "runtime/app/session.h"
+#include "runtime/app/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +83,8 @@ static int refuse(struct session *session, size_t index, const char *name, const
     LOG(session->log, LOG_ERROR, "reload", "the new file is not used, the old code goes on",
         F_STR("file", session->strategies[index].path), F_STR("where", why->where),
         F_STR("reason", why->message));
+    if (session->refused)
+        text_add(session->refused, reason);
     return record_refusal(session, index, name, reason, err);
 }
 
@@ -101,10 +103,19 @@ static int look_at(struct session *session, size_t index, struct error *err)
     return reload_prepare(session, index, &source, err);
 }
 
+/* In live a file that changed waits for a person's word, unless the configuration says otherwise.
+ */
+static bool is_watching(const struct session *session)
+{
+    return config_bool(session->config, "reload.watch") &&
+           (strcmp(session->mode, "live") != 0 ||
+            strcmp(config_string(session->config, "reload.live"), "watch") == 0);
+}
+
 int reload_look(struct session *session, struct error *err)
 {
     int code = 0;
-    if (!config_bool(session->config, "reload.watch"))
+    if (!is_watching(session))
         return 0;
     for (size_t i = 0; code == 0 && i < session->strategy_count; i++)
         code = look_at(session, i, err);
@@ -113,7 +124,7 @@ int reload_look(struct session *session, struct error *err)
 
 int reload_watch(struct session *session, int64_t wall_ns, struct error *err)
 {
-    if (!config_bool(session->config, "reload.watch") || ledger_replaying(session->ledger))
+    if (!is_watching(session) || ledger_replaying(session->ledger))
         return 0;
     for (size_t i = 0; i < session->strategy_count; i++) {
         int code;
@@ -121,6 +132,14 @@ int reload_watch(struct session *session, int64_t wall_ns, struct error *err)
             return code;
     }
     return 0;
+}
+
+int reload_ask(struct session *session, size_t strategy, struct text *refused, struct error *err)
+{
+    session->refused = refused;
+    int code = look_at(session, strategy, err);
+    session->refused = NULL;
+    return code;
 }
 
 /* ---- the checks of a new file
@@ -461,7 +480,9 @@ int reload_replay(struct session *session, struct error *err)
         if (entry->event > event)
             break;
         session->journal_next++;
-        int code = repeat(session, entry, err);
+        int code = strcmp(entry->name, "control") == 0
+                       ? session_control_repeat(session, entry->body, err)
+                       : repeat(session, entry, err);
         if (code < 0)
             return code;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/operate/guardian.h"
+#include "runtime/operate/latch.h"
 
 #define EVENTS_PER_BEAT 16
 #define SOURCE_JSON_MAX (64u << 20) /* a file and its modules, escaped */
@@ -195,7 +196,30 @@ static int between_events(struct session *session, struct error *err)
     return code;
 }
 
-int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, struct error *err)
+void session_latch(struct session *session, const char *code, const char *reason, bool emergency)
+{
+    if (session->latch_fd < 0 || (session->latch_is_set && !emergency))
+        return;
+    struct latch_record record = { .set = true,
+                                   .emergency = emergency,
+                                   .since_ns = clock_now(session->wall) };
+    text_copy(record.code, sizeof(record.code), code);
+    text_copy(record.reason, sizeof(record.reason), reason);
+    session->latch_is_set = true;
+    if (latch_set(session->latch_fd, &record) < 0)
+        log_line(session->log, LOG_ERROR, "risk", "the latch of a halt cannot be written");
+}
+
+/* Whoever halted it: a limit, the books, an operator. */
+static void latch_a_halt(struct session *session)
+{
+    const char *reason;
+    if (session->latch_fd >= 0 && !session->latch_is_set &&
+        engine_is_halted(session->engine, &reason))
+        session_latch(session, engine_halt_code(session->engine), reason, false);
+}
+
+static int run(struct session *session, int64_t horizon_ns, uint64_t steps, struct error *err)
 {
     for (uint64_t i = 0; i < steps; i++) {
         int code = between_events(session, err);
@@ -205,6 +229,8 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
             (engine_counts(session->engine)->failed_instances > 0 &&
              session_failure(session, NULL) < 0))
             return SESSION_ENDED;
+        if (session->stop_asked || session->emergency_why[0]) /* the loop decides */
+            return SESSION_RUNNING;
         int64_t due_ns = session_due_ns(session);
         if (due_ns == TIME_NEVER || due_ns >= session->end_ns)
             return SESSION_ENDED;
@@ -212,8 +238,16 @@ int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, str
             return SESSION_RUNNING;
         if ((code = session_step_due(session, due_ns, err)) < 0)
             return code;
+        latch_a_halt(session);
     }
     return SESSION_RUNNING;
+}
+
+int session_run(struct session *session, int64_t horizon_ns, uint64_t steps, struct error *err)
+{
+    int code = run(session, horizon_ns, steps, err);
+    latch_a_halt(session); /* a full disk may have ended it in that very turn */
+    return code;
 }
 
 static int write_files(struct session *session, bool checkpoint, struct error *err)

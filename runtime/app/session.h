@@ -113,6 +113,8 @@ struct session {
     char state_dir[512];
     int lock_fd, quarantine_fd;
     int heartbeat_fd;  /* to a guardian; -1: none */
+    int latch_fd;      /* of a session that goes on; -1: a halt ends with the run */
+    bool latch_is_set; /* by us, or at the start */
     bool only_remains; /* opened by session_open_remains */
 
     enum session_source source;
@@ -137,7 +139,11 @@ struct session {
     struct engine *engine;
     struct watchdog *watchdog;
     struct sandbox_limits limits;
-    struct recorder *recorder; /* --record, else NULL */
+    struct recorder *recorder;  /* --record, else NULL */
+    struct control *control;    /* the socket; NULL: nothing listens */
+    const char *stop_asked;     /* by whom, for the summary; NULL: nobody did */
+    char emergency_why[120];    /* an emergency was asked for; empty: none was */
+    struct error control_error; /* a request that the engine could not do: the session is over */
     struct event_queue queue;
 
     struct strategy *strategies; /* STRATEGIES_MAX */
@@ -153,6 +159,7 @@ struct session {
     bool another_command;   /* than that one: nothing is replayed */
     bool catching_up;       /* a replay began; the files on disk are looked at when it is over */
     bool any_reloading;
+    struct text *refused; /* where the reason of a refused reload goes too, or NULL */
     struct quarantine {
         bool set;
         char hash[SHA256_TEXT_MAX], strategy[64], symbol[SYMBOL_MAX];
@@ -258,6 +265,9 @@ struct risk_limits session_limits(const struct strategy *strategy,
 MUST_CHECK int session_params(struct session *session, size_t strategy, struct strategy_code *code,
                               struct error *err);
 
+/* Sets the latch, where a halt outlives the run. A latch that cannot be written is told. */
+void session_latch(struct session *session, const char *code, const char *reason, bool emergency);
+
 /* ---- setup_keeper.c ---- */
 /* News of the second thread go to the log; without one the WAL is kept short. ERROR_IO. */
 MUST_CHECK int session_keep(struct session *session, struct error *err);
@@ -275,6 +285,10 @@ MUST_CHECK int reload_swap_ready(struct session *session, struct error *err);
 MUST_CHECK int reload_replay(struct session *session, struct error *err);
 /* Looks at the files at once: they may have changed while the process was down. */
 MUST_CHECK int reload_look(struct session *session, struct error *err);
+/* Looks at one file at once because a person asks for it. *refused gets the reason of a refusal,
+ * and is left alone otherwise. */
+MUST_CHECK int reload_ask(struct session *session, size_t strategy, struct text *refused,
+                          struct error *err);
 void reload_abandon(struct session *session, size_t strategy);
 
 #endif

@@ -2,6 +2,7 @@
  *
  * The order matters: everything a user can get wrong is checked before the state directory is
  * touched; the ledger is opened before anything that could trade exists. */
+#include "runtime/app/control.h"
 #include "runtime/app/setup.h"
 #include "runtime/app/signals.h"
 #include "runtime/ledger/keeper.h"
@@ -387,8 +388,8 @@ static int prepare(struct session *session, struct error *err)
 {
     static setup_step *const first[] = { load_configuration, check_mode, check_settings };
     static setup_step *const rest[] = { choose, setup_state, setup_ledger };
-    static setup_step *const last[] = { setup_venue,   open_watchdog, open_engine,
-                                        setup_restore, open_export,   open_recorder };
+    static setup_step *const last[] = { setup_venue, open_watchdog, open_engine,  setup_restore,
+                                        setup_latch, open_export,   open_recorder };
     int code = take_steps(session, first, ARRAY_SIZE(first), err);
     if (code < 0)
         return code;
@@ -423,7 +424,7 @@ static int open_session(const struct options *options, const struct session_worl
     session->world = world;
     session->wall = world ? world->wall : clock_wall();
     session->log = log;
-    session->lock_fd = session->quarantine_fd = session->heartbeat_fd = -1;
+    session->lock_fd = session->quarantine_fd = session->heartbeat_fd = session->latch_fd = -1;
     session->strategies = memory_new(STRATEGIES_MAX * sizeof(struct strategy));
     session->instances = memory_new(INSTANCES_MAX * sizeof(struct session_instance));
     session->only_remains = how == prepare_remains;
@@ -488,6 +489,9 @@ void session_close(struct session *session)
     config_release(session->config);
     if (session->quarantine_fd >= 0)
         close(session->quarantine_fd);
+    if (session->latch_fd >= 0)
+        close(session->latch_fd);
+    session_control_close(session); /* before the lock: the next one may make its own */
     if (session->lock_fd >= 0)
         close(session->lock_fd);
     free(session->queue.items);

@@ -50,6 +50,9 @@ MUST_CHECK int setup_state_path(const struct session *session, const char *name,
 /* What decides the outcome of a run, as JSON: equal text is the same command. */
 void setup_write_command(struct session *session, struct text *out);
 MUST_CHECK int setup_restore(struct session *session, struct error *err);
+/* A latch that is set halts the session, as the halt of the ledger that it stands for would have.
+ */
+MUST_CHECK int setup_latch(struct session *session, struct error *err);
 
 /* setup_keeper.c: backups and WAL checkpoints on a second thread; none where no files are written.
  */

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/operate/latch.h"
+
 int setup_state_path(const struct session *session, const char *name, char *out, size_t size,
                      struct error *err)
 {
@@ -152,6 +154,9 @@ int setup_state(struct session *session, struct error *err)
         (code = log_attach_file(session->log, path, err)) < 0)
         return code;
     if ((code = refuse_emergency(session, err)) < 0)
+        return code;
+    if (session_goes_on(session) &&
+        (code = latch_open(session->state_dir, session->mode, &session->latch_fd, err)) < 0)
         return code;
     return read_quarantine(session, err);
 }
@@ -542,4 +547,21 @@ int setup_restore(struct session *session, struct error *err)
     if (code == 0 && session->source == SOURCE_VENUE)
         code = engine_resume(session->engine, session->now_ns, session->known_until_ns, err);
     return code;
+}
+
+/* What was set when nothing could be written is now made true in the ledger too: with a turn that
+ * also cancels what a halt cancels. */
+int setup_latch(struct session *session, struct error *err)
+{
+    struct latch_record latch;
+    if (session->latch_fd < 0)
+        return 0;
+    (void)latch_read(session->latch_fd, &latch); /* what cannot be read is set */
+    session->latch_is_set = latch.set;
+    if (!latch.set || engine_is_halted(session->engine, NULL))
+        return 0;
+    LOG(session->log, LOG_WARN, "risk", "the latch is set: the session begins halted",
+        F_STR("code", latch.code), F_STR("reason", latch.reason));
+    return engine_halt(session->engine, session->now_ns, latch.code, latch.reason, latch.emergency,
+                       false, err);
 }

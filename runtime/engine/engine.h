@@ -294,6 +294,13 @@ struct engine_totals {
     double exposure;     /* share of market time with a position open */
 };
 void engine_totals(const struct engine *engine, struct engine_totals *totals);
+/* The UTC day that market time is in. */
+struct engine_day {
+    int64_t began_ns;
+    decimal opening_equity, volume; /* volume: fills of the day, money */
+    uint32_t trades;                /* orders that filled */
+};
+void engine_day(const struct engine *engine, struct engine_day *day);
 /* What the session began with: capital and what the ledger gave back, positions at the first price
  * that this session saw of them. */
 decimal engine_equity_start(const struct engine *engine);
@@ -304,6 +311,7 @@ size_t engine_orders_in_flight(const struct engine *engine);
 bool engine_is_reconciling(const struct engine *engine);
 /* The session's halt; *reason may be NULL. */
 bool engine_is_halted(const struct engine *engine, const char **reason);
+const char *engine_halt_code(const struct engine *engine); /* of the newest halt of the session */
 bool engine_is_instrument_halted(const struct engine *engine, uint32_t instrument);
 /* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
 size_t engine_daily_equity(const struct engine *engine, const double **values);

@@ -82,6 +82,7 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
         return; /* already, and no shorter */
     engine->halted = true;
     engine->halted_for_day = for_day;
+    text_copy(engine->halt_code, sizeof(engine->halt_code), code);
     text_copy(engine->halt_reason, sizeof(engine->halt_reason), text);
     record_halt(engine, instance, "session", "code", code, text);
     for (int i = 0; i < engine->instance_count; i++)
@@ -128,6 +129,7 @@ void engine_restore_halt(struct engine *engine, const char *scope, const char *c
 {
     if (strcmp(scope, "session") == 0) {
         engine->halted = true;
+        text_copy(engine->halt_code, sizeof(engine->halt_code), code);
         text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
         return;
     }
@@ -141,6 +143,11 @@ bool engine_is_halted(const struct engine *engine, const char **reason)
     if (reason)
         *reason = engine->halt_reason;
     return engine->halted;
+}
+
+const char *engine_halt_code(const struct engine *engine)
+{
+    return engine->halt_code;
 }
 
 bool engine_is_instrument_halted(const struct engine *engine, uint32_t instrument)

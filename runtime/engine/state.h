@@ -317,7 +317,7 @@ struct engine {
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
     enum stop_policy stopping;   /* of engine_stop */
     bool cancels_all;            /* engine_cancel_everything was called */
-    char halt_reason[REASON_MAX];
+    char halt_code[32], halt_reason[REASON_MAX];
     struct told_verdict verdicts[VERDICTS_KEPT]; /* a ring */
     size_t verdict_next;
     bool open_position_seen; /* any position open: equity must be marked */

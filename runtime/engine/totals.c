@@ -147,6 +147,14 @@ static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
     halts_lift_day(engine);
 }
 
+void engine_day(const struct engine *engine, struct engine_day *day)
+{
+    *day = (struct engine_day){ .began_ns = engine->day * NS_PER_DAY,
+                                .opening_equity = engine->day_opening_equity,
+                                .volume = engine->day_volume,
+                                .trades = engine->day_trades };
+}
+
 /* A position that loses by itself halts too: nobody has to ask for an order first. */
 static void judge_loss(struct engine *engine, decimal equity)
 {

@@ -51,7 +51,7 @@ struct session_record {
 };
 void session_record_release(struct session_record *record);
 
-/* The newest session of this mode and source: true and *out, or false. */
+/* The newest session of this mode and source (NULL: of any): true and *out, or false. */
 MUST_CHECK int ledger_last_session(struct ledger *ledger, const char *mode, const char *source,
                                    bool *found, struct session_record *out, struct error *err);
 /* Begins a new session (session_id and epoch are chosen here) or goes on with one (`resume`: its
@@ -164,6 +164,17 @@ struct remaining {
 MUST_CHECK int ledger_each_remaining(struct ledger *ledger,
                                      void (*visit)(void *self, const struct remaining *remaining),
                                      void *self, struct error *err);
+
+/* Those of one session of a feed. */
+MUST_CHECK int ledger_each_remaining_of(struct ledger *ledger, int64_t session_id,
+                                        void (*visit)(void *self,
+                                                      const struct remaining *remaining),
+                                        void *self, struct error *err);
+/* The newest rows of kind blocked, reduced and halt, newest first: the body as it is written. */
+MUST_CHECK int ledger_each_refusal(struct ledger *ledger, size_t count,
+                                   void (*visit)(void *self, const char *kind, int64_t time_ns,
+                                                 const char *body),
+                                   void *self, struct error *err);
 
 /* Cash as last agreed with the venue. */
 MUST_CHECK int ledger_each_cash(struct ledger *ledger, const char *venue,

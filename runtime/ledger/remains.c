@@ -146,19 +146,43 @@ static struct remaining remaining_position(sqlite3_stmt *row)
     };
 }
 
-int ledger_each_remaining(struct ledger *ledger,
-                          void (*visit)(void *self, const struct remaining *remaining), void *self,
-                          struct error *err)
+int ledger_each_remaining_of(struct ledger *ledger, int64_t session_id,
+                             void (*visit)(void *self, const struct remaining *remaining),
+                             void *self, struct error *err)
 {
     struct remaining (*read[])(sqlite3_stmt * row) = { remaining_order, remaining_position };
     const enum statement statements[] = { REMAINING_ORDERS, REMAINING_POSITIONS };
     int found = 0;
     for (size_t i = 0; i < ARRAY_SIZE(statements) && found >= 0; i++) {
         struct binder rows = bind_begin(ledger, statements[i]);
+        bind_int(&rows, session_id);
         while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
             struct remaining remaining = read[i](rows.statement);
             visit(self, &remaining);
         }
     }
+    return found;
+}
+
+int ledger_each_remaining(struct ledger *ledger,
+                          void (*visit)(void *self, const struct remaining *remaining), void *self,
+                          struct error *err)
+{
+    return ledger_each_remaining_of(ledger, 0, visit, self, err);
+}
+
+/* ---- why orders did not leave as asked ---- */
+
+int ledger_each_refusal(struct ledger *ledger, size_t count,
+                        void (*visit)(void *self, const char *kind, int64_t time_ns,
+                                      const char *body),
+                        void *self, struct error *err)
+{
+    struct binder rows = bind_begin(ledger, REFUSALS);
+    int found;
+    bind_int(&rows, (int64_t)count);
+    while ((found = ledger_step(ledger, rows.statement, err)) > 0)
+        visit(self, column_text(rows.statement, 0), column_int(rows.statement, 1),
+              column_text(rows.statement, 2));
     return found;
 }

@@ -224,6 +224,10 @@ static const char *const from_1[] = {
 #define OF_SCOPE(id, source)                                                                       \
     "CASE WHEN " id " THEN s.session_id = " id " ELSE s.source = " source " END"
 
+/* Of all sources that go on (0), or of one session of a feed (its id). */
+#define IS_REMAINING                                                                               \
+    "CASE WHEN ?1 THEN i.scope = 'feed#' || ?1 ELSE substr(i.scope, 1, 5) <> 'feed#' END"
+
 /* Rows that CSV files are made of; the body of each begins {"time":"YYYY-MM-DDT... */
 #define EXPORTED "kind IN ('order', 'fill', 'blocked', 'trip')"
 #define BODY_DAY "substr(body, 10, 10)"
@@ -302,7 +306,7 @@ const char *const statement_texts[STATEMENTS] = {
         "SELECT coalesce(max(order_id), 0) FROM trading_events WHERE seq > ? AND seq < ?",
     [LAST_EPOCH] = "SELECT coalesce(max(epoch), 0) FROM sessions",
     [LAST_SESSION] =
-        "SELECT session_id FROM sessions WHERE mode = ? AND source = ?"
+        "SELECT session_id FROM sessions WHERE mode = ?1 AND (?2 = '' OR source = ?2)"
         " ORDER BY session_id DESC LIMIT 1",
     [LAST_EVENT_OF_SESSION] =
         "SELECT time_ns, event FROM trading_events WHERE session_id = ? AND seq >= ?"
@@ -381,12 +385,15 @@ const char *const statement_texts[STATEMENTS] = {
         " coalesce(o.price, ''), coalesce(o.trigger_price, ''), o.status, o.reduce_only,"
         " o.current_client_order_id, o.venue_order_id FROM orders o"
         " JOIN instances i ON i.instance_id = o.instance_id"
-        " WHERE substr(i.scope, 1, 5) <> 'feed#' AND o." IS_OPEN " ORDER BY o.order_id",
+        " WHERE " IS_REMAINING " AND o." IS_OPEN " ORDER BY o.order_id",
     [REMAINING_POSITIONS] =
         "SELECT i.instance_id, i.strategy, p.venue, p.symbol, p.qty FROM positions p"
         " JOIN instances i ON i.instance_id = p.instance_id"
-        " WHERE substr(i.scope, 1, 5) <> 'feed#' AND p.qty <> '0'"
+        " WHERE " IS_REMAINING " AND p.qty <> '0'"
         " ORDER BY i.instance_id, p.venue, p.symbol",
+    [REFUSALS] =
+        "SELECT kind, time_ns, body FROM trading_events WHERE kind IN ('blocked', 'reduced',"
+        " 'halt') ORDER BY seq DESC LIMIT ?",
     [SELECT_STATE] = "SELECT body FROM strategy_state WHERE instance_id = ?",
     [RESULT_ROWS] =
         "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"

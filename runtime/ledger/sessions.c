@@ -96,7 +96,7 @@ int ledger_last_session(struct ledger *ledger, const char *mode, const char *sou
     *found = false;
     struct binder last = bind_begin(ledger, LAST_SESSION);
     bind_text(&last, mode);
-    bind_text(&last, source);
+    bind_text(&last, source ? source : "");
     int there = ledger_step(ledger, last.statement, err);
     if (there <= 0)
         return there;

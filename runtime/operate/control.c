@@ -276,6 +276,18 @@ static void answer_line(struct control *control, struct peer *peer, char *line, 
         refuse(peer, ERROR_INTERNAL, "the answer is too long");
 }
 
+/* What is left after all whole lines were answered is the beginning of one. */
+static bool is_too_long(const struct peer *peer)
+{
+    return peer->request.length > CONTROL_LINE_MAX;
+}
+
+static void refuse_long_line(struct peer *peer)
+{
+    refuse(peer, ERROR_USAGE, "a request is one line of at most 64 KiB");
+    peer->is_ending = true;
+}
+
 /* Answers the lines that are there, in order, while their answers can be written. */
 static bool answer_lines(struct control *control, struct peer *peer, int *answered)
 {
@@ -312,12 +324,6 @@ static bool read_some(struct control *control, struct peer *peer)
         return false;
     drop(peer);
     return false;
-}
-
-static bool is_too_long(const struct peer *peer)
-{
-    return peer->request.overflow || (peer->request.length >= CONTROL_LINE_MAX &&
-                                      !memchr(peer->request.data, '\n', peer->request.length));
 }
 
 static void serve(struct control *control, struct peer *peer)

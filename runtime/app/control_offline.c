@@ -1,0 +1,280 @@
+/* control_offline.c - what a stopped run left, in the form in which a running one tells it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/app/control_client.h"
+#include "runtime/base/clock.h"
+#include "runtime/ledger/ledger.h"
+#include "runtime/operate/latch.h"
+
+#define CHECKPOINT_MAX (16u << 20)
+
+struct offline {
+    struct ledger *ledger;
+    struct session_record last; /* the newest session */
+    struct json_writer *writer;
+    bool positions; /* listing these, else orders */
+    size_t count;
+};
+
+static void put_string(struct json_writer *writer, const char *key, const char *value)
+{
+    json_key(writer, key);
+    json_string(writer, value);
+}
+
+static const char *or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+/* ---- orders and positions ---- */
+
+static void put_remaining(void *self, const struct remaining *is)
+{
+    struct offline *offline = self;
+    struct json_writer *writer = offline->writer;
+    if (is->is_position != offline->positions)
+        return;
+    offline->count++;
+    if (!writer)
+        return;
+    json_object_begin(writer);
+    put_string(writer, "strategy", is->strategy);
+    put_string(writer, "venue", is->venue);
+    put_string(writer, "symbol", is->symbol);
+    put_string(writer, "qty", is->qty);
+    if (!is->is_position) {
+        put_string(writer, "client_order_id", is->client_order_id);
+        put_string(writer, "venue_order_id", or_null(is->venue_order_id));
+        put_string(writer, "side", is->side);
+        put_string(writer, "type", is->type);
+        put_string(writer, "filled_qty", is->filled_qty);
+        put_string(writer, "price", or_null(is->price));
+        put_string(writer, "trigger_price", or_null(is->trigger_price));
+        put_string(writer, "status", is->status);
+        json_key(writer, "reduce_only");
+        json_bool(writer, is->reduce_only);
+    }
+    json_object_end(writer);
+}
+
+static int each_remaining(struct offline *offline, bool positions, struct error *err)
+{
+    bool is_feed = strcmp(offline->last.source, "feed") == 0;
+    offline->positions = positions;
+    offline->count = 0;
+    return ledger_each_remaining_of(offline->ledger, is_feed ? offline->last.session_id : 0,
+                                    put_remaining, offline, err);
+}
+
+static int list(struct offline *offline, bool positions, struct error *err)
+{
+    json_key(offline->writer, positions ? "positions" : "orders");
+    json_array_begin(offline->writer);
+    int code = each_remaining(offline, positions, err);
+    json_array_end(offline->writer);
+    return code;
+}
+
+/* ---- why ---- */
+
+/* A blocked request has its terms in its row; a halt is {"name","body":{"code","reason"}}. */
+static void put_refusal(void *self, const char *kind, int64_t time_ns, const char *body)
+{
+    struct json_writer *writer = ((struct offline *)self)->writer;
+    struct json *root;
+    if (json_parse(body, strlen(body), &root, NULL) < 0)
+        return;
+    const struct json *inner = json_get(root, "body");
+    const struct json *source = inner ? inner : root;
+    if (json_get(source, "lifted_by")) { /* the end of a halt is no verdict */
+        json_release(root);
+        return;
+    }
+    bool is_blocked = strcmp(kind, "blocked") == 0;
+    json_object_begin(writer);
+    json_key(writer, "time");
+    json_time(writer, time_ns);
+    put_string(writer, "verdict",
+               is_blocked                  ? "block"
+               : strcmp(kind, "halt") == 0 ? "halt"
+                                           : "reduce");
+    put_string(writer, "strategy", or_null(json_as_string(json_get(root, "strategy"))));
+    put_string(writer, "symbol", json_as_string(json_get(root, "symbol")));
+    put_string(writer, "side", json_as_string(json_get(root, "side")));
+    put_string(writer, "asked", json_as_string(json_get(root, "qty")));
+    put_string(writer, "allowed", is_blocked ? "0" : NULL);
+    put_string(writer, "code", json_as_string(json_get(source, "code")));
+    put_string(writer, "reason", json_as_string(json_get(source, "reason")));
+    json_object_end(writer);
+    json_release(root);
+}
+
+static int why(struct offline *offline, size_t count, struct error *err)
+{
+    json_key(offline->writer, "verdicts");
+    json_array_begin(offline->writer);
+    int code = ledger_each_refusal(offline->ledger, count, put_refusal, offline, err);
+    json_array_end(offline->writer);
+    return code;
+}
+
+/* ---- status ---- */
+
+struct standing {
+    bool found;
+    char code[32], reason[REASON_MAX];
+};
+
+static void note_halt(void *self, const struct standing_halt *halt)
+{
+    struct standing *standing = self;
+    if (strcmp(halt->halt.scope, "session") != 0)
+        return;
+    standing->found = true;
+    text_copy(standing->code, sizeof(standing->code), halt->halt.code);
+    text_copy(standing->reason, sizeof(standing->reason), halt->halt.reason);
+}
+
+/* The latch stands beside the ledger's halts: one that was set when nothing could be written. */
+static int put_halt(const struct options *options, struct offline *offline, struct error *err)
+{
+    struct standing standing = { .found = false };
+    struct latch_record latch;
+    int code = ledger_each_standing_halt(offline->ledger, note_halt, &standing, err);
+    if (code < 0)
+        return code;
+    struct error unreadable = { 0 };
+    if (latch_look(options->state, control_mode(options), &latch, &unreadable) < 0)
+        latch.set = true; /* and says so itself */
+    if (latch.set && !standing.found) {
+        standing.found = true;
+        text_copy(standing.code, sizeof(standing.code), latch.code);
+        text_copy(standing.reason, sizeof(standing.reason), latch.reason);
+    }
+    json_key(offline->writer, "halt");
+    if (!standing.found) {
+        json_null(offline->writer);
+        return 0;
+    }
+    json_object_begin(offline->writer);
+    put_string(offline->writer, "code", standing.code);
+    put_string(offline->writer, "reason", standing.reason);
+    json_object_end(offline->writer);
+    return 0;
+}
+
+/* Equity and cash as the checkpoint has them: the ledger holds no prices. */
+static void put_checkpoint(const struct options *options, struct json_writer *writer)
+{
+    char path[1100], *bytes = NULL;
+    size_t length;
+    struct json *root = NULL;
+    snprintf(path, sizeof(path), "%.900s/checkpoints/%s_state_latest.json", options->state,
+             control_mode(options));
+    if (text_read_file(path, CHECKPOINT_MAX, &bytes, &length, NULL) == 0)
+        (void)!json_parse(bytes, length, &root, NULL);
+    put_string(writer, "equity", json_as_string(json_get(root, "equity")));
+    put_string(writer, "cash", json_as_string(json_get(root, "cash")));
+    const struct json *strategies = json_get(root, "strategies");
+    json_key(writer, "strategies");
+    json_array_begin(writer);
+    for (size_t i = 0; i < json_count(strategies); i++) {
+        const struct json *one = json_at(strategies, i);
+        json_object_begin(writer);
+        put_string(writer, "strategy", json_as_string(json_get(one, "name")));
+        put_string(writer, "version", json_as_string(json_get(one, "version")));
+        put_string(writer, "file", json_as_string(json_get(one, "file")));
+        put_string(writer, "symbol", json_as_string(json_get(one, "symbol")));
+        put_string(writer, "state", "stopped");
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+    json_release(root);
+    free(bytes);
+}
+
+static int status(const struct options *options, struct offline *offline, struct error *err)
+{
+    struct json_writer *writer = offline->writer;
+    const struct session_record *last = &offline->last;
+    json_key(writer, "running");
+    json_bool(writer, false);
+    put_string(writer, "mode", control_mode(options));
+    put_string(writer, "source", last->source);
+    json_key(writer, "session");
+    json_int(writer, last->session_id);
+    json_key(writer, "time");
+    json_time(writer, last->market_ns);
+    json_key(writer, "started");
+    json_time(writer, last->started_ns);
+    put_string(writer, "phase", last->ended_ns == TIME_NEVER ? "crashed" : "ended");
+    int code = put_halt(options, offline, err);
+    put_checkpoint(options, writer);
+    offline->writer = NULL;
+    if (code == 0)
+        code = each_remaining(offline, false, err);
+    offline->writer = writer;
+    json_key(writer, "open_orders");
+    json_int(writer, (int64_t)offline->count);
+    return code < 0 ? code : list(offline, true, err);
+}
+
+/* ---- one answer ---- */
+
+const char *control_mode(const struct options *options)
+{
+    char paper[1100], live[1100];
+    if (options->mode)
+        return options->mode;
+    snprintf(paper, sizeof(paper), "%.900s/ledger-paper.sqlite", options->state);
+    snprintf(live, sizeof(live), "%.900s/ledger-live.sqlite", options->state);
+    return access(paper, F_OK) != 0 && access(live, F_OK) == 0 ? "live" : "paper";
+}
+
+static int tell(const struct options *options, struct offline *offline, const char *what,
+                size_t count, struct error *err)
+{
+    if (strcmp(what, "status") == 0)
+        return status(options, offline, err);
+    if (strcmp(what, "why") == 0)
+        return why(offline, count, err);
+    return list(offline, strcmp(what, "positions") == 0, err);
+}
+
+int control_offline(const struct options *options, const char *what, size_t count,
+                    struct text *answer, struct error *err)
+{
+    char path[1100];
+    bool found = false;
+    struct offline offline = { 0 };
+    snprintf(path, sizeof(path), "%.900s/ledger-%s.sqlite", options->state, control_mode(options));
+    if (access(path, F_OK) != 0)
+        return error_at(err, ERROR_UNAVAILABLE, options->state,
+                        "nothing runs in this state directory, and nothing ever did; name another "
+                        "with --state");
+    struct ledger_options ledger = { .path = path };
+    int code = ledger_open(&ledger, &offline.ledger, err);
+    if (code < 0)
+        return code;
+    code = ledger_last_session(offline.ledger, control_mode(options), NULL, &found, &offline.last,
+                               err);
+    if (code == 0 && !found)
+        code = error_at(err, ERROR_UNAVAILABLE, options->state, "nothing ever ran there");
+    if (code == 0) {
+        offline.writer = json_writer_open(answer, false);
+        json_object_begin(offline.writer);
+        json_key(offline.writer, "ok");
+        json_bool(offline.writer, true);
+        code = tell(options, &offline, what, count, err);
+        if (code == 0)
+            json_object_end(offline.writer);
+        json_writer_close(offline.writer);
+    }
+    session_record_release(&offline.last);
+    ledger_close(offline.ledger);
+    return code;
+}
