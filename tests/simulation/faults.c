@@ -44,6 +44,10 @@ static const char *const names[FAULTS] = {
     [FAULT_STOP] = "stop",
     [FAULT_ABSENT] = "absent",
     [FAULT_LAG] = "lag",
+    [FAULT_HALT] = "halt",
+    [FAULT_LIFT] = "lift",
+    [FAULT_FLATTEN] = "flatten",
+    [FAULT_BREAKER] = "breaker",
 };
 
 const char *fault_name(enum fault fault)

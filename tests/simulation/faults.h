@@ -49,6 +49,11 @@ enum fault {
     FAULT_STOP,   /* the operator stops in order, by any policy, lowers a limit, starts again */
     FAULT_ABSENT, /* a list of open orders leaves one out that works */
     FAULT_LAG,    /* one answer about positions does not know the newest trades */
+    /* What the operator does besides, in worlds with limits. */
+    FAULT_HALT,    /* halts: entries alone, everything, or everything and flat */
+    FAULT_LIFT,    /* lifts all halts */
+    FAULT_FLATTEN, /* closes what is held of one or all, and goes on */
+    FAULT_BREAKER, /* opens or closes the venue's breaker */
     FAULTS
 };
 

@@ -645,18 +645,25 @@ void model_settle_unsure(struct model *model, const struct ledger_port *ledger)
 
 /* ---- what leaves ---- */
 
+/* Whether a part of it is beyond what its instance holds the other way. */
+static bool opens(const struct model *model, const struct mirror *mirror, uint32_t instance_id)
+{
+    int64_t left = mirror->qty - mirror->filled;
+    if (mirror->reduce_only)
+        return false;
+    for (size_t i = 0; i < model->slot_count; i++) {
+        if (model->slots[i].instance_id != instance_id)
+            continue;
+        int64_t held = model->slots[i].books[mirror->market].qty;
+        return mirror->side * held >= 0 || left > (held < 0 ? -held : held);
+    }
+    return true;
+}
+
 static bool adds_risk(const struct model *model, const struct order *order)
 {
     const struct mirror *mirror = mirror_of(model, order->order_id);
-    if (order->reduce_only || !mirror)
-        return false;
-    for (size_t i = 0; i < model->slot_count; i++) {
-        if (model->slots[i].instance_id != order->instance_id)
-            continue;
-        int64_t held = model->slots[i].books[order->instrument].qty;
-        return mirror->side * held >= 0 || mirror->qty > (held < 0 ? -held : held);
-    }
-    return true;
+    return !order->reduce_only && mirror && opens(model, mirror, order->instance_id);
 }
 
 void model_limit_orders(struct model *model, int64_t usd)
@@ -698,7 +705,8 @@ void model_send(struct model *model, const struct referee_send *send)
         model_fail(model, "C8 an order of a failed callback leaves: %s", order->client_order_id);
     if (!adds_risk(model, order))
         return;
-    if (model->halted || model->halted_market[order->instrument])
+    bool stands = model->halts[MARKETS_MAX] == STANDS || model->halts[order->instrument] == STANDS;
+    if (stands || model->halted || model->halted_market[order->instrument])
         model_fail(model, "C8 order %s adds risk and leaves while halted", order->client_order_id);
     if (is_too_large(model, order) && mirror->status == ORDER_PENDING_NEW)
         model_fail(model, "C9 order %s leaves above the operator's limit", order->client_order_id);
@@ -965,6 +973,10 @@ static void rest_orders(struct model *model, const struct session *session)
     for (size_t i = 0; i < exchange->open_count; i++) {
         const struct exchange_order *order = exchange_order(exchange, exchange->open[i]);
         const struct mirror *mirror = mirror_of_client(model, order->client_id);
+        if (order->client_id[0] == 'r' && mirror && !order->reduce_only &&
+            opens(model, mirror, mirror->instance_id) && is_flagged(session, order->market))
+            model_fail(model, "C8 order %s adds risk and works on, and no new risk is allowed",
+                       order->client_id);
         if (order->client_id[0] != 'r' || is_flagged(session, order->market))
             continue;
         if (!mirror || (mirror->known != ORDER_NEW && mirror->known != ORDER_PARTIALLY_FILLED))

@@ -414,6 +414,14 @@ void referee_event(struct referee *referee, const struct event *event, int64_t n
     }
 }
 
+/* A loss that was reached counts again when it is looked at the next time. */
+static void lift(struct referee *referee, const char *scope)
+{
+    bool all = strcmp(scope, "session") == 0;
+    for (size_t i = 0; i < referee->scope_count; i++)
+        referee->scopes[i].lost &= !all;
+}
+
 void referee_record(struct referee *referee, const struct record *record, int64_t now_ns)
 {
     reach(referee, now_ns);
@@ -421,6 +429,8 @@ void referee_record(struct referee *referee, const struct record *record, int64_
         referee_order_is(referee, &record->order);
     if (record->kind == RECORD_FILL)
         book_fill(referee, record);
+    if (record->kind == RECORD_HALT && strstr(record->body, "\"lifted_by\""))
+        lift(referee, record->name);
     if (record->kind != RECORD_ADJUSTMENT && record->kind != RECORD_POSITION)
         return;
     struct book *book =

@@ -59,6 +59,8 @@ struct world {
     int64_t offset_ns; /* how far the process's clock is ahead */
     struct rules rules;
     struct random operator; /* draws what only worlds with limits do */
+    int64_t lift_ns;        /* when the operator lifts his halt */
+    uint64_t verdicts;      /* of the process, that were looked at */
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
     bool shared;        /* all strategies trade one market */
@@ -259,13 +261,26 @@ static void on_disk_point(void *self, enum disk_point kind, const char *path, ui
 
 /* ---- the seams ---- */
 
+/* A limit that halts, by the code in its record. */
+static void note_halt(struct world *world, const struct record *record)
+{
+    if (record->kind != RECORD_HALT)
+        return;
+    if (strstr(record->body, "daily_loss"))
+        reach_spoke(&world->result->reach, "max_daily_loss", REACH_HALT, &world->rules);
+    if (strstr(record->body, "max_drawdown"))
+        reach_spoke(&world->result->reach, "max_drawdown", REACH_HALT, &world->rules);
+}
+
 static int commit(void *self, const struct turn *turn, struct error *err)
 {
     struct world *world = current;
     if (world->dead)
         return world->ledger.commit(self, turn, err);
-    for (size_t i = 0; i < turn->count; i++)
+    for (size_t i = 0; i < turn->count; i++) {
         trace_record(world, &turn->records[i]);
+        note_halt(world, &turn->records[i]);
+    }
     bool kill = random_below(&world->random, 8) == 0 && fault(world, FAULT_KILL_COMMIT);
     bool power =
         world->power_safe && random_below(&world->random, 8) == 0 && fault(world, FAULT_POWER);
@@ -562,6 +577,7 @@ static void draw(struct world *world)
     world->shared = shared;
     rules_draw(&world->rules, world->seed, market_count, world->chosen_count);
     random_seed(&world->operator, hash64(world->seed, 13, 14));
+    world->lift_ns = TIME_NEVER;
     world->mode = random_below(&world->random, 3);
     world->interval = chance(world, 50) ? 100 : 20;
     world->power_safe = chance(world, 20);
@@ -634,6 +650,7 @@ static bool start(struct world *world)
     if (world->dead)
         return false;
     world->started = true;
+    world->verdicts = 0;
     world->offset_ns = world->session->now_ns - wire_now_ns(world->wire);
     wire_set_offset(world->wire, world->offset_ns);
     world->flush_ns = wire_now_ns(world->wire) + NS_PER_SECOND;
@@ -738,6 +755,78 @@ static void stop_and_start(struct world *world)
         model_limit_orders(world->model, ORDER_MOST_USD);
 }
 
+/* ---- the operator ---- */
+
+/* Of chances that come each second; in a stream of its own. */
+static bool acts(struct world *world, enum fault kind, bool anyhow)
+{
+    if (!world->faults_on || !world->rules.any)
+        return false;
+    bool wants =
+        world->plan.on[kind] && random_below(&world->operator, 2000) < world->plan.percent[kind];
+    if (!wants && !anyhow)
+        return false;
+    world->result->faults[kind]++;
+    trace(world, "fault %s", fault_name(kind));
+    model_count_open(world->model, world->result->reach.hits[kind]);
+    return true;
+}
+
+static int halt(struct world *world, int64_t now_ns, struct error *err)
+{
+    uint64_t how = random_below(&world->operator, 3);
+    world->lift_ns = random_below(&world->operator, 4) == 0
+                         ? TIME_NEVER
+                         : wire_now_ns(world->wire) +
+                               (int64_t)random_below(&world->operator, 60 * NS_PER_SECOND);
+    return engine_halt(world->session->engine, now_ns, "operator", "the operator halts", how > 0,
+                       how > 1, err);
+}
+
+static int flatten(struct world *world, int64_t now_ns, struct error *err)
+{
+    int count = world->session->instance_count;
+    int instance = (int)random_below(&world->operator,(uint64_t) count + 1) - 1;
+    uint32_t markets = world->exchange.market_count;
+    uint32_t market = (uint32_t)random_below(&world->operator, markets + 1);
+    return engine_flatten(world->session->engine, now_ns, instance,
+                          market == markets ? INSTRUMENT_NONE : market, err);
+}
+
+/* Each second; negative: the turn failed. */
+static int operate(struct world *world, struct error *err)
+{
+    int code = 0;
+    int64_t now_ns = world->session->now_ns;
+    if (acts(world, FAULT_HALT, false))
+        code = halt(world, now_ns, err);
+    bool is_time = wire_now_ns(world->wire) >= world->lift_ns;
+    if (code == 0 && !world->dead && acts(world, FAULT_LIFT, is_time)) {
+        world->lift_ns = TIME_NEVER;
+        code = engine_lift_halts(world->session->engine, now_ns, "the operator", err);
+    }
+    if (code == 0 && !world->dead && acts(world, FAULT_FLATTEN, false))
+        code = flatten(world, now_ns, err);
+    return code;
+}
+
+/* What risk said of orders since the last look. */
+static void note_verdicts(struct world *world)
+{
+    const struct engine *engine = world->session->engine;
+    const struct engine_counts *counts = engine_counts(engine);
+    struct told_verdict told;
+    uint64_t count = counts->blocked + counts->reduced;
+    uint64_t news = count - world->verdicts;
+    if (count < world->verdicts)
+        news = count;
+    world->verdicts = count;
+    for (size_t i = 0; i < news && engine_verdict(engine, i, &told); i++)
+        if (told.verdict == VERDICT_REDUCE || told.verdict == VERDICT_BLOCK)
+            reach_spoke(&world->result->reach, told.code,
+                        told.verdict == VERDICT_REDUCE ? REACH_REDUCE : REACH_BLOCK, &world->rules);
+}
+
 /* One event, and what a second brings. */
 static void step(struct world *world)
 {
@@ -751,6 +840,8 @@ static void step(struct world *world)
             world->kill_in = 1 + random_below(&world->random, 100);
         break_disk(world);
         code = session_flush(world->session, false, &err);
+        if (code == 0 && !world->dead)
+            code = operate(world, &err);
         if (code == 0 && now >= world->reload_ns) {
             world->reload_ns = now + 20 * NS_PER_SECOND;
             reload(world);
@@ -771,6 +862,8 @@ static void step(struct world *world)
         model_fail(world->model, "run: %s: %s", err.where, err.message);
     else
         model_step(world->model, world->session);
+    if (world->rules.any && !model_failure(world->model))
+        note_verdicts(world);
 }
 
 /* Till end_ns, which an end of the process may bring forward. */
