@@ -239,10 +239,9 @@ static bool read_count(const char *text, uint64_t max, uint64_t *out)
 {
     uint64_t value = 0;
     for (; *text; text++) {
-        if (*text < '0' || *text > '9')
-            return false;
-        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+        unsigned digit = (unsigned char)*text - (unsigned)'0';
+        if (digit > 9 || __builtin_mul_overflow(value, UINT64_C(10), &value) ||
+            __builtin_add_overflow(value, digit, &value))
             return false;
     }
     *out = value;

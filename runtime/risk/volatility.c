@@ -16,7 +16,7 @@
  * (3 n + 8) 2^-53 of the roots of the sums of squares: 2e-13 for 500. A portfolio adds 2 * 256 such
  * numbers, row by row: 6e-14 more. */
 #define SUM_ROUNDING 1e-12
-/* A handful of operations: each is wrong by at most 2^-53. */
+/* A handful of operations, the root among them: each is wrong by at most 2^-53. */
 #define STEP_ROUNDING 0x1p-49
 
 struct series {
@@ -217,14 +217,11 @@ double volatility_covariance(const struct volatility *volatility, uint32_t i, ui
 
 /* ---- the portfolio ---- */
 
-static bool are_usable(const struct volatility *volatility, const double *weights)
+static bool all_are_known(const struct volatility *volatility, const double *weights)
 {
-    for (uint32_t i = 0; i < volatility->count; i++) {
-        if (!isfinite(weights[i]))
-            return false;
+    for (uint32_t i = 0; i < volatility->count; i++)
         if (weights[i] != 0 && !volatility_is_known(volatility, i))
             return false;
-    }
     return true;
 }
 
@@ -251,7 +248,7 @@ static double variance(const struct volatility *volatility, const double *weight
 bool volatility_book(const struct volatility *volatility, const double *weights, uint32_t k,
                      struct volatility_book *out)
 {
-    if (!volatility_is_known(volatility, k) || !are_usable(volatility, weights))
+    if (!volatility_is_known(volatility, k) || !all_are_known(volatility, weights))
         return false;
 
     double g = 0, fold = 0;
@@ -260,15 +257,15 @@ bool volatility_book(const struct volatility *volatility, const double *weights,
             continue;
         const struct pair *pair = pair_of(volatility, k, j);
         g += weights[j] * ((pair->low + pair->high) / 2);
-        if (j != k)
-            fold += fabs(weights[j]) * ((pair->high - pair->low) / 2);
+        fold += fabs(weights[j]) * ((pair->high - pair->low) / 2);
     }
     *out = (struct volatility_book){ .q = variance(volatility, weights),
                                      .g = g,
                                      .s2 = pair_of(volatility, k, k)->high,
                                      .weight = weights[k],
                                      .fold = fold };
-    return isfinite(out->q + out->s2 + fabs(g) + fold); /* each of them: none cancels */
+    /* A weight that is no number, or too large, shows in q. */
+    return isfinite(out->q + out->s2 + fabs(g) + fold);
 }
 
 double volatility_after(const struct volatility_book *book, double d)
@@ -281,13 +278,13 @@ double volatility_after(const struct volatility_book *book, double d)
     if (isnan(sum))
         return INFINITY;
     /* Covariances over different hours may not fit together: the sum can come out below 0. */
-    return sum > 0 ? nextafter(sqrt(sum), INFINITY) : 0;
+    return sum > 0 ? sqrt(sum) : 0;
 }
 
 double volatility_room(const struct volatility_book *book, double d, double limit)
 {
     double bound = fmax(limit, volatility_after(book, 0));
-    if (!isfinite(d) || isinf(bound))
+    if (isinf(bound))
         return 0;
     if (volatility_after(book, d) <= bound)
         return d;

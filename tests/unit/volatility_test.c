@@ -709,6 +709,9 @@ static void the_room_by_hand(void **state)
     assert_true(volatility_room(&book, 0.25, limit) == 0.25);
     assert_true(volatility_room(&book, -0.25, limit) == -0.25);
     assert_true(volatility_room(&book, 0, limit) == 0);
+    /* Exactly at its limit, with a last bit that halving would lose. */
+    double odd = 0x1.0000000000001p-2;
+    assert_true(volatility_room(&book, odd, volatility_after(&book, odd)) == odd);
     /* Over its limit: whatever does not raise it, and that is nothing here. */
     assert_true(fabs(volatility_room(&book, 1, 0.1)) < 1e-7);
     /* q = 0.25, g = -0.2: d takes away up to 0.4 and is back where it was; under a limit of
