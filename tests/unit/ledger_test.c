@@ -1621,7 +1621,7 @@ static void another_ledger_in_its_place_is_told(void **state)
     begin(f, "sim");
     commit_order(f, 1);
     tamper(f, "DROP TRIGGER trading_events_unchanged;"
-              "UPDATE trading_events SET hash = replace(hash, 'a', 'b')");
+              "UPDATE trading_events SET hash = substr(hash, 2) || substr(hash, 1, 1)");
     assert_int_equal(open_anchored(f, false), ERROR_IO);
     assert_says(f, "row 1 is not the one");
 }
