@@ -6,6 +6,7 @@
 #   make smoke        the five critical paths, in seconds
 #   make simulate     seeded worlds against the whole runtime, SEEDS=2000
 #   make mutants      seeded bugs, each of which must be found: ONLY=3-12, SEEDS=200, ROTATE=5 COUNT=10
+#   make mutate       small changes to each line of runtime/risk, each of which its unit tests must find
 #   make bench        speed as ratios measured in one run
 #   make lint         formatting, static checks, layering
 #   make asan         build/asan/runtime, with sanitizers
@@ -55,7 +56,7 @@ else
 Q := @
 endif
 
-.PHONY: all run test smoke simulate mutants bench lint asan fuzz cover hooks install clean deps format
+.PHONY: all run test smoke simulate mutants mutate bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
@@ -162,6 +163,15 @@ simulate: deps
 mutants: deps
 	@$(MAKE) --no-print-directory $(B)/simulate $(B)/scenario
 	@ONLY=$(ONLY) ROTATE=$(ROTATE) COUNT=$(COUNT) SEEDS=$(SEEDS) CC="$(CC)" sh tests/mutants/run.sh
+
+# A file of the risk room and the tests that answer for it; what is not there yet is left out.
+MUTATE := $(foreach pair,breaker=breaker_test throttle=throttle_test volatility=volatility_test \
+            rollout=rollout_test check=risk_test limits=risk_test, \
+            $(if $(wildcard runtime/risk/$(firstword $(subst =, ,$(pair))).c), \
+              $(if $(wildcard tests/unit/$(lastword $(subst =, ,$(pair))).c), \
+                runtime/risk/$(subst =,.c=,$(pair)))))
+mutate: deps
+	@CC="$(CC)" PKG_CFLAGS="$(PKG_CFLAGS)" LIBS="$(LIBS)" lua5.4 tests/tools/mutate.lua $(MUTATE)
 
 lint: deps
 	@sh tests/tools/lint.sh

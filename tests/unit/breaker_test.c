@@ -198,6 +198,15 @@ static void a_slow_answer_is_a_failure(void **state)
     assert_string_equal(breaker.why,
                         "2 answers in a row failed: an answer took 2500.0 ms, allowed 2000.0 ms");
 
+    options.max_latency_ns = 1000 * SECOND;
+    breaker = make(&options);
+    assert_false(breaker_failure(&breaker, START, "time-out"));
+    assert_true(breaker_success(&breaker, START, 2000 * SECOND));
+    assert_string_equal(
+        breaker.why,
+        "2 answers in a row failed: an answer took 2000000.0 ms, allowed 1000000.0 ms");
+    options.max_latency_ns = 2 * SECOND;
+
     static const int64_t fast[] = { 0, -1, INT64_MIN }; /* before it was asked: odd, but not slow */
     for (size_t i = 0; i < ARRAY_SIZE(fast); i++) {
         breaker = make(&options);
@@ -386,6 +395,27 @@ static void a_zero_does_not_bind(void **state)
     breaker_sent(&breaker, START);
     assert_true(breaker_success(&breaker, START, FAST));
     assert_int_equal(breaker.state, BREAKER_CLOSED);
+}
+
+/* Each way of opening by itself is as long as open_for, to the nanosecond. */
+static void how_long_it_opens(void **state)
+{
+    (void)state;
+    struct breaker_options options = { .failures = 1, .half_open_probes = 1 };
+    struct breaker breaker = make(&options);
+    assert_true(breaker_failure(&breaker, START, "502"));
+    assert_int_equal(breaker.until_ns, START);
+    assert_true(breaker_allows(&breaker, START));
+    assert_true(breaker_failure(&breaker, START + 7, "502")); /* probe_failed */
+    assert_int_equal(breaker.until_ns, START + 7);
+    breaker = rated(0.5);
+    breaker.options.open_for_ns = 0;
+    assert_true(answer(&breaker, "xxxxxxxxxxxxxxxxxxxx"));
+    assert_int_equal(breaker.until_ns, START);
+    breaker = make(&usual);
+    breaker.options.open_for_ns = 0;
+    assert_true(breaker_price(&breaker, START, 100, 200));
+    assert_int_equal(breaker.until_ns, START);
 }
 
 /* ---- half open ---- */
@@ -656,6 +686,7 @@ int main(void)
         cmocka_unit_test(the_share_is_of_the_newest),
         cmocka_unit_test(prices),
         cmocka_unit_test(a_zero_does_not_bind),
+        cmocka_unit_test(how_long_it_opens),
         cmocka_unit_test(probes_one_at_a_time),
         cmocka_unit_test(the_first_probe_that_fails_opens_it_again),
         cmocka_unit_test(a_success_without_a_probe_is_no_probe),
