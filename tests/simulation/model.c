@@ -913,7 +913,10 @@ static void check_halts(struct model *model, const struct session *session)
 static void tell_referee(struct model *model, const struct rules *rules,
                          const struct session *session)
 {
-    struct referee_instances instances = { .count = (size_t)session->instance_count };
+    struct referee_instances instances = { .count = (size_t)session->instance_count,
+                                           .leverage = model->exchange->profile.is_spot
+                                                           ? 1
+                                                           : rules->leverage };
     ASSERT(instances.count <= RULE_STRATEGIES_MAX);
     for (size_t i = 0; i < instances.count; i++) {
         instances.ids[i] = session->instances[i].record.instance_id;

@@ -766,7 +766,76 @@ static bool judge_target(struct referee *referee, const struct asked *asked, int
     return false;
 }
 
+static bool complain_child(struct referee *referee, const struct asked *asked, const char *what,
+                           int64_t most)
+{
+    if (asked->qty <= larger(most, 0))
+        return true;
+    snprintf(referee->why, sizeof(referee->why),
+             "C12 it has %" PRId64 " lots left, %s leave %" PRId64, asked->qty, what, most);
+    return false;
+}
+
+/* What all orders of an entry or of a group have filled, and the most that one was asked for. */
+static int64_t filled_by(const struct referee *referee, const struct paper *judged, int64_t *most)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < referee->paper_count; i++) {
+        const struct paper *paper = &referee->papers[i];
+        bool same =
+            judged->parent ? paper->parent == judged->parent : paper->group == judged->group;
+        if (!same || paper->slot != judged->slot)
+            continue;
+        sum += paper->filled;
+        *most = larger(*most, paper->most);
+    }
+    return sum;
+}
+
+/* An exit: what its entry filled and no exit has, and what is held. */
+static bool judge_exit(struct referee *referee, const struct asked *asked)
+{
+    const struct paper *judged = asked->paper;
+    const struct paper *entry = paper_of(referee, judged->parent);
+    int64_t most = 0, filled = filled_by(referee, judged, &most);
+    int64_t held = referee->slots[judged->slot].books[judged->market].qty;
+    if (entry && !complain_child(referee, asked, "its entry and the exits", entry->filled - filled))
+        return false;
+    return complain_child(referee, asked, "the position does", -judged->side * held);
+}
+
+/* Linked orders fill together what one of them may. An amend may ask for more. */
+static bool judge_linked(struct referee *referee, const struct asked *asked)
+{
+    int64_t most = 0, filled = filled_by(referee, asked->paper, &most);
+    return !asked->is_new || complain_child(referee, asked, "the linked orders", most - filled);
+}
+
+static bool judge_children(struct referee *referee, const struct asked *asked)
+{
+    if (asked->paper->parent)
+        return judge_exit(referee, asked);
+    return !asked->paper->group || judge_linked(referee, asked);
+}
+
 /* ---- one that leaves ---- */
+
+/* No instance here has more than one market. */
+static bool judge_power(struct referee *referee, const struct asked *asked, int64_t after)
+{
+    for (size_t i = 0; i < referee->scope_count; i++) {
+        const struct scope *scope = &referee->scopes[i];
+        money equity, worth = value_of(after, asked->price);
+        if (scope->slot != asked->paper->slot || !equity_of(referee, scope, &equity) ||
+            worth <= equity * referee->leverage + GRACE)
+            continue;
+        snprintf(referee->why, sizeof(referee->why),
+                 "C1 buying power: %.6f bound, equity is %.6f, leverage %" PRId64,
+                 (double)worth / 1e12, (double)equity / 1e12, referee->leverage);
+        return false;
+    }
+    return true;
+}
 
 static bool judge_all(struct referee *referee, const struct referee_send *send, struct asked *asked)
 {
@@ -780,6 +849,8 @@ static bool judge_all(struct referee *referee, const struct referee_send *send, 
         return false;
     if (!referee->rules.any)
         return true;
+    if (!judge_power(referee, asked, after))
+        return false;
     if (!has_price(&referee->prices[paper->market])) {
         snprintf(referee->why, sizeof(referee->why), "C1 it adds risk, and no price was seen");
         return false;
@@ -829,7 +900,8 @@ const char *referee_send(struct referee *referee, const struct referee_send *sen
     reach(referee, send->now_ns);
     struct asked asked = ask(referee, send, paper);
     bool amends = send->kind == SEND_AMEND;
-    if (!paper->reduces && (!amends || asks_more(paper, &asked)))
+    bool asks = !amends || asks_more(paper, &asked);
+    if (asks && judge_children(referee, &asked) && !paper->reduces)
         judge_all(referee, send, &asked);
     if (amends)
         paper->asked = asked.qty + paper->filled;

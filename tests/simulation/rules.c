@@ -87,13 +87,14 @@ static int64_t capital_of(const struct rules *rules)
 void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_t strategy_count)
 {
     struct random random;
-    *rules = (struct rules){ 0 };
+    *rules = (struct rules){ .leverage = 5 };
     random_seed(&random, hash64(seed, 11, 12));
     rules->any = chance(&random, 65);
     if (!rules->any)
         return;
     for (size_t i = 0; i < strategy_count; i++)
         rules->capital[i] = between(&random, 100, 5000);
+    rules->leverage = between(&random, 1, 10);
     int64_t capital = capital_of(rules);
     /* Few at once: each then speaks for itself, and the strategies still get somewhere. */
     draw_set(&rules->account, OF_ACCOUNT, chance(&random, 80) ? 15 : 40, capital, &random);

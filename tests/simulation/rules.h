@@ -41,6 +41,7 @@ struct rules {
     bool any; /* false: the world has no limits at all */
     struct rule_set account, venue, symbols[MARKETS_MAX], strategies[RULE_STRATEGIES_MAX];
     int64_t capital[RULE_STRATEGIES_MAX]; /* whole units; 0: the runtime shares it out */
+    int64_t leverage;                     /* of each instrument, but at a spot venue */
 };
 
 /* From the seed, in a stream of its own: what else a seed does stays as it is. */

@@ -410,6 +410,11 @@ static int open_venue(void *self, struct event_sink sink, struct venue_port *out
     return 0;
 }
 
+static int64_t leverage_of(const struct world *world)
+{
+    return world->exchange.profile.is_spot ? 1 : world->rules.leverage;
+}
+
 static int find_instrument(void *self, const char *symbol, struct instrument *out,
                            struct error *err)
 {
@@ -419,7 +424,7 @@ static int find_instrument(void *self, const char *symbol, struct instrument *ou
                                 .lot_size = wire_qty(1),
                                 .min_notional = DECIMAL_ZERO,
                                 .multiplier = decimal_int(1),
-                                .leverage = decimal_int(world->exchange.profile.is_spot ? 1 : 5),
+                                .leverage = decimal_int(leverage_of(world)),
                                 .short_allowed = !world->exchange.profile.is_spot,
                                 .price_scale = PRICE_SCALE,
                                 .qty_scale = QTY_SCALE };
