@@ -166,7 +166,7 @@ mutants: deps
 
 # A file of the risk room and the tests that answer for it; what is not there yet is left out.
 MUTATE := $(foreach pair,breaker=breaker_test throttle=throttle_test volatility=volatility_test \
-            rollout=rollout_test check=risk_test limits=risk_test, \
+            rollout=rollout_test check=risk_test limits=limits_test, \
             $(if $(wildcard runtime/risk/$(firstword $(subst =, ,$(pair))).c), \
               $(if $(wildcard tests/unit/$(lastword $(subst =, ,$(pair))).c), \
                 runtime/risk/$(subst =,.c=,$(pair)))))

@@ -312,7 +312,7 @@ ulimit -v 4000000
 for test in $2; do
   @CC@ -o $here/test @BUILD@/obj/tests/unit/$test.o $here/m.o @BUILD@/libsimulation.a @BUILD@/libruntime.a \
     -Wl,--as-needed @LIBS@ -lcmocka || verdict "does not link"
-  timeout "$(cat @BUILD@/$test.timeout)" $here/test || verdict found
+  CMOCKA_TEST_ABORT=1 timeout "$(cat @BUILD@/$test.timeout)" $here/test || verdict found
 done
 @COMPILE@ -O2 -c -o $here/o.o $here/m.c
 cmp -s $here/o.o @BUILD@/$3.o && verdict equal
