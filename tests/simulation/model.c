@@ -489,6 +489,10 @@ static void apply_halt(struct model *model, const struct record *record)
     bool is_lifted = strstr(record->body, "\"lifted_by\"") != NULL;
     model->halts[scope] = is_lifted ? STANDS_NOT : STANDS;
     model->by_limit[scope] = is_by_limit(record->body);
+    if (is_lifted && scope == MARKETS_MAX)
+        model->halted = false;
+    else if (is_lifted)
+        model->halted_market[scope] = false;
     if (is_lifted || !strstr(record->body, "position_mismatch"))
         return;
     bool differs = false;

@@ -55,7 +55,7 @@ struct scope {
     const struct rule_set *rules;
     uint32_t slot, market; /* ANY */
     int64_t capital;
-    bool is_known; /* opening and peak are */
+    bool is_opened, has_peak;
     money opening, peak;
     bool lost; /* a loss was reached that a limit bounds */
     char why[96];
@@ -288,22 +288,6 @@ void referee_forget_orders(struct referee *referee, bool (*is_known)(void *self,
     }
 }
 
-/* ---- the day ---- */
-
-static void begin_day(struct referee *referee, int64_t now_ns)
-{
-    referee->day = now_ns / NS_PER_DAY;
-    for (size_t i = 0; i < referee->slot_count; i++)
-        for (uint32_t k = 0; k < referee->market_count; k++) {
-            referee->slots[i].books[k].volume = 0;
-            referee->slots[i].books[k].trades = 0;
-        }
-    for (size_t i = 0; i < referee->paper_count; i++) {
-        referee->papers[i].today = 0;
-        referee->papers[i].counts_today = false;
-    }
-}
-
 /* ---- prices ---- */
 
 static bool has_price(const struct price *price)
@@ -348,6 +332,25 @@ static bool equity_of(const struct referee *referee, const struct scope *scope, 
     return true;
 }
 
+static void begin_day(struct referee *referee, int64_t now_ns)
+{
+    referee->day = now_ns / NS_PER_DAY;
+    for (size_t i = 0; i < referee->slot_count; i++)
+        for (uint32_t k = 0; k < referee->market_count; k++) {
+            referee->slots[i].books[k].volume = 0;
+            referee->slots[i].books[k].trades = 0;
+        }
+    for (size_t i = 0; i < referee->paper_count; i++) {
+        referee->papers[i].today = 0;
+        referee->papers[i].counts_today = false;
+    }
+    for (size_t i = 0; i < referee->scope_count; i++) {
+        struct scope *scope = &referee->scopes[i];
+        scope->lost = false;
+        scope->is_opened = equity_of(referee, scope, &scope->opening);
+    }
+}
+
 static void lose(struct scope *scope, enum rule rule, money lost, money bound)
 {
     if (scope->lost)
@@ -368,11 +371,11 @@ static void judge_losses(struct referee *referee)
         if ((!limits[RULE_DAILY_LOSS] && !limits[RULE_DAILY_LOSS_PCT] && !limits[RULE_DRAWDOWN]) ||
             !equity_of(referee, scope, &equity))
             continue;
-        if (!scope->is_known || equity > scope->peak)
+        if (!scope->has_peak || equity > scope->peak)
             scope->peak = equity;
-        if (!scope->is_known)
+        if (!scope->is_opened)
             scope->opening = equity;
-        scope->is_known = true;
+        scope->is_opened = scope->has_peak = true;
         bound = (money)limits[RULE_DAILY_LOSS] * NOTIONAL;
         if (bound > 0 && scope->opening - equity > bound + GRACE)
             lose(scope, RULE_DAILY_LOSS, scope->opening - equity, bound);
@@ -495,7 +498,7 @@ void referee_begin(struct referee *referee, const struct rules *rules,
                   rules->capital[i]);
     }
     for (size_t i = 0; i < referee->scope_count; i++) {
-        referee->scopes[i].is_known = false;
+        referee->scopes[i].is_opened = referee->scopes[i].has_peak = false;
         referee->scopes[i].lost = false;
     }
 }

@@ -95,6 +95,10 @@ void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_
     for (size_t i = 0; i < strategy_count; i++)
         rules->capital[i] = between(&random, 100, 5000);
     rules->leverage = between(&random, 1, 10);
+    rules->crosses_day = chance(&random, 30);
+    rules->begins_ns = NS_PER_DAY / 2;
+    if (rules->crosses_day)
+        rules->begins_ns = NS_PER_DAY - between(&random, 60, 600) * NS_PER_SECOND;
     int64_t capital = capital_of(rules);
     /* Few at once: each then speaks for itself, and the strategies still get somewhere. */
     draw_set(&rules->account, OF_ACCOUNT, chance(&random, 80) ? 15 : 40, capital, &random);

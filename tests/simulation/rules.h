@@ -42,6 +42,9 @@ struct rules {
     struct rule_set account, venue, symbols[MARKETS_MAX], strategies[RULE_STRATEGIES_MAX];
     int64_t capital[RULE_STRATEGIES_MAX]; /* whole units; 0: the runtime shares it out */
     int64_t leverage;                     /* of each instrument, but at a spot venue */
+    int64_t begins_ns; /* the world does, after midnight; a day's end comes while it runs, or
+                          none however wrong its clock is */
+    bool crosses_day;
 };
 
 /* From the seed, in a stream of its own: what else a seed does stays as it is. */

@@ -55,6 +55,7 @@ struct world {
     bool committing, faults_on;
     bool power_safe;
     bool asks, asked; /* at each point whether the process ends there; it did */
+    int64_t start_ns;
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     int64_t offset_ns; /* how far the process's clock is ahead */
     struct rules rules;
@@ -82,7 +83,7 @@ PRINTF_LIKE(2, 3) static void trace(struct world *world, const char *format, ...
     if (!world->options->trace && !world->digest)
         return;
     char line[512];
-    int64_t now = wire_now_ns(world->wire) - START_NS;
+    int64_t now = wire_now_ns(world->wire) - world->start_ns;
     int length = snprintf(line, sizeof(line), "%" PRId64 ".%09" PRId64 " ", now / NS_PER_SECOND,
                           now % NS_PER_SECOND);
     va_list arguments;
@@ -332,7 +333,7 @@ static void trace_send(struct world *world, enum wire_send kind, const struct or
     if (kind == SEND_QUERY) {
         trace(world, "send query %s %" PRIu64 " %s%s%.3f", query_names[query->kind], query->ticket,
               query->client_order_id ? query->client_order_id : "", query->from_ns ? " from " : " ",
-              query->from_ns ? (double)(query->from_ns - START_NS) / 1e9 : 0.0);
+              query->from_ns ? (double)(query->from_ns - world->start_ns) / 1e9 : 0.0);
         return;
     }
     if (kind != SEND_AMEND) {
@@ -558,17 +559,22 @@ static void draw(struct world *world)
     bool shared = chance(world, 40);
     struct exchange_profile profile = draw_profile(world, shared);
     uint32_t market_count = shared ? 1 : (uint32_t)world->chosen_count;
-    exchange_init(&world->exchange, &profile, market_count, hash64(world->seed, 3, 4), START_NS);
+    rules_draw(&world->rules, world->seed, market_count, world->chosen_count);
+    world->start_ns = START_NS + world->rules.begins_ns;
+    exchange_init(&world->exchange, &profile, market_count, hash64(world->seed, 3, 4),
+                  world->start_ns);
     struct random faults;
     random_seed(&faults, hash64(world->seed, 5, 6));
     fault_draw(&world->plan, world->options->allowed, world->options->always, &faults);
+    if (world->rules.crosses_day) /* which day it is would be the clock's word against ours */
+        world->plan.on[FAULT_CLOCK] = false;
     world->model = model_open(&world->exchange);
     struct wire_options wire = {
         .exchange = &world->exchange,
         .plan = world->plan,
         .watch = { .self = world, .send = on_send, .event = on_event, .fault = on_fault },
         .seed = hash64(world->seed, 7, 8),
-        .now_ns = START_NS
+        .now_ns = world->start_ns
     };
     world->wire = wire_open(&wire);
     model_set_wire(world->model, world->wire);
@@ -580,7 +586,6 @@ static void draw(struct world *world)
         world->arguments.strategies.items[world->arguments.strategies.count++] = world->paths[i];
     }
     world->shared = shared;
-    rules_draw(&world->rules, world->seed, market_count, world->chosen_count);
     random_seed(&world->operator, hash64(world->seed, 13, 14));
     world->lift_ns = TIME_NEVER;
     world->mode = random_below(&world->random, 3);
@@ -963,7 +968,7 @@ static void finish(struct world *world)
     result->failed = failure != NULL;
     if (failure)
         text_copy(result->failure, sizeof(result->failure), failure);
-    result->simulated_ns = wire_now_ns(world->wire) - START_NS;
+    result->simulated_ns = wire_now_ns(world->wire) - world->start_ns;
     result->transitions = model_transitions(world->model);
     result->orders = world->exchange.order_count;
     result->trades = world->exchange.trade_count;
@@ -990,10 +995,10 @@ void world_run(uint64_t seed, const struct world_options *options, struct world_
     current = world;
     draw(world);
     world->asks = true;
-    world->end_ns = START_NS + options->seconds * NS_PER_SECOND;
+    world->end_ns = world->start_ns + options->seconds * NS_PER_SECOND;
     if (!model_failure(world->model) && start_surely(world)) {
         world->faults_on = !world->asked;
-        world->reload_ns = START_NS + 20 * NS_PER_SECOND;
+        world->reload_ns = world->start_ns + 20 * NS_PER_SECOND;
         run_on(world);
         world->asks = false;
         heal(world);
