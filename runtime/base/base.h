@@ -18,6 +18,7 @@
 #define NS_PER_SECOND INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_MINUTE (60 * NS_PER_SECOND)
+#define NS_PER_HOUR (60 * NS_PER_MINUTE)
 #define NS_PER_DAY (86400 * NS_PER_SECOND)
 #define TIME_NEVER INT64_MAX /* an instant that does not come */
 

@@ -16,6 +16,9 @@ enum event_kind {
     EVENT_POSITION,   /* a venue's word on what it holds for us: part of QUERY_POSITIONS */
     EVENT_CASH,       /* part of QUERY_BALANCES */
     EVENT_CONNECTION, /* the line to the venue went down, or is up and ready */
+    EVENT_HEARTBEAT,  /* a frame without news: the line lives */
+    EVENT_CLOCK,      /* `venue`: the venue's clock less ours, as measured */
+    EVENT_SLOW_DOWN,  /* `venue`: it asks for less (429, 418): for how long, what it said */
 };
 
 struct trade_event {
@@ -59,6 +62,12 @@ struct answer_event {
     char reason[REASON_MAX];
 };
 
+/* The instrument names the venue; INSTRUMENT_NONE: all. */
+struct venue_event {
+    int64_t value_ns;
+    char reason[REASON_MAX];
+};
+
 struct event {
     enum event_kind kind;
     uint32_t instrument;
@@ -71,6 +80,7 @@ struct event {
         struct position_event position;
         struct cash_event cash;
         struct connection_event connection;
+        struct venue_event venue;
         const struct report *report; /* valid during the call */
     };
 };

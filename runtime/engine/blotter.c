@@ -12,6 +12,7 @@
 
 struct entry {
     struct order order; /* first: a pointer to it is one to the entry */
+    struct stake stake;
     char (*aliases)[CLIENT_ORDER_ID_MAX];
     size_t alias_count, alias_capacity;
 };
@@ -115,6 +116,7 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order)
     ASSERT(!list_holds(&blotter->all, order->order_id, &index));
     struct order *copy = &((struct entry *)memory_new(sizeof(struct entry)))->order;
     *copy = *order;
+    entry_of(copy)->stake.price = DECIMAL_NONE;
     list_insert(&blotter->all, index, copy);
     if (order_is_open(copy) && !list_holds(&blotter->open, copy->order_id, &open_index))
         list_insert(&blotter->open, open_index, copy);
@@ -122,6 +124,11 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order)
     blotter_alias(blotter, copy, copy->current_client_order_id);
     blotter_alias(blotter, copy, copy->pending_client_order_id);
     return copy;
+}
+
+struct stake *blotter_stake(struct order *order)
+{
+    return &entry_of(order)->stake;
 }
 
 void blotter_alias(struct blotter *blotter, struct order *order, const char *client_order_id)

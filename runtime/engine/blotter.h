@@ -8,6 +8,15 @@
 #include "runtime/base/base.h"
 #include "runtime/domain/order.h"
 
+/* What an open order counts for in the sums of what is at stake (exposure.c). */
+struct stake {
+    decimal qty, value, heat;
+    decimal price; /* DECIMAL_NONE: it counts nothing */
+    bool opens;    /* it may add to a position */
+    bool rests;    /* at the venue, at a limit: another order of ours could meet it */
+    bool is_unfilled;
+};
+
 struct blotter; /* opaque */
 struct blotter *blotter_open(size_t open_max, size_t done_kept);
 void blotter_close(struct blotter *blotter);
@@ -19,6 +28,9 @@ void blotter_drop(struct blotter *blotter, uint64_t order_id);
 struct order *blotter_find(const struct blotter *blotter, uint64_t order_id);
 /* By any client order id it has had. */
 struct order *blotter_find_client(const struct blotter *blotter, const char *client_order_id);
+
+/* As it was last counted; zero at first. */
+struct stake *blotter_stake(struct order *order);
 
 /* Another name of the same order: a replaced one, at a venue that renames them. */
 void blotter_alias(struct blotter *blotter, struct order *order, const char *client_order_id);

@@ -199,10 +199,13 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     struct order *placed = blotter_add(engine->blotter, order);
     if (!placed)
         return 0;
-    totals_order(engine);
+    engine->counts.submitted++;
+    scopes_message(engine, placed);
     if (here) {
         held_begin(engine, placed);
     } else {
+        guards_clear_way(engine, placed);
+        guards_sent(engine, placed);
         turn_record_order(engine, placed);
         turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT,
                                                 .order_id = order->order_id,

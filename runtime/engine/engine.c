@@ -30,9 +30,13 @@ struct engine *engine_open(const struct engine_options *options)
     engine->expiry_due_ns = engine->trails_due_ns = TIME_NEVER;
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
-    engine->day_volume = engine->day_opening_equity = DECIMAL_ZERO;
-    for (size_t i = 0; i < ORDER_TIMES; i++)
-        engine->order_times[i] = INT64_MIN / 2;
+    engine->day_end_ns = TIME_NEVER;
+    text_init(&engine->risk_text, STATE_BYTES_MAX);
+    engine->known.event = UINT64_MAX;
+    totals_open(engine);
+    scopes_open(engine);
+    guards_open(engine);
+    portfolio_open(engine);
     return engine;
 }
 
@@ -40,6 +44,10 @@ static void instance_release(struct instance *instance)
 {
     if (instance->guest.self)
         instance->guest.close(instance->guest.self);
+    for (size_t i = 0; i < instance->instrument_count; i++) {
+        throttle_release(&instance->holdings[i].fills);
+        throttle_release(&instance->holdings[i].repeats);
+    }
     free(instance->instruments);
     free(instance->holdings);
     free(instance->warm);
@@ -51,6 +59,10 @@ void engine_close(struct engine *engine)
 {
     if (!engine)
         return;
+    scopes_close(engine);
+    guards_close(engine);
+    portfolio_close(engine);
+    text_release(&engine->risk_text);
     for (int i = 0; i < engine->instance_count; i++)
         instance_release(&engine->instances[i]);
     for (uint32_t i = 0; i < INSTRUMENTS_MAX; i++) {
@@ -114,7 +126,6 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
     text_copy(instance->strategy, sizeof(instance->strategy), options->strategy);
     instance->capital = options->capital;
     instance->on_error = options->on_error;
-    instance->limits = options->limits;
     instance->wait_for_warmup = options->wait_for_warmup;
     instance->instrument_count = options->instrument_count;
     instance->instruments = memory_new(options->instrument_count * sizeof(uint32_t));
@@ -126,7 +137,14 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
         position_init(&instance->holdings[i].restored);
         instance->holdings[i].restored_unrealized = DECIMAL_ZERO;
         trip_init(&instance->holdings[i].trip);
+        throttle_init(&instance->holdings[i].fills, engine->options.risk.repeated_count);
+        throttle_init(&instance->holdings[i].repeats, engine->options.risk.repeated_count);
+        instance->holdings[i].counted = DECIMAL_ZERO;
+        instance->holdings[i].working_buy = instance->holdings[i].working_sell = DECIMAL_ZERO;
     }
+    scopes_add_instance(engine, instance, &options->limits);
+    instance->known.event = UINT64_MAX;
+    portfolio_open(engine);
     text_init(&instance->state, STATE_BYTES_MAX);
     return index;
 }
@@ -184,7 +202,8 @@ struct guest engine_set_guest(struct engine *engine, int index, struct guest gue
 
 void engine_set_limits(struct engine *engine, int index, const struct risk_limits *limits)
 {
-    engine->instances[index].limits = *limits;
+    scope_set_limits(engine, &engine->instances[index].scope, limits);
+    portfolio_open(engine);
 }
 
 void engine_set_warmup(struct engine *engine, int index, bool wait)
@@ -218,6 +237,7 @@ int engine_restore_position(struct engine *engine, int index, uint32_t instrumen
                          engine->instances[index].strategy);
     struct holding *holding = &engine->instances[index].holdings[i];
     holding->position = holding->restored = *position;
+    exposure_follow_position(engine, index, instrument);
     if (!decimal_is_zero(position->qty)) {
         engine->open_position_seen = true;
         holding->restored_unrealized = DECIMAL_NONE;
@@ -235,9 +255,11 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
                          "it; add it again, or start anew with --fresh",
                          order->client_order_id,
                          engine->instruments->list[order->instrument].symbol);
-    if (!blotter_add(engine->blotter, order))
+    struct order *kept = blotter_add(engine->blotter, order);
+    if (!kept)
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
                          ORDERS_OPEN_MAX);
+    exposure_follow(engine, kept);
     if (!order_is_open(order)) { /* its trades are still missing, or its pair still works */
         if (order->role == ROLE_PLAIN && order->group_id != 0)
             pairs_restore(engine, order);
@@ -469,11 +491,22 @@ bool engine_timer(struct engine *engine, int index, const char *name, double sec
 /* ---- one event
  * ----------------------------------------------------------------------------------- */
 
+/* An hour of history is a price for the volatility limit, whoever asked for it. */
+static void note_hour(struct engine *engine, const struct event *event)
+{
+    if (event->time_ns - event->bar.open_ns == NS_PER_HOUR)
+        portfolio_price(
+            engine, event->instrument, event->time_ns,
+            instrument_price(instrument_at(engine, event->instrument), event->bar.close));
+}
+
 static void step_bar(struct engine *engine, const struct event *event)
 {
     market_bar(engine->market, event);
-    if (event->bar.is_history)
+    if (event->bar.is_history) {
+        note_hour(engine, event);
         return;
+    }
     held_bar(engine, event->instrument, &event->bar);
     const struct bars *const *closed;
     size_t count = market_closed_by_bar(engine->market, &closed);
@@ -507,6 +540,7 @@ static void step_connection(struct engine *engine, const struct connection_event
     doubt_all_in_flight(engine);
     if (was_up)
         turn_alert(engine, -1, down_name(connection), connection->reason);
+    guards_line_down(engine, connection->reason);
 }
 
 int engine_step(struct engine *engine, const struct event *event, struct error *err)
@@ -523,10 +557,13 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
     /* Answers to our own questions are no events of the market: how many there are must not move
      * the numbers by which a journal finds its place. */
     engine->counts.events += !history && event->kind != EVENT_ANSWER;
+    guards_frame(engine);
     switch (event->kind) {
     case EVENT_TRADE:
         engine->counts.trades++;
         market_trade(engine->market, event);
+        if (engine->guards.watches_ticks)
+            guards_tick(engine, event->instrument);
         held_trade(engine, event->instrument, event->trade.price);
         call_market(engine, event, GUEST_TRADE, engine->trade_callers[event->instrument],
                     engine->trade_caller_count[event->instrument]);
@@ -534,6 +571,8 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
     case EVENT_QUOTE:
         engine->counts.quotes++;
         market_quote(engine->market, event);
+        if (engine->guards.watches_ticks)
+            guards_tick(engine, event->instrument);
         held_quote(engine, event->instrument, &event->quote);
         call_market(engine, event, GUEST_QUOTE, engine->quote_callers[event->instrument],
                     engine->quote_caller_count[event->instrument]);
@@ -553,6 +592,14 @@ int engine_step(struct engine *engine, const struct event *event, struct error *
         break;
     case EVENT_CASH:
         reconcile_cash(engine, &event->cash);
+        break;
+    case EVENT_HEARTBEAT: /* it was heard: that is all */
+        break;
+    case EVENT_CLOCK:
+        engine->guards.skew_ns = event->venue.value_ns;
+        break;
+    case EVENT_SLOW_DOWN:
+        guards_slow_down(engine, event->instrument, event->venue.value_ns, event->venue.reason);
         break;
     case EVENT_CONNECTION:
         step_connection(engine, &event->connection);
@@ -600,7 +647,7 @@ static void install(struct engine *engine, int index, const struct guest *guest,
     instance->timer_count = instance->timer_capacity = 0;
     instance->warm = memory_new(instance->instrument_count * sizeof(bool));
     engine_set_guest(engine, index, *guest);
-    instance->limits = *limits;
+    scope_set_limits(engine, &instance->scope, limits);
     instance->wait_for_warmup = wait_for_warmup;
 }
 

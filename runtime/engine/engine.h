@@ -16,6 +16,8 @@
 #include "runtime/engine/ports.h"
 #include "runtime/risk/breaker.h"
 #include "runtime/risk/check.h"
+#include "runtime/risk/rollout.h"
+#include "runtime/domain/calendar.h"
 #include "runtime/market/market.h"
 
 #define INSTANCES_MAX 256
@@ -47,6 +49,34 @@ struct reconcile_options {
     int64_t interval_ns;    /* instead of that; 0: not set */
 };
 
+/* Limits of one symbol or venue. */
+struct named_limits {
+    char name[SYMBOL_MAX];
+    struct risk_limits limits;
+};
+
+/* What binds besides the limits of the account (risk: and circuit_breaker: in the configuration).
+ * All zero: nothing does. */
+struct risk_options {
+    const struct named_limits *symbols, *venues; /* borrowed while the engine opens */
+    size_t symbol_count, venue_count;
+    decimal no_stop_pct;       /* what a position without a stop may lose, share of its value */
+    bool require_stop;         /* a position without one is given one ... */
+    decimal stop_distance_pct; /* ... so far from its price */
+    bool self_trade_prevention;
+    bool halts_latch;        /* a halt for the day's loss does not end with the day */
+    bool keeps_day;          /* the day's figures are recorded, for a restart */
+    uint32_t repeated_count; /* fills, or equal orders, within repeated_within_ns; 0: any */
+    int64_t repeated_within_ns;
+    double cancel_reserve;          /* share of the order rate kept for cancels */
+    int64_t max_clock_skew_ns;      /* 0: any */
+    int64_t stale_after_ns;         /* silence of a live venue; 0: nothing grows old */
+    struct breaker_options breaker; /* open_for_ns 0: there is none */
+    bool day_is_venues;             /* the day ends with the first instrument's calendar's */
+    const struct calendar *const *calendars; /* by instrument, NULL: always open; borrowed */
+    struct rollout_options rollout;
+};
+
 struct engine_options {
     const struct instruments *instruments; /* borrowed for the engine's life */
     struct market *market;                 /* borrowed */
@@ -54,6 +84,7 @@ struct engine_options {
     struct ledger_port ledger;
     struct log *log;
     struct risk_limits account; /* of the whole account */
+    struct risk_options risk;
     struct doubt_options doubt;
     struct reconcile_options reconcile;
 };
@@ -120,6 +151,14 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
 /* A halt that nobody lifted: scope "session" or a symbol. */
 void engine_restore_halt(struct engine *engine, const char *scope, const char *code,
                          const char *reason);
+/* What RECORD_STATE of instance 0 said: the day's figures. ERROR_IO: it cannot be read. */
+MUST_CHECK int engine_restore_risk(struct engine *engine, const char *json, size_t length,
+                                   struct error *err);
+/* Whether a limit needs hourly prices, and one hour's close from history, told in order before the
+ * first event. */
+bool engine_wants_hours(const struct engine *engine);
+/* For tests: whether the running sums are what a walk over all orders and positions finds. */
+bool engine_sums_agree(struct engine *engine);
 /* Cash as last agreed with the venue. */
 void engine_restore_cash(struct engine *engine, const struct cash_record *cash);
 /* At a venue that outlives us, after all of these: what was under way is in doubt, and is asked for

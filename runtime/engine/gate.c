@@ -19,120 +19,148 @@ decimal gate_reference_price(const struct engine *engine, uint32_t index, enum o
 
 /* ---- the account, as the gate sees it ---- */
 
-struct working {
-    decimal buy, sell;
-};
-
-bool gate_may_link(const struct engine *engine, const struct order *a, const struct order *b)
+static decimal worth_at_mark(const struct engine *engine, uint32_t instrument, decimal qty)
 {
-    const struct venue_port *venue = &engine->options.venue;
-    return venue->abilities(venue->self, a->instrument)->oco && !held_is_needed(engine, a) &&
-           !held_is_needed(engine, b);
+    decimal mark = market_mark(engine->market, instrument);
+    if (!decimal_valid(mark))
+        return DECIMAL_ZERO; /* nothing is held without a price, and nothing leaves without one */
+    return decimal_mul(
+        decimal_mul(decimal_mul(qty, mark), instrument_at(engine, instrument)->multiplier),
+        totals_fx(engine, instrument));
 }
 
-/* What of a working quantity an order of its group counts already. */
-static decimal counted_by_first(const struct engine *engine, const struct order *order)
+static decimal worse_side(decimal position, decimal buy, decimal sell)
 {
-    if (order->group_id == 0 || order->group_id == order->order_id)
+    return decimal_max(decimal_abs(decimal_add(position, buy)),
+                       decimal_abs(decimal_sub(position, sell)));
+}
+
+/* Money that an instance has bound in one of its instruments, worse side. */
+static decimal bound_in(const struct engine *engine, const struct instance *instance, size_t k)
+{
+    const struct holding *holding = &instance->holdings[k];
+    if (!holding->is_open)
         return DECIMAL_ZERO;
-    const struct order *first = blotter_find(engine->blotter, order->group_id);
-    bool shared = first && first->side == order->side && gate_may_link(engine, first, order);
-    return shared ? order_remaining(first) : DECIMAL_ZERO;
+    return worth_at_mark(
+        engine, instance->instruments[k],
+        worse_side(holding->position.qty, holding->working_buy, holding->working_sell));
 }
 
-/* What works for this instance on one instrument; exits are not counted, they only reduce. */
-static struct working working_of(const struct engine *engine, const struct instance *instance,
-                                 uint32_t index)
-{
-    struct working working = { DECIMAL_ZERO, DECIMAL_ZERO };
-    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
-        const struct order *order = blotter_open_at(engine->blotter, i);
-        if (order->instance_id != instance->instance_id || order->instrument != index ||
-            order->reduce_only)
-            continue;
-        decimal *side = order->side == SIDE_BUY ? &working.buy : &working.sell;
-        decimal qty = order_remaining(order);
-        if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_qty))
-            qty = decimal_max(qty, decimal_sub(order->pending_qty, order->filled_qty));
-        qty = decimal_sub(qty, counted_by_first(engine, order));
-        *side = decimal_add(*side, decimal_max(qty, DECIMAL_ZERO));
-    }
-    return working;
-}
-
-/* Money the instance has bound in its other instruments, worse side. */
 decimal gate_exposure_others(const struct engine *engine, const struct instance *instance,
                              uint32_t except)
 {
     decimal total = DECIMAL_ZERO;
-    for (size_t i = 0; i < instance->instrument_count; i++) {
-        uint32_t index = instance->instruments[i];
-        decimal mark = market_mark(engine->market, index);
-        if (index == except || !decimal_valid(mark))
-            continue;
-        struct working working = working_of(engine, instance, index);
-        decimal qty = instance->holdings[i].position.qty;
-        decimal long_side = decimal_abs(decimal_add(qty, working.buy));
-        decimal short_side = decimal_abs(decimal_sub(qty, working.sell));
-        decimal worse = decimal_max(long_side, short_side);
-        total = decimal_add(
-            total, decimal_mul(decimal_mul(worse, mark), instrument_at(engine, index)->multiplier));
-    }
+    for (size_t k = 0; k < instance->instrument_count; k++)
+        if (instance->instruments[k] != except)
+            total = decimal_add(total, bound_in(engine, instance, k));
     return total;
 }
 
-/* Positions that are open or that an order at work may open, but for the given holding. */
-static uint32_t positions_open(struct engine *engine, struct holding *except)
+/* What a stage of the rollout leaves for one instrument. */
+static decimal stage_left(const struct engine *engine, uint32_t except)
 {
-    uint32_t count = 0;
-    except->counted = ++engine->position_counts;
-    for (int i = 0; i < engine->instance_count; i++) {
-        struct instance *instance = &engine->instances[i];
-        for (size_t k = 0; k < instance->instrument_count; k++)
-            if (!decimal_is_zero(instance->holdings[k].position.qty) &&
-                instance->holdings[k].counted != engine->position_counts) {
-                instance->holdings[k].counted = engine->position_counts;
-                count++;
-            }
+    decimal left = rollout_capital(&engine->options.risk.rollout, &engine->rollout);
+    for (uint32_t i = 0; decimal_valid(left) && i < engine->instruments->count; i++) {
+        const struct exposure *exposure = &engine->exposures[i];
+        if (i != except)
+            left = decimal_sub(
+                left, worth_at_mark(engine, i,
+                                    worse_side(exposure->position, exposure->buy, exposure->sell)));
     }
-    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
-        const struct order *order = blotter_open_at(engine->blotter, i);
-        struct holding *holding =
-            instance_holding(engine, instance_of_order(engine, order), order->instrument);
-        if (!order->reduce_only && holding->counted != engine->position_counts) {
-            holding->counted = engine->position_counts;
-            count++;
-        }
-    }
-    return count;
+    return left;
 }
 
-static struct risk_view view_of(struct engine *engine, int index, const struct order *order)
+static void view_scope(struct engine *engine, const struct scope *scope, int index,
+                       const struct order *order, struct scope_view *out)
+{
+    const struct exposure *exposure = &engine->exposures[order->instrument];
+    const struct risk_limits *limits = &scope->limits;
+    bool of_strategy = scope->kind == SCOPE_STRATEGY;
+    struct holding *holding = instance_holding(engine, index, order->instrument);
+    if (!scope->is_limited && !of_strategy)
+        return;
+    out->limits = scope->is_limited ? limits : NULL;
+    out->name = scope->name;
+    out->equity = scope_equity(engine, scope);
+    out->position_qty = of_strategy ? holding->position.qty : exposure->position;
+    out->working_buy = of_strategy ? holding->working_buy : exposure->buy;
+    out->working_sell = of_strategy ? holding->working_sell : exposure->sell;
+    if (!scope->is_limited)
+        return;
+    out->day_opening_equity = scope->day_opening;
+    out->peak_equity = scope->peak;
+    out->day_volume = decimal_add(scope->day_volume, scope->open_value);
+    out->day_trades = scope->day_trades + scope->open_unfilled;
+    out->open_positions = scope->open_positions;
+    out->is_open = holding->is_open;
+    out->rate_is_reached = scope_rate_is_reached(scope, engine->now_ns);
+    if (limit_is_set(limits, LIMIT_HEAT))
+        out->heat = portfolio_heat(engine, scope);
+    if (limit_is_set(limits, LIMIT_VOLATILITY) &&
+        portfolio_book(engine, scope, index, order->instrument, out->equity,
+                       &engine->books[scope->kind]))
+        out->volatility = &engine->books[scope->kind];
+}
+
+const char *gate_barred(struct engine *engine, int index, uint32_t instrument, const char **code)
+{
+    const char *why = halts_why(engine, index, instrument, code);
+    return why ? why : guards_why(engine, instrument, code);
+}
+
+static void view_of(struct engine *engine, int index, const struct order *order,
+                    struct risk_view *view)
 {
     const struct instance *instance = &engine->instances[index];
-    const char *code = NULL, *why = halts_why(engine, order->instrument, &code);
-    struct holding *holding = instance_holding(engine, index, order->instrument);
-    struct working working = working_of(engine, instance, order->instrument);
-    bool counts_positions = limit_is_set(&engine->options.account, LIMIT_OPEN_POSITIONS) ||
-                            limit_is_set(&instance->limits, LIMIT_OPEN_POSITIONS);
-    return (struct risk_view){
-        .instrument = instrument_at(engine, order->instrument),
-        .reference = gate_reference_price(engine, order->instrument, order->side),
-        .equity = engine_equity(engine, index),
-        .position_qty = holding->position.qty,
-        .working_buy = working.buy,
-        .working_sell = working.sell,
-        .exposure_others = gate_exposure_others(engine, instance, order->instrument),
-        .day_opening_equity = engine->day_opening_equity,
-        .account_equity = totals_account_equity(engine),
-        .day_volume = engine->day_volume,
-        .open_positions = counts_positions ? positions_open(engine, holding) : 0,
-        .day_trades = engine->day_trades,
-        .orders_last_second = totals_orders_last_second(engine),
-        .halted = engine->halted || why,
-        .halt_code = engine->halted ? "halted" : code,
-        .halt_reason = engine->halted ? engine->halt_reason : why,
-    };
+    struct scope *scopes[SCOPES];
+    memset(view, 0, sizeof(*view));
+    view->instrument = instrument_at(engine, order->instrument);
+    view->reference = gate_reference_price(engine, order->instrument, order->side);
+    view->fx = totals_fx(engine, order->instrument);
+    view->working_price = exposure_price(engine, order->instrument);
+    view->no_stop_pct = engine->options.risk.no_stop_pct;
+    view->exposure_others = gate_exposure_others(engine, instance, order->instrument);
+    view->exposure_left = stage_left(engine, order->instrument);
+    view->barred_why = gate_barred(engine, index, order->instrument, &view->barred_code);
+    scopes_of(engine, index, order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        view_scope(engine, scopes[i], index, order, &view->scopes[i]);
+}
+
+/* The order is there already, or is counted already: its own part does not stand beside it. */
+static void leave_out(struct engine *engine, struct risk_view *view, struct order *order)
+{
+    const struct stake *stake = blotter_stake(order);
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, instance_of_order(engine, order), order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++) {
+        struct scope_view *scope = &view->scopes[i];
+        decimal *side = order->side == SIDE_BUY ? &scope->working_buy : &scope->working_sell;
+        *side = decimal_sub(*side, stake->qty);
+        if (!scope->limits)
+            continue;
+        scope->day_volume = decimal_sub(scope->day_volume, stake->value);
+        scope->day_trades -= stake->is_unfilled;
+        if (limit_is_set(scope->limits, LIMIT_HEAT))
+            scope->heat = decimal_sub(scope->heat, stake->heat);
+    }
+}
+
+/* One that will work beside it and is not in the blotter yet. */
+static void put_beside(struct engine *engine, struct risk_view *view, const struct order *beside)
+{
+    struct stake stake = exposure_stake(engine, beside);
+    for (size_t i = 0; i < SCOPES; i++) {
+        struct scope_view *scope = &view->scopes[i];
+        decimal *side = beside->side == SIDE_BUY ? &scope->working_buy : &scope->working_sell;
+        *side = decimal_add(*side, stake.qty);
+        if (!scope->limits)
+            continue;
+        scope->day_volume = decimal_add(scope->day_volume, stake.value);
+        scope->day_trades += stake.is_unfilled;
+        if (limit_is_set(scope->limits, LIMIT_HEAT))
+            scope->heat = decimal_add(scope->heat, stake.heat);
+    }
 }
 
 static void tell_verdict(struct engine *engine, int index, const struct order *order,
@@ -167,38 +195,104 @@ void gate_record_blocked(struct engine *engine, int index, const struct order *o
     engine->counts.blocked++;
 }
 
+/* A breach of the account's own loss limits halts the session; what a narrower scope lost is judged
+ * with the market (scopes.c). */
+static void act_on_halt(struct engine *engine, int index, const struct risk_verdict *verdict)
+{
+    if (verdict->verdict != VERDICT_HALT || verdict->scope != SCOPE_ACCOUNT || engine->halted)
+        return;
+    bool day = strcmp(verdict->code, "max_daily_loss") == 0;
+    const char *kind = day ? "daily_loss_limit" : "drawdown_limit";
+    turn_alert(engine, index, kind, verdict->reason);
+    halts_session(engine, index, kind, verdict->reason, day);
+}
+
 static bool blocked(struct engine *engine, int index, const struct order *order,
                     const struct risk_verdict *verdict, struct refusal *refusal)
 {
     gate_record_blocked(engine, index, order, verdict->code);
-    if (verdict->verdict == VERDICT_HALT && !engine->halted) {
-        turn_alert(engine, index, "daily_loss_limit", verdict->reason);
-        /* a breach of the day's loss, until the day ends */
-        halts_session(engine, index, "daily_loss_limit", verdict->reason, true);
-    }
+    act_on_halt(engine, index, verdict);
     return desk_refuse(refusal, verdict->code, "%s", verdict->reason);
+}
+
+/* The strictest collar that binds; DECIMAL_NONE: none. */
+static decimal collar_of(const struct risk_view *view)
+{
+    decimal collar = DECIMAL_NONE;
+    for (size_t i = 0; i < SCOPES; i++) {
+        const struct risk_limits *limits = view->scopes[i].limits;
+        if (limits && limit_is_set(limits, LIMIT_COLLAR))
+            collar = decimal_valid(collar) ? decimal_min(collar, limits->value[LIMIT_COLLAR])
+                                           : limits->value[LIMIT_COLLAR];
+    }
+    return collar;
+}
+
+/* A market entry gets the worst price it may have, where the venue can keep it: it leaves as a
+ * limit order, immediate or cancel. */
+static void bind_price(struct engine *engine, const struct risk_view *view, struct order *order)
+{
+    const struct venue_port *venue = &engine->options.venue;
+    const struct venue_abilities *abilities = venue->abilities(venue->self, order->instrument);
+    decimal collar = collar_of(view);
+    if (order->type != ORDER_MARKET || order->reduce_only || !decimal_valid(collar) ||
+        !decimal_valid(view->reference) || !(abilities->types & (1u << ORDER_LIMIT)) ||
+        !(abilities->tifs & (1u << TIF_IOC)))
+        return;
+    order->price = risk_collar_bound(view->instrument, order->side, view->reference, collar);
+}
+
+/* Judges; false: it may not leave. What was lowered is lowered in *order. */
+static bool judge(struct engine *engine, int index, const struct risk_view *view,
+                  struct order *order, struct risk_verdict *verdict)
+{
+    risk_check(view, order, verdict);
+    if (verdict->verdict == VERDICT_APPROVE)
+        return true;
+    text_copy(order->reason, sizeof(order->reason), verdict->reason);
+    tell_verdict(engine, index, order, verdict);
+    if (verdict->verdict != VERDICT_REDUCE)
+        return false;
+    engine->counts.reduced++;
+    order->qty = verdict->qty;
+    return true;
+}
+
+/* What only reduces meets our own orders only after these were canceled (desk_place). */
+static bool meets_own(struct engine *engine, int index, const struct risk_view *view,
+                      struct order *order, struct risk_verdict *verdict)
+{
+    const struct order *own = guards_own_order(engine, order);
+    char price[DECIMAL_TEXT_MAX];
+    decimal position = view->scopes[SCOPE_STRATEGY].position_qty;
+    bool reduces =
+        order->reduce_only ||
+        decimal_cmp(order->side == SIDE_BUY ? decimal_neg(position) : position, order->qty) >= 0;
+    if (!own || reduces)
+        return false;
+    *verdict = (struct risk_verdict){ .verdict = VERDICT_BLOCK, .qty = DECIMAL_ZERO };
+    text_copy(verdict->code, sizeof(verdict->code), "self_trade");
+    snprintf(verdict->reason, sizeof(verdict->reason),
+             "it would trade with our own %s order %.40s at %s", order_side_name(own->side),
+             own->client_order_id, decimal_format(own->price, price));
+    tell_verdict(engine, index, order, verdict);
+    return true;
 }
 
 bool gate_pass(struct engine *engine, int index, struct order *order, const struct order *beside,
                struct refusal *refusal)
 {
-    struct risk_view view = view_of(engine, index, order);
-    if (beside && !beside->reduce_only) {
-        decimal *side = beside->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
-        *side = decimal_add(*side, beside->qty);
-    }
+    struct risk_view view;
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
-    if (verdict.verdict == VERDICT_APPROVE)
-        return true;
-    text_copy(order->reason, sizeof(order->reason), verdict.reason);
-    tell_verdict(engine, index, order, &verdict);
-    if (verdict.verdict == VERDICT_REDUCE) {
-        engine->counts.reduced++;
-        order->qty = verdict.qty;
-        return true;
-    }
-    return blocked(engine, index, order, &verdict, refusal);
+    bool repeats = !order->reduce_only && guards_repeats(engine, index, order);
+    view_of(engine, index, order, &view);
+    if (beside && !beside->reduce_only)
+        put_beside(engine, &view, beside);
+    bind_price(engine, &view, order);
+    if (!repeats && meets_own(engine, index, &view, order, &verdict))
+        return blocked(engine, index, order, &verdict, refusal);
+    return judge(engine, index, &view, order, &verdict) ||
+           blocked(engine, index, order, &verdict, refusal);
 }
 
 /* ---- orders that are there already ---- */
@@ -217,26 +311,27 @@ static bool asks_more(const struct order *order, decimal qty, decimal price)
 
 /* An amend that asks for more passes the gate like a new order of what would then be left. It is
  * never reduced: the order stays as it is. */
-bool gate_amend(struct engine *engine, int index, const struct order *order, decimal qty,
-                decimal price, struct refusal *refusal)
+bool gate_amend(struct engine *engine, int index, struct order *order, decimal qty, decimal price,
+                struct refusal *refusal)
 {
     if (order->reduce_only || !asks_more(order, qty, price))
         return true;
     struct order asked = *order;
-    asked.price = price;
-    struct risk_view view = view_of(engine, index, order);
-    /* The order itself is replaced, so it does not count beside its own new terms. */
-    decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
-    *own_side = decimal_sub(*own_side, order_remaining(order));
-    asked.qty = decimal_sub(qty, order->filled_qty);
+    struct risk_view view;
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, &asked, &verdict);
-    if (verdict.verdict == VERDICT_APPROVE)
-        return true;
-    if (verdict.verdict == VERDICT_REDUCE)
-        verdict.verdict = VERDICT_BLOCK;
+    asked.price = price;
+    asked.qty = decimal_sub(qty, order->filled_qty);
+    view_of(engine, index, order, &view);
+    leave_out(engine, &view, order);
+    if (!meets_own(engine, index, &view, &asked, &verdict)) {
+        risk_check(&view, &asked, &verdict);
+        if (verdict.verdict == VERDICT_APPROVE)
+            return true;
+        if (verdict.verdict == VERDICT_REDUCE)
+            verdict.verdict = VERDICT_BLOCK;
+        tell_verdict(engine, index, &asked, &verdict);
+    }
     text_copy(asked.reason, sizeof(asked.reason), verdict.reason);
-    tell_verdict(engine, index, &asked, &verdict);
     return blocked(engine, index, &asked, &verdict, refusal);
 }
 
@@ -248,24 +343,15 @@ bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_
         text_copy(why, REASON_MAX, "nothing is left to reduce");
         return !decimal_is_zero(order->qty);
     }
-    struct risk_view view = view_of(engine, index, order);
-    decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
-    *own_side = decimal_sub(*own_side, order_remaining(order));
+    struct risk_view view;
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
-    if (verdict.verdict == VERDICT_APPROVE)
+    view_of(engine, index, order, &view);
+    leave_out(engine, &view, order);
+    bind_price(engine, &view, order);
+    if (judge(engine, index, &view, order, &verdict))
         return true;
-    tell_verdict(engine, index, order, &verdict);
-    if (verdict.verdict == VERDICT_REDUCE) {
-        engine->counts.reduced++;
-        order->qty = verdict.qty;
-        return true;
-    }
     text_copy(why, REASON_MAX, verdict.reason);
-    if (verdict.verdict == VERDICT_HALT && !engine->halted) {
-        turn_alert(engine, index, "daily_loss_limit", verdict.reason);
-        halts_session(engine, index, "daily_loss_limit", verdict.reason, true);
-    }
+    act_on_halt(engine, index, &verdict);
     return false;
 }
 
@@ -281,17 +367,17 @@ static bool is_done_by_another(const struct engine *engine, const struct order *
     return false;
 }
 
-bool gate_passes_again(struct engine *engine, const struct order *order)
+bool gate_passes_again(struct engine *engine, struct order *order)
 {
     int index = instance_of_order(engine, order);
     if (order->reduce_only) /* what is held may be less by now */
         return decimal_cmp(order_remaining(order), desk_reducible(engine, index, order)) <= 0;
     if (is_done_by_another(engine, order))
         return false;
-    struct risk_view view = view_of(engine, index, order);
-    decimal *own_side = order->side == SIDE_BUY ? &view.working_buy : &view.working_sell;
-    *own_side = decimal_sub(*own_side, order_remaining(order));
+    struct risk_view view;
     struct risk_verdict verdict;
-    risk_check(&engine->options.account, &engine->instances[index].limits, &view, order, &verdict);
+    view_of(engine, index, order, &view);
+    leave_out(engine, &view, order);
+    risk_check(&view, order, &verdict);
     return verdict.verdict == VERDICT_APPROVE;
 }

@@ -106,13 +106,58 @@ void halts_lift_day(struct engine *engine)
         halts_lift_session(engine, "the day's end");
 }
 
-const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code)
+static bool is_of(struct engine *engine, const struct scope *scope, const struct order *order)
 {
-    const struct halt *halt = &engine->instrument_halts[instrument];
-    if (halt->set) {
-        *code = "halted";
-        return halt->reason;
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, instance_of_order(engine, order), order->instrument, scopes);
+    return scopes[scope->kind] == scope;
+}
+
+void halts_scope(struct engine *engine, struct scope *scope, const char *code, const char *reason)
+{
+    char text[REASON_MAX + sizeof(scope->name)];
+    if (scope->halt.set)
+        return;
+    set_halt(&scope->halt, code, reason);
+    scope->halt.since_ns = engine->now_ns;
+    snprintf(text, sizeof(text), "%s: no new risk until the day ends: %s", scope->name, reason);
+    turn_alert(engine, -1, code, text);
+    record_halt(engine, -1, scope->key, "code", code, reason);
+    for (size_t i = blotter_open_count(engine->blotter); i-- > 0;) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (!order->reduce_only && is_of(engine, scope, order))
+            desk_cancel(engine, order);
     }
+}
+
+void halts_lift_scope(struct engine *engine, struct scope *scope, const char *by)
+{
+    if (!scope->halt.set)
+        return;
+    scope->halt.set = false;
+    record_halt(engine, -1, scope->key, "lifted_by", by, NULL);
+    LOG(engine->options.log, LOG_WARN, "risk", "new risk is allowed again",
+        F_STR("scope", scope->name), F_STR("by", by));
+}
+
+static const char *halted(struct engine *engine, const char *reason, const char **code)
+{
+    *code = "halted";
+    snprintf(engine->guards.why, sizeof(engine->guards.why), "trading is halted: %.140s", reason);
+    return engine->guards.why;
+}
+
+const char *halts_why(struct engine *engine, int index, uint32_t instrument, const char **code)
+{
+    struct scope *scopes[SCOPES];
+    if (engine->halted)
+        return halted(engine, engine->halt_reason, code);
+    scopes_of(engine, index, instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        if (scopes[i]->halt.set)
+            return halted(engine, scopes[i]->halt.reason, code);
+    if (engine->instrument_halts[instrument].set)
+        return halted(engine, engine->instrument_halts[instrument].reason, code);
     if (!engine->is_connected) {
         *code = "disconnected";
         return "the line to the venue is down";
@@ -120,6 +165,10 @@ const char *halts_why(const struct engine *engine, uint32_t instrument, const ch
     if (engine->reconciliation.at_start) {
         *code = "reconciling";
         return "the books are being compared with the venue's";
+    }
+    if (engine->unmarked > 0 && scopes_watch_loss(engine)) {
+        *code = "no_mark";
+        return "a position from before the restart has no price yet: what is lost is not known";
     }
     return NULL;
 }
@@ -131,6 +180,11 @@ void engine_restore_halt(struct engine *engine, const char *scope, const char *c
         engine->halted = true;
         text_copy(engine->halt_code, sizeof(engine->halt_code), code);
         text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
+        return;
+    }
+    struct scope *found = scope_find(engine, scope);
+    if (found) {
+        set_halt(&found->halt, code, reason);
         return;
     }
     uint32_t instrument = instruments_find(engine->instruments, scope, NULL);

@@ -97,7 +97,8 @@ const struct order *held_form(const struct engine *engine, const struct order *o
                 (order->type != ORDER_MARKET || !decimal_valid(order->trigger_price));
     bool tif = takes_tif(abilities, order->tif);
     bool group = order->group_id == 0 || held_is_linked(engine, order);
-    if (type && tif && group)
+    bool bound = order->type == ORDER_MARKET && decimal_valid(order->price);
+    if (type && tif && group && !bound)
         return order;
     *form = *order;
     if (!type) {
@@ -110,6 +111,10 @@ const struct order *held_form(const struct engine *engine, const struct order *o
     }
     if (!group)
         form->group_id = 0;
+    if (form->type == ORDER_MARKET && decimal_valid(form->price)) { /* at this price at worst */
+        form->type = ORDER_LIMIT;
+        form->tif = TIF_IOC;
+    }
     return form;
 }
 
@@ -289,7 +294,7 @@ static void record_trails(struct engine *engine)
     int64_t since_ns = engine->trails_due_ns - TRAIL_RECORD_NS;
     engine->trails_due_ns = TIME_NEVER;
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
-        const struct order *order = blotter_open_at(engine->blotter, i);
+        struct order *order = blotter_open_at(engine->blotter, i);
         if (order->held && order->type == ORDER_TRAILING && order->updated_ns >= since_ns)
             turn_record_order(engine, order);
     }
@@ -351,7 +356,9 @@ void held_settle(struct engine *engine, const struct command *command)
 void held_release(struct engine *engine, struct order *order)
 {
     order_release(order, engine->now_ns);
-    totals_sent(engine);
+    scopes_message(engine, order);
+    guards_clear_way(engine, order);
+    guards_sent(engine, order);
     tell(engine, order);
     turn_command(engine, &(struct command){ .kind = COMMAND_SUBMIT,
                                             .order_id = order->order_id,

@@ -34,6 +34,7 @@ int engine_lift_halts(struct engine *engine, int64_t now_ns, const char *by, str
 {
     reach(engine, now_ns);
     halts_lift_session(engine, by);
+    scopes_lift_all(engine, by);
     for (uint32_t i = 0; i < engine->instruments->count; i++)
         halts_lift_instrument(engine, i, INT64_MAX, by);
     engine->cancels_all = false;

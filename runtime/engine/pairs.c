@@ -115,7 +115,8 @@ static void place_rest(struct engine *engine, struct pair *pair, int i, const st
     const char *code;
     if (decimal_is_zero(left))
         return;
-    if (!ended->reduce_only && (engine->halted || halts_why(engine, ended->instrument, &code))) {
+    if (!ended->reduce_only &&
+        gate_barred(engine, instance_of_order(engine, ended), ended->instrument, &code)) {
         LOG(engine->options.log, LOG_WARN, "orders",
             "the rest of a linked order is not placed: no new risk may leave now",
             F_STR("client_order_id", ended->client_order_id));

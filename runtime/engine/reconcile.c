@@ -419,6 +419,7 @@ static bool adjust(struct engine *engine, uint32_t instrument, decimal own)
     turn_record(engine, RECORD_POSITION, index, instrument)->position = holding->position;
     engine->counts.adjustments++;
     engine->open_position_seen = true;
+    exposure_follow_position(engine, index, instrument);
     turn_deliver(engine, GUEST_POSITION, index, instrument);
     if (index != engine->external)
         exits_sync(engine, index, instrument);

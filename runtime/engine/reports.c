@@ -109,7 +109,10 @@ static void book_fills(struct engine *engine, int instance, const struct order *
             halt_for(engine, order, "range", err.message);
             return;
         }
+        exposure_follow_position(engine, instance, order->instrument);
         totals_fill(engine, order, fill, first_of_order);
+        if (fill->kind != FILL_REVERSAL)
+            guards_fill(engine, instance, order->instrument);
     }
     engine->bookings += decimal_cmp(holding->position.qty, qty_before) != 0;
     turn_record(engine, RECORD_POSITION, instance, order->instrument)->position = holding->position;
@@ -215,8 +218,10 @@ static void act_on(struct engine *engine, int instance, const struct order *orde
     }
     if (change & ORDER_REVIVED)
         desk_send_cancel(engine, order);
-    if (is_rate_limited(report))
+    if (is_rate_limited(report)) {
         alert_order(engine, instance, order, "rate_limited", report->reason);
+        guards_slow_down(engine, order->instrument, 0, report->reason);
+    }
     if (change & ORDER_COUNTED && outcome->alert) /* about a trade we do not know */
         reconcile_soon(engine);
     if (change & ORDER_SUSPECT)
@@ -315,6 +320,7 @@ void report_apply_to(struct engine *engine, struct order *order, const struct re
             count_end(engine, order);
         blotter_update(engine->blotter, order);
     }
+    guards_report(engine, &before, &report);
     desk_follow(engine, &before, order, &report);
     doubt_follow(engine, order, &report, change);
     exits_follow(engine, &before, order, outcome.news);

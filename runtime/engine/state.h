@@ -12,6 +12,10 @@
  *   exits.c    the stop and take of protected entries
  *   desk.c     what a guest asks: submit, cancel, amend; and what we ask ourselves
  *   gate.c     what risk/check.c is told of the account, and what becomes of its verdict
+ *   scopes.c   the account, venues, strategies, symbols: their limits, equity and day
+ *   exposure.c what open orders and positions have at stake, as running sums
+ *   portfolio_risk.c heat and volatility of all positions together
+ *   guards.c   closed markets, old data, breakers, repeated orders, our own orders
  *   targets.c  target, close, size, flatten
  *   totals.c   equity, drawdown, exposure, the day's figures
  *   operator.c what a person asks: halt, lift, flatten, and why an order did not leave */
@@ -20,6 +24,8 @@
 
 #include "runtime/engine/blotter.h"
 #include "runtime/engine/engine.h"
+#include "runtime/risk/throttle.h"
+#include "runtime/risk/volatility.h"
 
 #define SUBSCRIPTIONS_MAX 256
 #define REQUESTS_PER_CALL 1000 /* orders, cancels and amends of one callback */
@@ -30,7 +36,7 @@
 #define UNDEAD_KEPT 64
 #define EARLY_BUSTS_KEPT 64
 #define VERDICTS_KEPT 256
-#define ORDER_TIMES 1024 /* newest orders whose times are kept: the most a rate limit can tell */
+#define VENUES_MAX 16
 
 struct timer {
     char name[48];
@@ -43,7 +49,67 @@ struct holding {
     struct position restored;    /* what the ledger gave back at the start, flat otherwise */
     decimal restored_unrealized; /* at the first mark after that; DECIMAL_NONE before it */
     struct trip trip;
-    uint64_t counted; /* by which count of open positions, so that none is counted twice */
+    /* exposure.c */
+    decimal counted;                   /* the position as last counted */
+    decimal working_buy, working_sell; /* of open orders that add risk */
+    uint32_t entries;                  /* such orders */
+    bool is_open;                      /* something is held, or may come to be */
+    decimal covered, heat;             /* by stops, and lost at them; portfolio_risk.c */
+    struct throttle fills, repeats;    /* executions, and equal orders in a row */
+    uint64_t last_order;               /* what the newest order looked like */
+};
+
+struct halt {
+    bool set;
+    int64_t since_ns;
+    char code[32], reason[REASON_MAX];
+};
+
+/* The account, a venue, a strategy's instance or a symbol (scopes.c). */
+struct scope {
+    enum scope_kind kind;
+    char name[96], key[96]; /* for a person; for the ledger, unique */
+    struct risk_limits limits;
+    bool is_limited, watches_loss;
+    decimal open_value, open_heat; /* of open orders that add risk */
+    decimal position_heat;         /* as last computed */
+    uint32_t open_unfilled, open_positions;
+    decimal day_opening, peak; /* equity; DECIMAL_NONE: not known yet */
+    decimal day_volume;        /* filled */
+    uint32_t day_trades;
+    struct halt halt;         /* until the day ends; of the account see `halted` */
+    struct throttle messages; /* as many as a second may have */
+    uint32_t orders_a_second; /* of these; 0: no limit */
+};
+
+/* One instrument, all instances together. */
+struct exposure {
+    struct scope scope;
+    decimal position, buy, sell; /* net; open orders that add risk */
+    decimal price;               /* the highest of theirs; DECIMAL_NONE without */
+    bool is_price_stale;
+    uint32_t resting[2]; /* limit orders at the venue: [0] sells, [1] buys */
+};
+
+/* What guards.c watches. */
+#define AGES_KEPT 31
+struct guards {
+    int64_t frame_ns; /* when the venue was last heard; TIME_NEVER: not yet */
+    int64_t skew_ns;  /* the venue's clock less ours, as last told */
+    struct reference_age {
+        int64_t last_ns; /* of its newest price; 0: none yet */
+        int64_t gaps[AGES_KEPT];
+        size_t count;
+    } * ages;           /* by instrument; NULL: nothing grows old (a replayed market) */
+    double *last_price; /* by instrument; NULL: no breaker watches prices */
+    bool watches_ticks;
+    char why[REASON_MAX];
+};
+
+struct venue {
+    char name[VENUE_MAX];
+    struct scope scope;
+    struct breaker breaker;
 };
 
 struct instance {
@@ -54,7 +120,7 @@ struct instance {
     size_t instrument_count;
     struct holding *holdings; /* parallel to instruments */
     enum stop_policy on_error;
-    struct risk_limits limits;
+    struct scope scope;
     bool wait_for_warmup;
 
     struct guest guest;
@@ -72,9 +138,13 @@ struct instance {
     struct timer *timers;
     size_t timer_count, timer_capacity;
     uint64_t bars_seen;
-    struct text state; /* body of the last RECORD_STATE, valid until the commit */
-    bool touched;      /* called since its state was last asked for */
-    size_t deliveries; /* queued for it in this turn */
+    struct text state;    /* body of the last RECORD_STATE, valid until the commit */
+    bool touched;         /* called since its state was last asked for */
+    size_t deliveries;    /* queued for it in this turn */
+    struct known_equity { /* as last computed */
+        uint64_t event, money;
+        decimal equity;
+    } known;
 };
 
 /* Between questions that bring nothing new: 1, 2, 4 ... 60 s. */
@@ -146,12 +216,6 @@ struct inquiry {
     bool is_unsent;   /* the port could not take it: it is sent, not asked for */
     bool insists;     /* on a cancel that was refused: what is asked next is planned */
     bool old_is_gone; /* of a replace that gives a new id: the old one was said to have ended */
-};
-
-struct halt {
-    bool set;
-    int64_t since_ns;
-    char code[32], reason[REASON_MAX];
 };
 
 enum reconcile_step {
@@ -308,11 +372,28 @@ struct engine {
     double *daily;
     size_t daily_count, daily_capacity;
     int64_t day; /* UTC day number of the last mark */
-    decimal day_opening_equity, day_volume;
-    uint32_t day_trades;
-    int64_t order_times[ORDER_TIMES]; /* of the newest orders, a ring: the order rate */
-    size_t order_time_next;
-    uint64_t position_counts;    /* how often open positions were counted */
+    /* risk */
+    bool is_dollar[INSTRUMENTS_MAX]; /* its money counts as the account's */
+    struct known_equity known;       /* of the account */
+    struct scope account;
+    struct venue venues[VENUES_MAX];
+    size_t venue_count;
+    uint8_t venue_of[INSTRUMENTS_MAX];
+    struct exposure exposures[INSTRUMENTS_MAX];
+    uint64_t stakes, money; /* changes so far of what orders have at stake, and of positions */
+    int64_t day_began_ns;
+    int64_t day_end_ns;     /* of the day that limits know; TIME_NEVER before the first event */
+    bool day_is_news, peak_is_news; /* not in the ledger yet */
+    struct text risk_text;          /* body of the last record of it */
+    struct guards guards;
+    struct volatility *volatility; /* NULL: no limit asks for it */
+    double *weights;               /* by instrument, while a book is made */
+    struct volatility_book books[SCOPES];
+    int64_t hour; /* of the newest price that it has; 0: none yet */
+    struct heat_stamp {
+        uint64_t event, money, stakes;
+    } heat_stamp;
+    struct rollout_record rollout;
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
     enum stop_policy stopping;   /* of engine_stop */
@@ -326,7 +407,7 @@ struct engine {
 /* ---- turn.c ---- */
 struct record *turn_record(struct engine *engine, enum record_kind kind, int instance,
                            uint32_t instrument);
-void turn_record_order(struct engine *engine, const struct order *order);
+void turn_record_order(struct engine *engine, struct order *order);
 void turn_command(struct engine *engine, const struct command *command);
 struct delivery *turn_deliver(struct engine *engine, enum guest_call call, int instance,
                               uint32_t instrument);
@@ -336,7 +417,7 @@ void turn_alert(struct engine *engine, int instance, const char *kind /* a liter
                 const char *text);
 /* Where a turn stands, before something that may have to be undone. */
 struct turn_mark {
-    size_t records, commands, deliveries, order_time_next;
+    size_t records, commands, deliveries;
     struct engine_counts counts;
     bool halted, halted_for_day;
 };
@@ -427,8 +508,11 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
 void halts_lift_session(struct engine *engine, const char *by);
 /* A halt for the day is over with it. */
 void halts_lift_day(struct engine *engine);
-/* Why a new order that adds risk may not leave now; NULL: it may. */
-const char *halts_why(const struct engine *engine, uint32_t instrument, const char **code);
+/* Nothing new in a scope until the day ends; its entries are canceled. */
+void halts_scope(struct engine *engine, struct scope *scope, const char *code, const char *reason);
+void halts_lift_scope(struct engine *engine, struct scope *scope, const char *by);
+/* Why a new order of the instance that adds risk may not leave now; NULL: no halt is in its way. */
+const char *halts_why(struct engine *engine, int instance, uint32_t instrument, const char **code);
 
 /* ---- held.c ---- */
 bool held_is_stop(enum order_type type); /* has a trigger */
@@ -543,13 +627,16 @@ bool gate_pass(struct engine *engine, int instance, struct order *order, const s
 /* Orders of one group that the venue links: at most one of them fills. */
 bool gate_may_link(const struct engine *engine, const struct order *a, const struct order *b);
 /* New terms of an order: what asks for more passes like a new order of what would then be left. */
-bool gate_amend(struct engine *engine, int instance, const struct order *order, decimal qty,
+bool gate_amend(struct engine *engine, int instance, struct order *order, decimal qty,
                 decimal price, struct refusal *refusal);
+/* Halts and guards together: why nothing that adds risk may leave now; NULL: it may. */
+const char *gate_barred(struct engine *engine, int instance, uint32_t instrument,
+                        const char **code);
 /* Whether a held order may leave now: through the gate like a new one, its quantity lowered where
  * that is enough. False and *why. */
 bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX]);
 /* Whether an order that never arrived would pass the gate now. */
-bool gate_passes_again(struct engine *engine, const struct order *order);
+bool gate_passes_again(struct engine *engine, struct order *order);
 void gate_record_blocked(struct engine *engine, int instance, const struct order *order,
                          const char *code);
 
@@ -568,9 +655,84 @@ void totals_mark(struct engine *engine, int64_t now_ns); /* the clock is about t
 void totals_fill(struct engine *engine, const struct order *order, const struct fill *fill,
                  bool first_of_order);
 void totals_trip(struct engine *engine, const struct trip *trip);
-void totals_order(struct engine *engine);
-void totals_sent(struct engine *engine); /* counts for the order rate alone: it was held before */
-uint32_t totals_orders_last_second(const struct engine *engine);
-decimal totals_account_equity(const struct engine *engine);
+/* Account currency per unit of the instrument's: 1 for dollars of any kind, else the mark of an
+ * instrument that quotes it. DECIMAL_NONE: there is no rate. */
+decimal totals_fx(const struct engine *engine, uint32_t instrument);
+void totals_open(struct engine *engine);
+/* Of one holding, account currency: realized and unrealized, less fees, plus funding. */
+decimal totals_earned(const struct engine *engine, const struct instance *instance, size_t holding);
+/* engine_equity, computed once an event. */
+decimal totals_equity(struct engine *engine, int instance);
+decimal totals_account_equity(struct engine *engine);
+
+/* ---- scopes.c ---- */
+void scopes_open(struct engine *engine); /* the account, venues and symbols */
+void scopes_add_instance(struct engine *engine, struct instance *instance,
+                         const struct risk_limits *limits);
+void scopes_close(struct engine *engine);
+void scope_set_limits(struct engine *engine, struct scope *scope, const struct risk_limits *limits);
+/* Those that an order of the instance in the instrument falls into. */
+void scopes_of(struct engine *engine, int instance, uint32_t instrument,
+               struct scope *list[SCOPES]);
+decimal scope_equity(struct engine *engine, const struct scope *scope);
+struct scope *scope_find(struct engine *engine, const char *key); /* NULL: there is none */
+bool scopes_watch_loss(struct engine *engine);                    /* any of them */
+void scopes_lift_all(struct engine *engine, const char *by);
+/* A message about this order is asked for: it counts for the rate. */
+void scopes_message(struct engine *engine, const struct order *order);
+bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns);
+void scopes_begin(struct engine *engine, int64_t now_ns); /* what it begins with is known */
+void scopes_mark(struct engine *engine, int64_t now_ns);  /* each market second: the day's border */
+void scopes_judge(struct engine *engine);                 /* losses: at fills and market seconds */
+void scopes_fill(struct engine *engine, const struct order *order, decimal worth, bool is_trade);
+void scopes_write(struct engine *engine, struct text *out);
+
+/* ---- portfolio_risk.c ---- */
+void portfolio_open(struct engine *engine); /* when limits are known, and whenever they change */
+void portfolio_close(struct engine *engine);
+/* What all positions and entries of a scope lose when every stop is hit, account currency. */
+decimal portfolio_heat(struct engine *engine, const struct scope *scope);
+/* False: there is no estimate. */
+bool portfolio_book(struct engine *engine, const struct scope *scope, int instance,
+                    uint32_t instrument, decimal equity, struct volatility_book *book);
+void portfolio_hour(struct engine *engine, int64_t now_ns);
+/* The close of an hour that ended at end_ns, from history. */
+void portfolio_price(struct engine *engine, uint32_t instrument, int64_t end_ns, double price);
+
+/* ---- guards.c ---- */
+void guards_open(struct engine *engine);
+void guards_close(struct engine *engine);
+/* Why an order that adds risk may not leave now; NULL: it may. */
+const char *guards_why(struct engine *engine, uint32_t instrument, const char **code);
+void guards_frame(struct engine *engine); /* anything was heard */
+void guards_tick(struct engine *engine, uint32_t instrument);
+/* What the breakers learn: an answer, none, "slow down", a line that was lost, an order that left.
+ */
+void guards_report(struct engine *engine, const struct order *before, const struct report *report);
+void guards_silence(struct engine *engine, const struct order *order);
+void guards_slow_down(struct engine *engine, uint32_t instrument, int64_t for_ns, const char *why);
+void guards_line_down(struct engine *engine, const char *why);
+void guards_sent(struct engine *engine, const struct order *order);
+/* Executions and equal orders that repeat halt the session. True: this order did it. */
+void guards_fill(struct engine *engine, int instance, uint32_t instrument);
+bool guards_repeats(struct engine *engine, int instance, const struct order *order);
+/* An order of ours that this one would trade with; NULL: none. */
+const struct order *guards_own_order(struct engine *engine, const struct order *order);
+/* Cancels what adds risk and would be met by this way out. */
+void guards_clear_way(struct engine *engine, const struct order *order);
+struct json;
+struct json_writer;
+void guards_write(const struct engine *engine, struct json_writer *writer);
+void guards_read(struct engine *engine, const struct json *root);
+
+/* ---- exposure.c ---- */
+/* An order may have changed; a position may have. */
+void exposure_follow(struct engine *engine, struct order *order);
+void exposure_forget(struct engine *engine, uint64_t order_id);
+void exposure_follow_position(struct engine *engine, int instance, uint32_t instrument);
+/* What an order would count for, were it placed. */
+struct stake exposure_stake(const struct engine *engine, const struct order *order);
+/* The highest price of open orders in the instrument that add risk; DECIMAL_NONE without. */
+decimal exposure_price(struct engine *engine, uint32_t instrument);
 
 #endif

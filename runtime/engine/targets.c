@@ -100,13 +100,15 @@ decimal engine_size(struct engine *engine, int index, uint32_t instrument_index,
     decimal room =
         decimal_sub(decimal_mul(equity, instrument->leverage),
                     gate_exposure_others(engine, &engine->instances[index], instrument_index));
-    const struct risk_limits *limits[] = { &engine->options.account,
-                                           &engine->instances[index].limits };
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        if (decimal_valid(limits[i]->value[LIMIT_ORDER_SIZE]))
-            room = decimal_min(room, limits[i]->value[LIMIT_ORDER_SIZE]);
-        if (decimal_valid(limits[i]->value[LIMIT_POSITION_SIZE]))
-            room = decimal_min(room, decimal_mul(equity, limits[i]->value[LIMIT_POSITION_SIZE]));
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, index, instrument_index, scopes);
+    for (size_t i = 0; i < SCOPES; i++) {
+        const struct risk_limits *limits = &scopes[i]->limits;
+        if (limit_is_set(limits, LIMIT_ORDER_SIZE))
+            room = decimal_min(room, limits->value[LIMIT_ORDER_SIZE]);
+        if (limit_is_set(limits, LIMIT_POSITION_SIZE))
+            room = decimal_min(room, decimal_mul(scope_equity(engine, scopes[i]),
+                                                 limits->value[LIMIT_POSITION_SIZE]));
     }
     decimal most = decimal_div(room, unit_cost, 18, ROUND_DOWN);
     qty = decimal_to_multiple(decimal_max(decimal_min(qty, most), DECIMAL_ZERO),

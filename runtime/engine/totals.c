@@ -21,26 +21,108 @@ static decimal holding_unrealized(const struct engine *engine, const struct inst
                                engine->instruments->list[instrument].multiplier);
 }
 
+/* ---- currencies ---- */
+
+static bool is_dollar(const char *currency)
+{
+    static const char *const names[] = { "USD",   "USDT", "USDC", "BUSD",
+                                         "FDUSD", "DAI",  "TUSD", "USDP" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(names[i], currency) == 0)
+            return true;
+    return false;
+}
+
+/* Whether `symbol` is "BASE/QUOTE..." with these two. */
+static bool is_pair(const char *symbol, const char *base, const char *quote)
+{
+    size_t length = strlen(base);
+    if (strncmp(symbol, base, length) != 0 || symbol[length] != '/')
+        return false;
+    const char *rest = symbol + length + 1;
+    return strncmp(rest, quote, strlen(quote)) == 0 && strchr(":", rest[strlen(quote)]);
+}
+
+/* EUR/USD (any dollar) gives the rate, USD/INR its inverse, rounded up: what is owed is not less.
+ */
+static decimal rate_of(const struct engine *engine, const char *currency)
+{
+    for (uint32_t i = 0; i < engine->instruments->count; i++) {
+        const struct instrument *pair = instrument_at(engine, i);
+        decimal mark = market_mark(engine->market, i);
+        if (!decimal_valid(mark) || decimal_sign(mark) <= 0)
+            continue;
+        if (is_dollar(pair->currency) && is_pair(pair->symbol, currency, pair->currency))
+            return mark;
+        if (strcmp(pair->currency, currency) == 0 && is_pair(pair->symbol, "USD", currency))
+            return decimal_div(decimal_int(1), mark, 18, ROUND_UP);
+    }
+    return DECIMAL_NONE;
+}
+
+decimal totals_fx(const struct engine *engine, uint32_t instrument)
+{
+    const struct instrument *is = instrument_at(engine, instrument);
+    return engine->is_dollar[instrument] ? decimal_int(1) : rate_of(engine, is->currency);
+}
+
+void totals_open(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->instruments->count; i++)
+        engine->is_dollar[i] = is_dollar(instrument_at(engine, i)->currency);
+}
+
+/* Money of an instrument in account currency: what has no rate counts as it is, and nothing new is
+ * allowed in it (no_fx_rate). */
+static decimal in_account(const struct engine *engine, uint32_t instrument, decimal money)
+{
+    if (engine->is_dollar[instrument] || decimal_is_zero(money))
+        return money;
+    decimal fx = totals_fx(engine, instrument);
+    return decimal_valid(fx) ? decimal_mul(money, fx) : money;
+}
+
+/* ---- cash and equity ---- */
+
+static decimal booked(const struct position *position)
+{
+    return decimal_add(decimal_sub(position->realized_pnl, position->fees), position->funding);
+}
+
 decimal engine_cash(const struct engine *engine, int index)
 {
     const struct instance *instance = &engine->instances[index];
     decimal cash = instance->capital;
-    for (size_t i = 0; i < instance->instrument_count; i++) {
-        const struct position *position = &instance->holdings[i].position;
-        cash = decimal_add(cash, position->realized_pnl);
-        cash = decimal_sub(cash, position->fees);
-        cash = decimal_add(cash, position->funding);
-    }
+    for (size_t i = 0; i < instance->instrument_count; i++)
+        cash = decimal_add(cash, in_account(engine, instance->instruments[i],
+                                            booked(&instance->holdings[i].position)));
     return cash;
+}
+
+decimal totals_earned(const struct engine *engine, const struct instance *instance, size_t holding)
+{
+    decimal earned = decimal_add(booked(&instance->holdings[holding].position),
+                                 holding_unrealized(engine, instance, holding));
+    return in_account(engine, instance->instruments[holding], earned);
 }
 
 decimal engine_equity(const struct engine *engine, int index)
 {
     const struct instance *instance = &engine->instances[index];
-    decimal equity = engine_cash(engine, index);
+    decimal equity = instance->capital;
     for (size_t i = 0; i < instance->instrument_count; i++)
-        equity = decimal_add(equity, holding_unrealized(engine, instance, i));
+        equity = decimal_add(equity, totals_earned(engine, instance, i));
     return equity;
+}
+
+/* Within one event neither marks nor, but for what `money` counts, positions move. */
+decimal totals_equity(struct engine *engine, int index)
+{
+    struct known_equity *known = &engine->instances[index].known;
+    if (known->event != engine->counts.events || known->money != engine->money)
+        *known = (struct known_equity){ engine->counts.events, engine->money,
+                                        engine_equity(engine, index) };
+    return known->equity;
 }
 
 decimal engine_capital(const struct engine *engine, int index)
@@ -48,11 +130,15 @@ decimal engine_capital(const struct engine *engine, int index)
     return engine->instances[index].capital;
 }
 
-decimal totals_account_equity(const struct engine *engine)
+decimal totals_account_equity(struct engine *engine)
 {
+    struct known_equity *known = &engine->known;
+    if (known->event == engine->counts.events && known->money == engine->money)
+        return known->equity;
     decimal equity = DECIMAL_ZERO;
     for (int i = 0; i < engine->instance_count; i++)
-        equity = decimal_add(equity, engine_equity(engine, i));
+        equity = decimal_add(equity, totals_equity(engine, i));
+    *known = (struct known_equity){ engine->counts.events, engine->money, equity };
     return equity;
 }
 
@@ -91,8 +177,9 @@ void totals_begin(struct engine *engine, int64_t now_ns)
     engine->started_ns = now_ns;
     engine->day = now_ns / NS_PER_DAY;
     engine->next_mark_ns = now_ns;
-    engine->day_opening_equity = totals_account_equity(engine);
-    engine->peak = decimal_to_double(engine->day_opening_equity);
+    engine->peak = decimal_to_double(totals_account_equity(engine));
+    if (engine->unmarked == 0)
+        scopes_begin(engine, now_ns);
     end_day(engine, engine->peak); /* the first value is the start: returns need it */
 }
 
@@ -113,9 +200,10 @@ static void mark_restored(struct engine *engine)
             engine->unmarked--;
         }
     }
-    engine->day_opening_equity = engine_equity_start(engine);
-    engine->peak = decimal_to_double(engine->day_opening_equity);
+    engine->peak = decimal_to_double(engine_equity_start(engine));
     engine->daily[0] = engine->peak;
+    if (engine->unmarked == 0)
+        scopes_begin(engine, engine->now_ns);
 }
 
 decimal engine_equity_start(const struct engine *engine)
@@ -136,34 +224,20 @@ decimal engine_equity_start(const struct engine *engine)
     return equity;
 }
 
-/* A new UTC day: the equity of the day before is kept, its limits and counts begin again. */
+/* A new UTC day: the equity of the day before is kept, for daily returns. */
 static void cross_day(struct engine *engine, int64_t now_ns, decimal equity)
 {
     engine->day = now_ns / NS_PER_DAY;
     end_day(engine, decimal_to_double(equity));
-    engine->day_opening_equity = equity;
-    engine->day_volume = DECIMAL_ZERO;
-    engine->day_trades = 0;
-    halts_lift_day(engine);
 }
 
 void engine_day(const struct engine *engine, struct engine_day *day)
 {
-    *day = (struct engine_day){ .began_ns = engine->day * NS_PER_DAY,
-                                .opening_equity = engine->day_opening_equity,
-                                .volume = engine->day_volume,
-                                .trades = engine->day_trades };
-}
-
-/* A position that loses by itself halts too: nobody has to ask for an order first. */
-static void judge_loss(struct engine *engine, decimal equity)
-{
-    struct risk_verdict verdict;
-    if (engine->halted || engine->unmarked > 0 ||
-        !risk_day_is_lost(&engine->options.account, engine->day_opening_equity, equity, &verdict))
-        return;
-    turn_alert(engine, -1, "daily_loss_limit", verdict.reason);
-    halts_session(engine, -1, "daily_loss_limit", verdict.reason, true);
+    const struct scope *account = &engine->account;
+    *day = (struct engine_day){ .began_ns = engine->day_began_ns,
+                                .opening_equity = account->day_opening,
+                                .volume = account->day_volume,
+                                .trades = account->day_trades };
 }
 
 /* Between two events nothing changes, so the state before this event is the state at every second
@@ -177,14 +251,16 @@ void totals_mark(struct engine *engine, int64_t now_ns)
     if (now_ns < engine->next_mark_ns)
         return;
     engine->next_mark_ns = (now_ns / NS_PER_SECOND + 1) * NS_PER_SECOND;
+    portfolio_hour(engine, now_ns);
     bool day_over = now_ns / NS_PER_DAY != engine->day;
-    if (!engine->open_position_seen && !day_over)
-        return;
-    decimal equity = totals_account_equity(engine);
-    judge_drawdown(engine, decimal_to_double(equity));
-    judge_loss(engine, equity);
-    if (day_over)
-        cross_day(engine, now_ns, equity);
+    if (engine->open_position_seen || day_over) {
+        decimal equity = totals_account_equity(engine);
+        judge_drawdown(engine, decimal_to_double(equity));
+        scopes_judge(engine);
+        if (day_over)
+            cross_day(engine, now_ns, equity);
+    }
+    scopes_mark(engine, now_ns);
 }
 
 void totals_fill(struct engine *engine, const struct order *order, const struct fill *fill,
@@ -199,13 +275,11 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
     memcpy(engine->last_exec_id[order->instrument], fill->exec_id, EXEC_ID_MAX);
     engine->counts.fills += fill->kind != FILL_REVERSAL;
     engine->traded_notional = decimal_add(engine->traded_notional, worth);
-    engine->day_volume = decimal_add(engine->day_volume, worth);
-    if (first_of_order && order->role == ROLE_PLAIN)
-        engine->day_trades++;
+    scopes_fill(engine, order, worth, first_of_order && order->role == ROLE_PLAIN);
     engine->open_position_seen = anything_held(engine);
     decimal equity = totals_account_equity(engine);
     judge_drawdown(engine, decimal_to_double(equity));
-    judge_loss(engine, equity);
+    scopes_judge(engine);
 }
 
 void totals_trip(struct engine *engine, const struct trip *trip)
@@ -218,31 +292,6 @@ void totals_trip(struct engine *engine, const struct trip *trip)
     } else {
         engine->gross_lost = decimal_sub(engine->gross_lost, net);
     }
-}
-
-void totals_order(struct engine *engine)
-{
-    engine->counts.submitted++;
-    totals_sent(engine);
-}
-
-void totals_sent(struct engine *engine)
-{
-    engine->order_times[engine->order_time_next] = engine->now_ns;
-    engine->order_time_next = (engine->order_time_next + 1) % ORDER_TIMES;
-}
-
-/* Exact up to the ring's size; a full ring is more than any limit, so each binds there at last. */
-uint32_t totals_orders_last_second(const struct engine *engine)
-{
-    uint32_t count = 0;
-    size_t at = engine->order_time_next;
-    for (; count < ORDER_TIMES; count++) {
-        at = (at + ORDER_TIMES - 1) % ORDER_TIMES;
-        if (engine->order_times[at] <= engine->now_ns - NS_PER_SECOND)
-            return count;
-    }
-    return UINT32_MAX;
 }
 
 void engine_totals(const struct engine *engine, struct engine_totals *totals)
@@ -276,7 +325,10 @@ size_t engine_daily_equity(const struct engine *engine, const double **values)
     *values = engine->daily;
     if (engine->daily_count == 0)
         return 0;
-    double equity = decimal_to_double(totals_account_equity(engine));
+    decimal sum = DECIMAL_ZERO;
+    for (int i = 0; i < engine->instance_count; i++)
+        sum = decimal_add(sum, engine_equity(engine, i));
+    double equity = decimal_to_double(sum);
     if (engine->now_ns % NS_PER_DAY == 0 && engine->daily[engine->daily_count - 1] == equity)
         return engine->daily_count; /* the day that began this instant has no return yet */
     engine->daily[engine->daily_count] = equity;

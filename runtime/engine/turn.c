@@ -23,8 +23,9 @@ struct record *turn_record(struct engine *engine, enum record_kind kind, int ins
     return record;
 }
 
-void turn_record_order(struct engine *engine, const struct order *order)
+void turn_record_order(struct engine *engine, struct order *order)
 {
+    exposure_follow(engine, order);
     int instance = instance_of_order(engine, order);
     turn_record(engine, RECORD_ORDER, instance, order->instrument)->order = *order;
 }
@@ -77,7 +78,6 @@ struct turn_mark turn_mark(const struct engine *engine)
     return (struct turn_mark){ .records = engine->record_count,
                                .commands = engine->command_count,
                                .deliveries = engine->delivery_count,
-                               .order_time_next = engine->order_time_next,
                                .counts = engine->counts,
                                .halted = engine->halted,
                                .halted_for_day = engine->halted_for_day };
@@ -90,16 +90,17 @@ void turn_take_back(struct engine *engine, const struct turn_mark *mark)
         if (command->kind == COMMAND_QUERY)
             continue;
         if (command->kind == COMMAND_SUBMIT || command->kind == COMMAND_HOLD) {
+            exposure_forget(engine, command->order_id);
             blotter_drop(engine->blotter, command->order_id);
         } else {
             struct order *order = blotter_find(engine->blotter, command->order_id);
             ASSERT(order);
             *order = command->before;
+            exposure_follow(engine, order);
         }
     }
     engine->record_count = mark->records;
     engine->delivery_count = mark->deliveries;
-    engine->order_time_next = mark->order_time_next;
     engine->counts = mark->counts;
     engine->halted = mark->halted;
     engine->halted_for_day = mark->halted_for_day;
@@ -187,6 +188,23 @@ static void gather_states(struct engine *engine, bool only_touched)
         record->body = instance->state.data;
         record->body_length = instance->state.length;
     }
+}
+
+/* The day's figures, as instance 0's own memory: what a restart in the middle of a day goes on
+ * from.
+ */
+static void gather_risk(struct engine *engine, bool flush)
+{
+    bool is_news = engine->day_is_news || (flush && engine->peak_is_news);
+    if (!engine->options.risk.keeps_day || !is_news)
+        return;
+    engine->day_is_news = engine->peak_is_news = false;
+    text_clear(&engine->risk_text);
+    scopes_write(engine, &engine->risk_text);
+    struct record *record = turn_record(engine, RECORD_STATE, -1, INSTRUMENT_NONE);
+    record->name = "risk";
+    record->body = engine->risk_text.data;
+    record->body_length = engine->risk_text.length;
 }
 
 static int commit(struct engine *engine, struct error *err)
@@ -311,6 +329,7 @@ int turn_finish(struct engine *engine, struct error *err)
         deliver_until_quiet(engine);
         if (engine->record_count > 0) {
             gather_states(engine, true);
+            gather_risk(engine, false);
             int code = commit(engine, err);
             if (code < 0)
                 return code;
@@ -330,6 +349,7 @@ int engine_flush(struct engine *engine, int64_t now_ns, struct error *err)
     if (engine->broken)
         return refuse_turn(engine, err);
     gather_states(engine, false);
+    gather_risk(engine, true);
     return engine->record_count ? commit(engine, err) : 0;
 }
 

@@ -16,30 +16,46 @@ const char *verdict_name(enum verdict verdict)
 /* One judgement under way: what is left of the quantity, split into the part that reduces the
  * position (not limited in size) and the part that opens. */
 struct judgement {
-    const struct risk_limits *limits[2]; /* account, strategy: each binds */
     const struct risk_view *view;
     const struct order *order;
-    decimal price;    /* worst price counted: the highest of limit, trigger and reference */
-    decimal reducing; /* quantity that takes the position toward zero */
-    decimal opening;  /* quantity beyond that */
+    const struct scope_view *scope; /* whose limits are checked now; NULL: nobody's */
+    decimal unit;                   /* worth of one base unit, at the worst price that counts */
+    decimal reducing;               /* quantity that takes the position toward zero */
+    decimal opening;                /* quantity beyond that */
     struct risk_verdict *out;
 };
 
-static void say(struct risk_verdict *out, enum verdict verdict, const char *code,
-                const char *format, const char *a, const char *b)
+/* The formats are ours, each with two %s; whose limit it is follows, but for the account's. */
+static void say(struct judgement *j, enum verdict verdict, const char *code, const char *format,
+                const char *a, const char *b)
 {
+    struct risk_verdict *out = j->out;
     out->verdict = verdict;
+    out->scope = j->scope ? (enum scope_kind)(j->scope - j->view->scopes) : SCOPE_ACCOUNT;
     text_copy(out->code, sizeof(out->code), code);
-    /* The formats are ours, each with two %s. */
-    snprintf(out->reason, sizeof(out->reason), format, a, b);
+    int length = snprintf(out->reason, sizeof(out->reason), format, a, b);
+    if (out->scope != SCOPE_ACCOUNT && length > 0 && (size_t)length < sizeof(out->reason))
+        snprintf(out->reason + length, sizeof(out->reason) - (size_t)length, " (%s)",
+                 j->scope->name);
 }
 
 static bool block(struct judgement *j, const char *code, const char *format, decimal a, decimal b)
 {
     char first[DECIMAL_TEXT_MAX], second[DECIMAL_TEXT_MAX];
     j->out->qty = DECIMAL_ZERO;
-    say(j->out, VERDICT_BLOCK, code, format, decimal_format(a, first), decimal_format(b, second));
+    say(j, VERDICT_BLOCK, code, format, decimal_format(a, first), decimal_format(b, second));
     return false;
+}
+
+/* The most whole lots that are not above `most`. */
+static decimal whole_lots(const struct judgement *j, decimal most)
+{
+    decimal lot = j->view->instrument->lot_size;
+    decimal lots = decimal_to_multiple(decimal_max(most, DECIMAL_ZERO), lot, ROUND_DOWN);
+    /* "Within 1e-6 of a multiple" must never lift the quantity above a limit. */
+    if (decimal_valid(lots) && decimal_cmp(lots, most) > 0)
+        lots = decimal_max(decimal_sub(lots, lot), DECIMAL_ZERO);
+    return lots;
 }
 
 /* Lowers the opening part to `allowed` base units in whole lots; blocks when nothing is left. */
@@ -51,61 +67,68 @@ static bool lower(struct judgement *j, decimal allowed, const char *code, const 
                      limit);
     if (decimal_cmp(j->opening, allowed) <= 0)
         return true;
-    decimal lots = decimal_to_multiple(decimal_max(allowed, DECIMAL_ZERO),
-                                       j->view->instrument->lot_size, ROUND_DOWN);
-    /* "Within 1e-6 of a multiple" must never lift the quantity above a limit. */
-    if (decimal_valid(lots) && decimal_cmp(lots, allowed) > 0)
-        lots = decimal_max(decimal_sub(lots, j->view->instrument->lot_size), DECIMAL_ZERO);
+    decimal lots = whole_lots(j, allowed);
     decimal total = decimal_add(j->reducing, lots);
     if (!decimal_valid(total) || decimal_is_zero(total))
         return block(j, code, format, j->order->qty, limit);
     char asked[DECIMAL_TEXT_MAX], bound[DECIMAL_TEXT_MAX];
     j->opening = lots;
-    say(j->out, VERDICT_REDUCE, code, format, decimal_format(j->order->qty, asked),
+    say(j, VERDICT_REDUCE, code, format, decimal_format(j->order->qty, asked),
         decimal_format(limit, bound));
     return true;
 }
 
-/* Base units that `money` buys at the counted price. Rounded down, so never above the limit. A
- * limit beyond measure, as people write for "none", buys all: first digits are given up, then the
- * limit. */
-static decimal affordable(const struct judgement *j, decimal money)
+/* How many units of `each` money fit into `money`. Rounded down, so never above the limit. A limit
+ * beyond measure, as people write for "none", buys all: first digits are given up, then the limit.
+ */
+static decimal units_for(const struct judgement *j, decimal money, decimal each)
 {
-    decimal unit = decimal_mul(j->price, j->view->instrument->multiplier);
-    if (!decimal_valid(money) || !decimal_valid(unit))
+    if (!decimal_valid(money) || !decimal_valid(each))
         return DECIMAL_NONE;
     if (decimal_sign(money) <= 0)
         return DECIMAL_ZERO;
+    if (decimal_is_zero(each))
+        return j->opening;
     for (int digits = 18; digits >= 0; digits--) {
-        decimal units = decimal_div(money, unit, digits, ROUND_DOWN);
+        decimal units = decimal_div(money, each, digits, ROUND_DOWN);
         if (decimal_valid(units))
             return units;
     }
     return j->opening;
 }
 
-static decimal value_of(const struct judgement *j, decimal qty)
+static decimal affordable(const struct judgement *j, decimal money)
 {
-    return decimal_mul(decimal_mul(qty, j->price), j->view->instrument->multiplier);
+    return units_for(j, money, j->unit);
 }
 
-static bool check_halt(struct judgement *j)
+static decimal value_of(const struct judgement *j, decimal qty)
 {
-    if (!j->view->halted || decimal_is_zero(j->opening))
+    return decimal_mul(qty, j->unit);
+}
+
+/* ---- what is asked of no scope ---- */
+
+static bool check_barred(struct judgement *j)
+{
+    if (!j->view->barred_code)
         return true;
     j->out->qty = DECIMAL_ZERO;
-    say(j->out, VERDICT_BLOCK, j->view->halt_code ? j->view->halt_code : "halted",
-        "trading is halted: %s%s", j->view->halt_reason ? j->view->halt_reason : "no reason given",
-        "");
+    say(j, VERDICT_BLOCK, j->view->barred_code, "%s%s",
+        j->view->barred_why ? j->view->barred_why : "no reason given", "");
     return false;
 }
 
 static bool check_reference(struct judgement *j)
 {
-    if (decimal_valid(j->view->reference) && decimal_sign(j->view->reference) > 0)
-        return true;
-    return block(j, "no_quote", "no price yet for this instrument: qty %s cannot be judged%.0s",
-                 j->order->qty, DECIMAL_ZERO);
+    if (!decimal_valid(j->view->reference) || decimal_sign(j->view->reference) <= 0)
+        return block(j, "no_quote", "no price yet for this instrument: qty %s cannot be judged%.0s",
+                     j->order->qty, DECIMAL_ZERO);
+    if (!decimal_valid(j->view->fx) || decimal_sign(j->view->fx) <= 0)
+        return block(j, "no_fx_rate",
+                     "no rate into the account's currency: qty %s at %s cannot be judged",
+                     j->order->qty, j->view->reference);
+    return true;
 }
 
 static bool check_short(struct judgement *j)
@@ -115,60 +138,29 @@ static bool check_short(struct judgement *j)
     return lower(j, DECIMAL_ZERO, "no_short",
                  "selling %s would open a short position, which this instrument does not allow "
                  "(position %s)",
-                 j->view->position_qty);
+                 j->view->scopes[SCOPE_STRATEGY].position_qty);
 }
 
-static bool check_collar(struct judgement *j, const struct risk_limits *limits)
+/* ---- what each scope asks ---- */
+
+static decimal limit_of(const struct judgement *j, enum limit limit)
 {
-    if (!decimal_valid(limits->value[LIMIT_COLLAR]) || !decimal_valid(j->order->price) ||
-        decimal_is_zero(j->opening))
-        return true;
-    decimal gap = j->order->side == SIDE_BUY ? decimal_sub(j->order->price, j->view->reference)
-                                             : decimal_sub(j->view->reference, j->order->price);
-    decimal allowed = decimal_mul(j->view->reference, limits->value[LIMIT_COLLAR]);
-    if (decimal_valid(gap) && decimal_valid(allowed) && decimal_cmp(gap, allowed) <= 0)
-        return true;
-    return block(j, "price_collar", "limit price %s is too far through the market at %s",
-                 j->order->price, j->view->reference);
+    return j->scope->limits->value[limit];
 }
 
-static bool check_order_size(struct judgement *j, const struct risk_limits *limits)
+static bool is_set(const struct judgement *j, enum limit limit)
 {
-    if (!decimal_valid(limits->value[LIMIT_ORDER_SIZE]))
-        return true;
-    decimal left = decimal_sub(limits->value[LIMIT_ORDER_SIZE], value_of(j, j->reducing));
-    return lower(j, affordable(j, left), "max_order_size",
-                 "qty %s is worth more than max_order_size_usd %s",
-                 limits->value[LIMIT_ORDER_SIZE]);
+    return limit_is_set(j->scope->limits, limit);
 }
 
-static bool check_daily_volume(struct judgement *j, const struct risk_limits *limits)
+static bool check_rate(struct judgement *j)
 {
-    if (!decimal_valid(limits->value[LIMIT_DAILY_VOLUME]))
+    if (!is_set(j, LIMIT_ORDER_RATE) || !j->scope->rate_is_reached)
         return true;
-    decimal left = decimal_sub(limits->value[LIMIT_DAILY_VOLUME], j->view->day_volume);
-    return lower(j, affordable(j, left), "max_daily_volume",
-                 "qty %s goes over max_daily_volume_usd %s", limits->value[LIMIT_DAILY_VOLUME]);
-}
-
-/* What this side of the instrument would hold, worst case: the position and all that works. */
-static decimal held_after(const struct judgement *j)
-{
-    bool buys = j->order->side == SIDE_BUY;
-    decimal working = buys ? j->view->working_buy : j->view->working_sell;
-    decimal toward = buys ? j->view->position_qty : decimal_neg(j->view->position_qty);
-    return decimal_max(decimal_add(toward, working), DECIMAL_ZERO);
-}
-
-static bool check_position_size(struct judgement *j, const struct risk_limits *limits)
-{
-    if (!decimal_valid(limits->value[LIMIT_POSITION_SIZE]))
-        return true;
-    decimal most = decimal_mul(j->view->equity, limits->value[LIMIT_POSITION_SIZE]);
-    decimal left = decimal_sub(most, value_of(j, held_after(j)));
-    return lower(j, affordable(j, left), "max_position_size",
-                 "qty %s makes the position larger than %s of equity",
-                 limits->value[LIMIT_POSITION_SIZE]);
+    return block(j, "max_orders_per_second",
+                 "as many messages in this second as are allowed: %s, less what is kept for "
+                 "cancels%.0s",
+                 limit_of(j, LIMIT_ORDER_RATE), DECIMAL_ZERO);
 }
 
 static bool is_reached(uint32_t count, decimal allowed)
@@ -176,130 +168,366 @@ static bool is_reached(uint32_t count, decimal allowed)
     return decimal_valid(allowed) && decimal_cmp(decimal_int(count), allowed) >= 0;
 }
 
-static bool check_counts(struct judgement *j, const struct risk_limits *limits)
+static bool check_trades(struct judgement *j)
 {
-    if (decimal_is_zero(j->opening))
+    decimal allowed = limit_of(j, LIMIT_DAILY_TRADES);
+    if (!is_reached(j->scope->day_trades, allowed))
         return true;
-    decimal allowed = limits->value[LIMIT_ORDER_RATE];
-    if (is_reached(j->view->orders_last_second, allowed))
-        return block(j, "max_orders_per_second", "%s orders in the last second, allowed %s",
-                     decimal_int(j->view->orders_last_second), allowed);
-    allowed = limits->value[LIMIT_DAILY_TRADES];
-    if (is_reached(j->view->day_trades, allowed))
-        return block(j, "max_daily_trades", "%s trades today, allowed %s",
-                     decimal_int(j->view->day_trades), allowed);
-    bool opens_new = decimal_is_zero(j->view->position_qty);
-    allowed = limits->value[LIMIT_OPEN_POSITIONS];
-    if (opens_new && is_reached(j->view->open_positions, allowed))
-        return block(j, "max_open_positions", "%s positions are open, allowed %s",
-                     decimal_int(j->view->open_positions), allowed);
-    return true;
+    return block(j, "max_daily_trades", "%s trades today, allowed %s",
+                 decimal_int(j->scope->day_trades), allowed);
 }
 
-bool risk_day_is_lost(const struct risk_limits *limits, decimal day_opening_equity,
-                      decimal account_equity, struct risk_verdict *out)
+static bool check_positions(struct judgement *j)
 {
-    decimal loss = decimal_sub(day_opening_equity, account_equity);
-    decimal bound = limits->value[LIMIT_DAILY_LOSS];
-    bool limited = decimal_valid(bound);
-    if (decimal_valid(limits->value[LIMIT_DAILY_LOSS_PCT])) {
-        decimal share = decimal_mul(day_opening_equity, limits->value[LIMIT_DAILY_LOSS_PCT]);
-        bound = limited ? decimal_min(bound, share) : share;
-        limited = true;
-    }
-    /* A loss that cannot be told is not a small one. */
-    if (!limited || (decimal_valid(loss) && decimal_valid(bound) && decimal_cmp(loss, bound) < 0))
+    decimal allowed = limit_of(j, LIMIT_OPEN_POSITIONS);
+    if (j->scope->is_open || !is_reached(j->scope->open_positions, allowed))
+        return true;
+    return block(j, "max_open_positions", "%s positions are open, allowed %s",
+                 decimal_int(j->scope->open_positions), allowed);
+}
+
+/* A market order has no price: it leaves bound (risk_collar_bound). */
+static bool check_collar(struct judgement *j)
+{
+    if (!is_set(j, LIMIT_COLLAR) || !decimal_valid(j->order->price))
+        return true;
+    decimal gap = j->order->side == SIDE_BUY ? decimal_sub(j->order->price, j->view->reference)
+                                             : decimal_sub(j->view->reference, j->order->price);
+    decimal allowed = decimal_mul(j->view->reference, limit_of(j, LIMIT_COLLAR));
+    if (decimal_valid(gap) && decimal_valid(allowed) && decimal_cmp(gap, allowed) <= 0)
+        return true;
+    return block(j, "price_collar", "limit price %s is too far through the market at %s",
+                 j->order->price, j->view->reference);
+}
+
+/* The smaller one of two bounds of which either may be missing. */
+static decimal stricter(decimal a, decimal b)
+{
+    if (!decimal_valid(a))
+        return b;
+    return decimal_valid(b) ? decimal_min(a, b) : a;
+}
+
+static bool day_is_lost(const struct risk_limits *limits, decimal equity, decimal opening,
+                        decimal *loss, decimal *bound)
+{
+    if (!limit_is_set(limits, LIMIT_DAILY_LOSS) && !limit_is_set(limits, LIMIT_DAILY_LOSS_PCT))
         return false;
+    *loss = decimal_sub(opening, equity);
+    *bound = limits->value[LIMIT_DAILY_LOSS];
+    if (limit_is_set(limits, LIMIT_DAILY_LOSS_PCT)) {
+        decimal share = decimal_mul(opening, limits->value[LIMIT_DAILY_LOSS_PCT]);
+        if (!decimal_valid(share))
+            return true;
+        *bound = stricter(*bound, share);
+    }
+    return !decimal_valid(*loss) || decimal_cmp(*loss, *bound) >= 0;
+}
+
+static bool peak_is_lost(const struct risk_limits *limits, decimal equity, decimal peak,
+                         decimal *loss, decimal *bound)
+{
+    if (!limit_is_set(limits, LIMIT_DRAWDOWN))
+        return false;
+    *loss = decimal_sub(peak, equity);
+    *bound = decimal_mul(peak, limits->value[LIMIT_DRAWDOWN]);
+    return !decimal_valid(*loss) || !decimal_valid(*bound) || decimal_cmp(*loss, *bound) >= 0;
+}
+
+bool risk_is_lost(const struct risk_limits *limits, decimal equity, decimal day_opening_equity,
+                  decimal peak_equity, struct risk_verdict *out)
+{
+    decimal loss = DECIMAL_NONE, bound = DECIMAL_NONE;
     char lost[DECIMAL_TEXT_MAX], most[DECIMAL_TEXT_MAX];
-    say(out, VERDICT_HALT, "max_daily_loss", "today's loss of %s reaches the limit of %s",
-        decimal_format(loss, lost), decimal_format(bound, most));
+    const char *code, *format;
+    if (day_is_lost(limits, equity, day_opening_equity, &loss, &bound)) {
+        code = "max_daily_loss";
+        format = "today's loss of %s reaches the limit of %s";
+    } else if (peak_is_lost(limits, equity, peak_equity, &loss, &bound)) {
+        code = "max_drawdown";
+        format = "the loss of %s from the peak reaches the limit of %s";
+    } else {
+        return false;
+    }
+    *out = (struct risk_verdict){ .verdict = VERDICT_HALT, .qty = DECIMAL_ZERO };
+    text_copy(out->code, sizeof(out->code), code);
+    snprintf(out->reason, sizeof(out->reason), format, decimal_format(loss, lost),
+             decimal_format(bound, most));
     return true;
 }
 
-static bool check_daily_loss(struct judgement *j, const struct risk_limits *limits)
+static bool check_loss(struct judgement *j)
 {
-    if (decimal_is_zero(j->opening) ||
-        !risk_day_is_lost(limits, j->view->day_opening_equity, j->view->account_equity, j->out))
+    const struct scope_view *scope = j->scope;
+    struct risk_verdict lost;
+    if (!risk_is_lost(scope->limits, scope->equity, scope->day_opening_equity, scope->peak_equity,
+                      &lost))
         return true;
     j->out->qty = DECIMAL_ZERO;
+    say(j, VERDICT_HALT, lost.code, "%s%s", lost.reason, "");
     return false;
 }
 
-/* Money: what is bound on this side, worst case, and by the other instruments, within equity times
+/* The whole order is measured; its closing part is never held back. */
+static bool check_order_size(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_ORDER_SIZE);
+    if (!decimal_valid(limit))
+        return true;
+    decimal left = decimal_sub(limit, value_of(j, j->reducing));
+    return lower(j, affordable(j, left), "max_order_size",
+                 "qty %s is worth more than max_order_size_usd %s", limit);
+}
+
+static bool check_daily_volume(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_DAILY_VOLUME);
+    if (!decimal_valid(limit))
+        return true;
+    decimal before = decimal_add(j->scope->day_volume, value_of(j, j->reducing));
+    return lower(j, affordable(j, decimal_sub(limit, before)), "max_daily_volume",
+                 "qty %s goes over max_daily_volume_usd %s", limit);
+}
+
+/* What this side of the instrument would hold before the opening part, worst case: the position and
+ * all that works, and the part of this order that closes (of this instance: others may be on the
+ * other side). */
+static decimal held_before(const struct judgement *j, const struct scope_view *scope)
+{
+    bool buys = j->order->side == SIDE_BUY;
+    decimal working = buys ? scope->working_buy : scope->working_sell;
+    decimal toward = buys ? scope->position_qty : decimal_neg(scope->position_qty);
+    decimal held = decimal_add(decimal_add(toward, working), j->reducing);
+    return decimal_valid(held) ? decimal_max(held, DECIMAL_ZERO) : held;
+}
+
+/* Working orders may be dearer than this one. */
+static decimal held_value(const struct judgement *j, const struct scope_view *scope)
+{
+    decimal price = j->view->working_price;
+    decimal value = value_of(j, held_before(j, scope));
+    if (!decimal_valid(price) || !decimal_valid(value))
+        return value;
+    decimal each = decimal_mul(decimal_mul(price, j->view->instrument->multiplier), j->view->fx);
+    if (!decimal_valid(each))
+        return each;
+    return decimal_cmp(each, j->unit) > 0 ? decimal_mul(held_before(j, scope), each) : value;
+}
+
+static bool check_position_size(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_POSITION_SIZE);
+    if (!decimal_valid(limit))
+        return true;
+    decimal most = decimal_mul(j->scope->equity, limit);
+    return lower(j, affordable(j, decimal_sub(most, held_value(j, j->scope))), "max_position_size",
+                 "qty %s makes the position larger than %s of equity", limit);
+}
+
+decimal risk_entry_price(const struct order *order, decimal reference)
+{
+    if (decimal_valid(order->price))
+        return order->price;
+    return decimal_valid(order->trigger_price) ? order->trigger_price : reference;
+}
+
+decimal risk_of_unit(const struct order *order, const struct instrument *instrument,
+                     decimal reference, decimal no_stop_pct)
+{
+    decimal entry = risk_entry_price(order, reference);
+    decimal loss = decimal_valid(order->stop) ? decimal_abs(decimal_sub(entry, order->stop))
+                                              : decimal_mul(entry, no_stop_pct);
+    return decimal_mul(loss, instrument->multiplier);
+}
+
+static decimal unit_risk(const struct judgement *j)
+{
+    const struct risk_view *view = j->view;
+    return decimal_mul(risk_of_unit(j->order, view->instrument, view->reference, view->no_stop_pct),
+                       view->fx);
+}
+
+static bool check_trade_risk(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_TRADE_RISK);
+    if (!decimal_valid(limit))
+        return true;
+    decimal most = decimal_mul(j->scope->equity, limit);
+    return lower(j, units_for(j, most, unit_risk(j)), "per_trade_risk",
+                 "qty %s loses more than %s of equity at its stop", limit);
+}
+
+static bool check_heat(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_HEAT);
+    if (!decimal_valid(limit))
+        return true;
+    decimal most = decimal_mul(j->scope->equity, limit);
+    return lower(j, units_for(j, decimal_sub(most, j->scope->heat), unit_risk(j)),
+                 "max_portfolio_heat",
+                 "qty %s makes all positions lose more than %s of equity at their stops", limit);
+}
+
+/* Doubles, so rounded against the user: a billionth is given away. */
+#define VOLATILITY_SAFETY (1 - 1e-9)
+
+static bool check_volatility(struct judgement *j)
+{
+    decimal limit = limit_of(j, LIMIT_VOLATILITY);
+    if (!decimal_valid(limit))
+        return true;
+    if (!j->scope->volatility)
+        return block(j, "no_volatility",
+                     "too few hourly prices to estimate volatility: qty %s, limit %s",
+                     j->order->qty, limit);
+    double equity = decimal_to_double(j->scope->equity);
+    double unit = decimal_to_double(j->unit), opening = decimal_to_double(j->opening);
+    double asked = (j->order->side == SIDE_BUY ? 1 : -1) * opening * unit / equity;
+    double room = volatility_room(j->scope->volatility, asked, decimal_to_double(limit));
+    /* The change as a share of what was asked: with no equity, or none that can be told, nothing.
+     */
+    double share = equity > 0 && asked != 0 ? room / asked : 0;
+    if (share >= 1)
+        return true;
+    decimal units = decimal_from_double(share > 0 ? opening * share * VOLATILITY_SAFETY : 0);
+    return lower(j, units, "max_portfolio_volatility",
+                 "qty %s makes the portfolio move more than %s a year", limit);
+}
+
+/* In this order: what is cheap and blocks comes first. */
+static bool check_scope(struct judgement *j)
+{
+    static bool (*const checks[])(struct judgement * j) = {
+        check_rate,       check_trades,     check_positions,    check_collar,
+        check_loss,       check_order_size, check_daily_volume, check_position_size,
+        check_trade_risk, check_heat,       check_volatility,
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(checks) && !decimal_is_zero(j->opening); i++)
+        if (!checks[i](j))
+            return false;
+    return true;
+}
+
+/* ---- money ---- */
+
+static bool check_stage(struct judgement *j)
+{
+    decimal left = j->view->exposure_left;
+    if (!decimal_valid(left))
+        return true;
+    decimal held = held_value(j, &j->view->scopes[SCOPE_ACCOUNT]);
+    return lower(j, affordable(j, decimal_sub(left, held)), "rollout_stage",
+                 "qty %s goes over what this stage of the rollout may have at stake: %s is left",
+                 left);
+}
+
+/* What is bound on this side, worst case, and by the other instruments, within equity times
  * leverage. */
 static bool check_buying_power(struct judgement *j)
 {
-    decimal power = decimal_mul(j->view->equity, j->view->instrument->leverage);
-    decimal bound = decimal_add(j->view->exposure_others, value_of(j, held_after(j)));
-    decimal left = decimal_sub(power, bound);
-    return lower(j, affordable(j, left), "buying_power",
+    const struct scope_view *own = &j->view->scopes[SCOPE_STRATEGY];
+    decimal power = decimal_mul(own->equity, j->view->instrument->leverage);
+    decimal bound = decimal_add(j->view->exposure_others, held_value(j, own));
+    return lower(j, affordable(j, decimal_sub(power, bound)), "buying_power",
                  "qty %s costs more than the buying power (equity times leverage %s)", power);
 }
 
 static bool check_minimum(struct judgement *j)
 {
-    decimal total = decimal_add(j->reducing, j->opening);
-    /* What closes a position may be small: it is all there is. */
-    if (decimal_is_zero(j->opening))
-        return true;
-    decimal worth = value_of(j, total);
-    if (!decimal_valid(worth) || decimal_cmp(worth, j->view->instrument->min_notional) >= 0)
+    const struct instrument *instrument = j->view->instrument;
+    decimal qty = decimal_add(j->reducing, j->opening);
+    decimal price = risk_entry_price(j->order, j->view->reference);
+    decimal worth = decimal_mul(decimal_mul(qty, price), instrument->multiplier);
+    if (!decimal_valid(worth) || decimal_cmp(worth, instrument->min_notional) >= 0)
         return true;
     return block(j, j->out->code[0] ? j->out->code : "min_notional",
                  "an order worth %s is below the instrument's min_notional %s", worth,
-                 j->view->instrument->min_notional);
+                 instrument->min_notional);
 }
+
+/* ---- all of it ---- */
 
 /* What orders at work will close already cannot be closed a second time. */
 static void split_quantity(struct judgement *j)
 {
+    const struct scope_view *own = &j->view->scopes[SCOPE_STRATEGY];
     bool buys = j->order->side == SIDE_BUY;
-    decimal against = buys ? decimal_neg(j->view->position_qty) : j->view->position_qty;
-    against = decimal_sub(against, buys ? j->view->working_buy : j->view->working_sell);
+    decimal against = buys ? decimal_neg(own->position_qty) : own->position_qty;
+    against = decimal_sub(against, buys ? own->working_buy : own->working_sell);
     j->reducing = decimal_sign(against) > 0 ? decimal_min(j->order->qty, against) : DECIMAL_ZERO;
     if (j->order->reduce_only)
         j->reducing = j->order->qty;
     j->opening = decimal_sub(j->order->qty, j->reducing);
 }
 
-static decimal worst_price(const struct judgement *j)
+/* A short is dearer where its price is higher, so the highest price counts on both sides. */
+static decimal worst_unit(const struct judgement *j)
 {
     decimal worst = j->view->reference;
     if (decimal_valid(j->order->price))
         worst = decimal_max(worst, j->order->price);
     if (decimal_valid(j->order->trigger_price))
         worst = decimal_max(worst, j->order->trigger_price);
-    return worst;
+    return decimal_mul(decimal_mul(worst, j->view->instrument->multiplier), j->view->fx);
+}
+
+/* Once nothing is left that opens, the rest of the order is a way out, which nothing holds back. */
+static bool check_money(struct judgement *j)
+{
+    static bool (*const checks[])(struct judgement * j) = { check_stage, check_buying_power,
+                                                            check_minimum };
+    for (size_t i = 0; i < ARRAY_SIZE(checks) && !decimal_is_zero(j->opening); i++)
+        if (!checks[i](j))
+            return false;
+    return true;
 }
 
 static bool check_all(struct judgement *j)
 {
-    if (!check_halt(j) || !check_reference(j))
+    if (!check_barred(j) || !check_reference(j))
         return false;
-    j->price = worst_price(j);
+    j->unit = worst_unit(j);
     if (!check_short(j))
         return false;
-    for (size_t i = 0; i < ARRAY_SIZE(j->limits); i++) {
-        const struct risk_limits *limits = j->limits[i];
-        if (!check_counts(j, limits) || !check_collar(j, limits) || !check_daily_loss(j, limits) ||
-            !check_order_size(j, limits) || !check_daily_volume(j, limits) ||
-            !check_position_size(j, limits))
+    for (size_t i = 0; i < SCOPES; i++) {
+        j->scope = &j->view->scopes[i];
+        if (j->scope->limits && !check_scope(j))
             return false;
     }
-    return check_buying_power(j) && check_minimum(j);
+    j->scope = NULL;
+    return check_money(j);
 }
 
-void risk_check(const struct risk_limits *account, const struct risk_limits *strategy,
-                const struct risk_view *view, const struct order *order, struct risk_verdict *out)
+void risk_check(const struct risk_view *view, const struct order *order, struct risk_verdict *out)
 {
-    *out = (struct risk_verdict){ .verdict = VERDICT_APPROVE, .qty = order->qty };
-    struct judgement j = {
-        .limits = { account, strategy }, .view = view, .order = order, .out = out
-    };
+    out->verdict = VERDICT_APPROVE;
+    out->scope = SCOPE_ACCOUNT;
+    out->qty = order->qty;
+    out->code[0] = out->reason[0] = '\0';
+    struct judgement j = { .view = view, .order = order, .out = out };
     split_quantity(&j);
     /* An order that only reduces needs no reference and no room: it must always get out. */
     if (decimal_is_zero(j.opening))
         return;
     if (check_all(&j))
         out->qty = decimal_add(j.reducing, j.opening);
+}
+
+decimal risk_collar_bound(const struct instrument *instrument, enum order_side side,
+                          decimal reference, decimal collar)
+{
+    decimal beyond = decimal_mul(reference, collar);
+    decimal bound =
+        side == SIDE_BUY ? decimal_add(reference, beyond) : decimal_sub(reference, beyond);
+    if (!decimal_valid(bound))
+        return DECIMAL_NONE;
+    decimal price = decimal_to_multiple(bound, instrument->tick_size,
+                                        side == SIDE_BUY ? ROUND_FLOOR : ROUND_CEILING);
+    /* "Within 1e-6 of a tick" must not carry it beyond. */
+    int beyond_it = decimal_valid(price) ? decimal_cmp(price, bound) : 0;
+    if (side == SIDE_BUY && beyond_it > 0)
+        price = decimal_sub(price, instrument->tick_size);
+    if (side == SIDE_SELL && beyond_it < 0)
+        price = decimal_add(price, instrument->tick_size);
+    return price;
 }

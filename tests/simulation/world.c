@@ -144,6 +144,10 @@ static void trace_event(struct world *world, const struct event *event, enum fau
     case EVENT_CASH:
         trace(world, "event cash %s", decimal_format(event->cash.amount, text));
         break;
+    case EVENT_HEARTBEAT:
+    case EVENT_CLOCK:
+    case EVENT_SLOW_DOWN:
+        break;
     case EVENT_CONNECTION:
         trace(world, "event connection %s", event->connection.up ? "up" : "down");
         break;

@@ -13,10 +13,18 @@
 
 #define D(text) decimal_text(text)
 
+/* What most tests say of the account: one strategy that is all of it. */
+struct plain_view {
+    decimal reference, equity, position_qty, working_buy, working_sell, exposure_others;
+    decimal day_opening_equity, account_equity, day_volume;
+    uint32_t open_positions, day_trades, orders_last_second;
+    const char *barred_code, *barred_why;
+};
+
 struct gate {
     struct instrument instrument;
     struct risk_limits account, strategy;
-    struct risk_view view;
+    struct plain_view view;
     struct order order;
     struct risk_verdict verdict;
 };
@@ -33,27 +41,68 @@ static struct gate *gate_new(void)
                                            .short_allowed = true };
     risk_limits_init(&gate.account);
     risk_limits_init(&gate.strategy);
-    gate.view = (struct risk_view){ .instrument = &gate.instrument,
-                                    .reference = D("100"),
-                                    .equity = D("10000"),
-                                    .position_qty = DECIMAL_ZERO,
-                                    .working_buy = DECIMAL_ZERO,
-                                    .working_sell = DECIMAL_ZERO,
-                                    .exposure_others = DECIMAL_ZERO,
-                                    .day_opening_equity = D("10000"),
-                                    .account_equity = D("10000"),
-                                    .day_volume = DECIMAL_ZERO };
+    gate.view = (struct plain_view){ .reference = D("100"),
+                                     .equity = D("10000"),
+                                     .position_qty = DECIMAL_ZERO,
+                                     .working_buy = DECIMAL_ZERO,
+                                     .working_sell = DECIMAL_ZERO,
+                                     .exposure_others = DECIMAL_ZERO,
+                                     .day_opening_equity = D("10000"),
+                                     .account_equity = D("10000"),
+                                     .day_volume = DECIMAL_ZERO };
     gate.order = (struct order){ .type = ORDER_MARKET,
                                  .price = DECIMAL_NONE,
                                  .trigger_price = DECIMAL_NONE };
     return &gate;
 }
 
+static struct scope_view scope_of(const struct plain_view *view, const struct risk_limits *limits,
+                                  decimal equity, const char *name)
+{
+    int64_t rate = INT64_MAX;
+    if (limit_is_set(limits, LIMIT_ORDER_RATE))
+        assert_int_equal(decimal_mantissa(limits->value[LIMIT_ORDER_RATE], 0, &rate), 0);
+    return (struct scope_view){ .limits = limits,
+                                .name = name,
+                                .equity = equity,
+                                .day_opening_equity = view->day_opening_equity,
+                                .peak_equity = view->day_opening_equity,
+                                .day_volume = view->day_volume,
+                                .heat = DECIMAL_ZERO,
+                                .position_qty = view->position_qty,
+                                .working_buy = view->working_buy,
+                                .working_sell = view->working_sell,
+                                .day_trades = view->day_trades,
+                                .open_positions = view->open_positions,
+                                .is_open = !decimal_is_zero(view->position_qty),
+                                .rate_is_reached = view->orders_last_second >= rate };
+}
+
+static void check(struct gate *gate)
+{
+    const struct plain_view *plain = &gate->view;
+    struct risk_view view = { .instrument = &gate->instrument,
+                              .reference = plain->reference,
+                              .fx = decimal_int(1),
+                              .working_price = DECIMAL_NONE,
+                              .no_stop_pct = D("0.05"),
+                              .exposure_others = plain->exposure_others,
+                              .exposure_left = DECIMAL_NONE,
+                              .barred_code = plain->barred_code,
+                              .barred_why = plain->barred_why };
+    view.scopes[SCOPE_ACCOUNT] =
+        scope_of(plain, &gate->account, plain->account_equity, "the account");
+    view.scopes[SCOPE_STRATEGY] = scope_of(plain, &gate->strategy, plain->equity, "strategy test");
+    /* What is left over from the last judgement must not matter. */
+    memset(&gate->verdict, 0x55, sizeof(gate->verdict));
+    risk_check(&view, &gate->order, &gate->verdict);
+}
+
 static void judge(struct gate *gate, enum order_side side, const char *qty)
 {
     gate->order.side = side;
     gate->order.qty = D(qty);
-    risk_check(&gate->account, &gate->strategy, &gate->view, &gate->order, &gate->verdict);
+    check(gate);
 }
 
 static void judge_limit(struct gate *gate, enum order_side side, const char *qty, const char *price)
@@ -235,7 +284,7 @@ static void what_reduces_passes_every_limit(void **state)
     for (enum limit i = 0; i < LIMITS; i++)
         gate->account.value[i] = tiny[i] ? D(tiny[i]) : DECIMAL_NONE;
     gate->strategy = gate->account;
-    gate->view.halted = true;
+    gate->view.barred_code = "halted";
     gate->view.account_equity = D("1");
     gate->view.equity = D("-5");
     gate->view.day_volume = D("1000000");
@@ -264,8 +313,8 @@ static void of_a_flip_only_the_opening_part_is_limited(void **state)
     gate->account.value[LIMIT_POSITION_SIZE] = D("0.5");
     judge(gate, SIDE_SELL, "110");
     assert_reduced(gate, "60", "max_position_size");
-    gate->view.halted = true;
-    gate->view.halt_reason = "a test";
+    gate->view.barred_code = "halted";
+    gate->view.barred_why = "a test";
     judge(gate, SIDE_SELL, "110");
     assert_blocked(gate, "halted");
 }
@@ -409,8 +458,8 @@ static void the_collar_binds_the_aggressive_side(void **state)
     assert_approved(gate, "1");
     judge_limit(gate, SIDE_BUY, "1", "106");
     assert_blocked(gate, "price_collar");
-    judge_limit(gate, SIDE_BUY, "1", "1");
-    assert_approved(gate, "1");
+    judge_limit(gate, SIDE_BUY, "10", "1");
+    assert_approved(gate, "10");
     judge_limit(gate, SIDE_SELL, "1", "95");
     assert_approved(gate, "1");
     judge_limit(gate, SIDE_SELL, "1", "94");
@@ -441,16 +490,16 @@ static void of_two_loss_limits_the_lower_binds(void **state)
     struct gate *gate = gate_new();
     gate->strategy.value[LIMIT_DAILY_LOSS] = D("500");
     gate->strategy.value[LIMIT_DAILY_LOSS_PCT] = D("0.04");
-    gate->view.account_equity = D("9600.01");
+    gate->view.equity = D("9600.01");
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
-    gate->view.account_equity = D("9600");
+    gate->view.equity = D("9600");
     judge(gate, SIDE_BUY, "1");
     assert_verdict(gate, VERDICT_HALT, "0", "max_daily_loss");
     gate->strategy.value[LIMIT_DAILY_LOSS_PCT] = D("0.06");
     judge(gate, SIDE_BUY, "1");
     assert_approved(gate, "1");
-    gate->view.account_equity = D("9500");
+    gate->view.equity = D("9500");
     judge(gate, SIDE_BUY, "1");
     assert_verdict(gate, VERDICT_HALT, "0", "max_daily_loss");
 }
@@ -546,7 +595,7 @@ static void no_numbers_break_the_gate(void **state)
         gate->order.trigger_price = random_below(&random, 2) ? DECIMAL_NONE : ANY;
         gate->order.side = random_below(&random, 2) ? SIDE_BUY : SIDE_SELL;
         gate->order.qty = ANY;
-        risk_check(&gate->account, &gate->strategy, &gate->view, &gate->order, &gate->verdict);
+        check(gate);
         if (gate->verdict.verdict == VERDICT_APPROVE)
             continue;
         assert_true(decimal_valid(gate->verdict.qty));
@@ -577,7 +626,7 @@ static void what_leaves_keeps_the_limits(void **state)
         gate->strategy.value[LIMIT_POSITION_SIZE] = ANY(200, 2);
         gate->order.side = random_below(&random, 2) ? SIDE_BUY : SIDE_SELL;
         gate->order.qty = decimal_add(ANY(5000, 1), D("0.1"));
-        risk_check(&gate->account, &gate->strategy, &gate->view, &gate->order, &gate->verdict);
+        check(gate);
 
         bool buys = gate->order.side == SIDE_BUY;
         decimal toward = buys ? gate->view.position_qty : decimal_neg(gate->view.position_qty);

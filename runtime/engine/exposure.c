@@ -1,0 +1,231 @@
+/* exposure.c - what is at stake: running sums over open orders and positions, so that a verdict
+ * needs no walk over them.
+ *
+ * Every order remembers what it last counted for (its stake); whenever it may have changed, the
+ * difference is moved into the sums of its holding, its instrument and its scopes. Counting twice
+ * changes nothing, so all that changes an order may call this. Orders that only reduce count
+ * nothing. */
+#include "runtime/engine/state.h"
+
+/* ---- what one order has at stake ---- */
+
+bool gate_may_link(const struct engine *engine, const struct order *a, const struct order *b)
+{
+    const struct venue_port *venue = &engine->options.venue;
+    return venue->abilities(venue->self, a->instrument)->oco && !held_is_needed(engine, a) &&
+           !held_is_needed(engine, b);
+}
+
+/* What of a working quantity the first order of its group counts already. */
+static decimal counted_by_first(const struct engine *engine, const struct order *order)
+{
+    if (order->group_id == 0 || order->group_id == order->order_id)
+        return DECIMAL_ZERO;
+    const struct order *first = blotter_find(engine->blotter, order->group_id);
+    bool shared = first && first->side == order->side && gate_may_link(engine, first, order);
+    return shared ? order_remaining(first) : DECIMAL_ZERO;
+}
+
+/* Of an order that is being replaced the larger quantity counts. */
+static decimal working_qty(const struct engine *engine, const struct order *order)
+{
+    decimal qty = order_remaining(order);
+    if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_qty))
+        qty = decimal_max(qty, decimal_sub(order->pending_qty, order->filled_qty));
+    return decimal_max(decimal_sub(qty, counted_by_first(engine, order)), DECIMAL_ZERO);
+}
+
+/* A replace under way may make it dearer. */
+static decimal working_price(const struct engine *engine, const struct order *order)
+{
+    decimal price =
+        risk_entry_price(order, gate_reference_price(engine, order->instrument, order->side));
+    if (decimal_valid(order->trigger_price) && decimal_valid(price))
+        price = decimal_max(price, order->trigger_price);
+    if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_price) &&
+        decimal_valid(price))
+        price = decimal_max(price, order->pending_price);
+    return price;
+}
+
+static const struct stake no_stake = {
+    .qty = { 0, 0 }, .value = { 0, 0 }, .heat = { 0, 0 }, .price = { 0, DECIMAL_INVALID }
+};
+
+struct stake exposure_stake(const struct engine *engine, const struct order *order)
+{
+    struct stake stake = no_stake;
+    stake.rests = order_is_open(order) && !order->held && order->type == ORDER_LIMIT;
+    if (!order_is_open(order) || order->reduce_only)
+        return stake;
+    const struct instrument *instrument = instrument_at(engine, order->instrument);
+    stake.opens = true;
+    stake.is_unfilled = order->role == ROLE_PLAIN && decimal_is_zero(order->filled_qty);
+    stake.qty = working_qty(engine, order);
+    stake.price = working_price(engine, order);
+    decimal fx = totals_fx(engine, order->instrument);
+    if (!decimal_valid(stake.price) || !decimal_valid(fx))
+        return stake; /* restored, and no price yet: the mark counts it when there is one */
+    decimal money = decimal_mul(decimal_mul(stake.qty, instrument->multiplier), fx);
+    stake.value = decimal_mul(money, stake.price);
+    stake.heat =
+        decimal_mul(decimal_mul(stake.qty, fx),
+                    risk_of_unit(order, instrument, stake.price, engine->options.risk.no_stop_pct));
+    return stake;
+}
+
+/* ---- sums ---- */
+
+static bool is_same(decimal a, decimal b)
+{
+    return a.scale == b.scale && a.coefficient == b.coefficient;
+}
+
+static bool is_same_stake(const struct stake *a, const struct stake *b)
+{
+    return a->opens == b->opens && a->rests == b->rests && a->is_unfilled == b->is_unfilled &&
+           is_same(a->qty, b->qty) && is_same(a->value, b->value) && is_same(a->heat, b->heat) &&
+           is_same(a->price, b->price);
+}
+
+static void move(decimal *sum, decimal was, decimal is)
+{
+    if (!is_same(was, is))
+        *sum = decimal_add(decimal_sub(*sum, was), is);
+}
+
+static void move_count(uint32_t *count, bool was, bool is)
+{
+    *count += (uint32_t)is - (uint32_t)was;
+}
+
+/* Something is held here, or an order may make it so. */
+static void count_holding(struct engine *engine, int instance, struct holding *holding,
+                          uint32_t instrument)
+{
+    bool is_open = holding->entries > 0 || !decimal_is_zero(holding->position.qty);
+    struct scope *scopes[SCOPES];
+    if (is_open == holding->is_open)
+        return;
+    holding->is_open = is_open;
+    scopes_of(engine, instance, instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        scopes[i]->open_positions += is_open ? 1 : UINT32_MAX;
+}
+
+static void note_price(struct exposure *exposure, const struct stake *was, const struct stake *is)
+{
+    bool was_highest = decimal_valid(was->price) && decimal_valid(exposure->price) &&
+                       decimal_cmp(was->price, exposure->price) == 0;
+    if (was_highest && (!decimal_valid(is->price) || decimal_cmp(is->price, was->price) < 0))
+        exposure->is_price_stale = true;
+    if (decimal_valid(is->price))
+        exposure->price =
+            decimal_valid(exposure->price) ? decimal_max(exposure->price, is->price) : is->price;
+}
+
+static void count(struct engine *engine, struct order *order, const struct stake *is)
+{
+    struct stake *was = blotter_stake(order);
+    if (is_same_stake(was, is))
+        return;
+    int instance = instance_of_order(engine, order);
+    struct holding *holding = instance_holding(engine, instance, order->instrument);
+    struct exposure *exposure = &engine->exposures[order->instrument];
+    bool buys = order->side == SIDE_BUY;
+    move(buys ? &holding->working_buy : &holding->working_sell, was->qty, is->qty);
+    move(buys ? &exposure->buy : &exposure->sell, was->qty, is->qty);
+    move_count(&holding->entries, was->opens, is->opens);
+    move_count(&exposure->resting[buys], was->rests, is->rests);
+    note_price(exposure, was, is);
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, instance, order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++) {
+        move(&scopes[i]->open_value, was->value, is->value);
+        move(&scopes[i]->open_heat, was->heat, is->heat);
+        move_count(&scopes[i]->open_unfilled, was->is_unfilled, is->is_unfilled);
+    }
+    *was = *is;
+    count_holding(engine, instance, holding, order->instrument);
+    engine->stakes++;
+}
+
+/* What the others of its group count depends on the first one. */
+static void follow_group(struct engine *engine, const struct order *first)
+{
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->group_id != first->group_id || order == first)
+            continue;
+        struct stake stake = exposure_stake(engine, order);
+        count(engine, order, &stake);
+    }
+}
+
+void exposure_follow(struct engine *engine, struct order *order)
+{
+    struct stake stake = exposure_stake(engine, order);
+    count(engine, order, &stake);
+    if (order->group_id != 0 && order->group_id == order->order_id && !order->reduce_only)
+        follow_group(engine, order);
+}
+
+void exposure_forget(struct engine *engine, uint64_t order_id)
+{
+    struct order *order = blotter_find(engine->blotter, order_id);
+    count(engine, order, &no_stake);
+}
+
+void exposure_follow_position(struct engine *engine, int instance, uint32_t instrument)
+{
+    struct holding *holding = instance_holding(engine, instance, instrument);
+    move(&engine->exposures[instrument].position, holding->counted, holding->position.qty);
+    holding->counted = holding->position.qty;
+    count_holding(engine, instance, holding, instrument);
+    engine->money++;
+}
+
+decimal exposure_price(struct engine *engine, uint32_t instrument)
+{
+    struct exposure *exposure = &engine->exposures[instrument];
+    if (!exposure->is_price_stale)
+        return exposure->price;
+    exposure->is_price_stale = false;
+    exposure->price = DECIMAL_NONE;
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (order->instrument == instrument)
+            note_price(exposure, &no_stake, blotter_stake(order));
+    }
+    return exposure->price;
+}
+
+/* ---- for tests: whether the sums are what a walk over everything finds ---- */
+
+static bool is_sum(decimal sum, decimal found)
+{
+    return decimal_valid(sum) && decimal_valid(found) && decimal_cmp(sum, found) == 0;
+}
+
+bool engine_sums_agree(struct engine *engine)
+{
+    for (uint32_t k = 0; k < engine->instruments->count; k++) {
+        decimal position = DECIMAL_ZERO, buy = DECIMAL_ZERO, sell = DECIMAL_ZERO;
+        for (int i = 0; i < engine->instance_count; i++) {
+            size_t at = holding_index(&engine->instances[i], k);
+            if (at != SIZE_MAX)
+                position = decimal_add(position, engine->instances[i].holdings[at].position.qty);
+        }
+        for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+            const struct order *order = blotter_open_at(engine->blotter, i);
+            decimal *side = order->side == SIDE_BUY ? &buy : &sell;
+            if (order->instrument == k)
+                *side = decimal_add(*side, exposure_stake(engine, order).qty);
+        }
+        const struct exposure *exposure = &engine->exposures[k];
+        if (!is_sum(exposure->position, position) || !is_sum(exposure->buy, buy) ||
+            !is_sum(exposure->sell, sell))
+            return false;
+    }
+    return true;
+}
