@@ -7,6 +7,7 @@
 
 #include "runtime/app/setup.h"
 #include "runtime/operate/guardian.h"
+#include "runtime/operate/latch.h"
 
 /* ---- who holds what ---- */
 
@@ -168,6 +169,21 @@ static enum stop_policy policy_of(const struct session *session, bool emergency)
     return emergency && strcmp(word, "flatten") == 0 ? POLICY_FLATTEN : POLICY_CANCEL;
 }
 
+/* The next start is halted: in the ledger, and by the latch, where files are written. */
+static int halt_for_good(struct canceling *canceling, struct error *err)
+{
+    struct session *session = canceling->session;
+    static const char why[] = "emergency stop";
+    if (!session->world || !session->world->without_files) {
+        struct error unable = { 0 }; /* to cancel matters more */
+        if (latch_open(session->state_dir, session->mode, &session->latch_fd, &unable) < 0)
+            LOG(session->log, LOG_ERROR, "session", unable.message, F_STR("where", unable.where));
+        session_latch(session, "emergency_stop", why, true);
+    }
+    return engine_halt(session->engine, session->now_ns, "emergency_stop", why, true,
+                       canceling->policy == POLICY_FLATTEN, err);
+}
+
 static int cancel(struct canceling *canceling, struct error *err)
 {
     struct session *session = canceling->session;
@@ -179,8 +195,8 @@ static int cancel(struct canceling *canceling, struct error *err)
         log_line(session->log, LOG_WARN, "session",
                  "the books could not be compared; what the ledger knows of is canceled");
     canceling->until_ns += canceling->how->limit_ns;
-    if (canceling->how->emergency)
-        engine_cancel_everything(session->engine);
+    if (canceling->how->emergency && (code = halt_for_good(canceling, err)) < 0)
+        return code;
     code = engine_stop(session->engine, session->now_ns, canceling->policy,
                        canceling->how->emergency ? "emergency" : "guardian", err);
     if (code < 0 || (code = go_on(canceling, is_quiet, err)) < 0)
@@ -232,9 +248,14 @@ static void list_remaining(void *self, const struct remaining *is)
                     is->client_order_id);
 }
 
-int remains_list(const char *state, const char *mode, struct text *out, struct error *err)
+/* A run on a feed that did not end cleanly has its own; else what sources that go on left. */
+static int each_remaining(const char *state, const char *mode,
+                          void (*visit)(void *self, const struct remaining *remaining), void *self,
+                          struct error *err)
 {
     char path[700];
+    struct session_record last = { 0 };
+    bool found = false;
     snprintf(path, sizeof(path), "%.600s/ledger-%s.sqlite", state, mode);
     if (access(path, F_OK) < 0)
         return error_at(err, ERROR_NO_INPUT, path, "there is no ledger");
@@ -243,9 +264,31 @@ int remains_list(const char *state, const char *mode, struct text *out, struct e
     int code = ledger_open(&options, &ledger, err);
     if (code < 0)
         return code;
-    code = ledger_each_remaining(ledger, list_remaining, out, err);
+    code = ledger_last_session(ledger, mode, NULL, &found, &last, err);
+    bool is_feed = found && last.ended_ns == TIME_NEVER && strcmp(last.source, "feed") == 0;
+    if (code == 0)
+        code = ledger_each_remaining_of(ledger, is_feed ? last.session_id : 0, visit, self, err);
+    session_record_release(&last);
+    ledger_close(ledger);
+    return code;
+}
+
+static void count_remaining(void *self, const struct remaining *is)
+{
+    (void)is;
+    ++*(size_t *)self;
+}
+
+int remains_count(const char *state, const char *mode, size_t *count, struct error *err)
+{
+    *count = 0;
+    return each_remaining(state, mode, count_remaining, count, err);
+}
+
+int remains_list(const char *state, const char *mode, struct text *out, struct error *err)
+{
+    int code = each_remaining(state, mode, list_remaining, out, err);
     if (code == 0 && out->length == 0)
         text_add(out, "no open order, no position\n");
-    ledger_close(ledger);
     return code;
 }

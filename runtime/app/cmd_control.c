@@ -10,7 +10,7 @@
 #include "runtime/operate/control.h"
 
 #define ANSWER_NS (10 * NS_PER_SECOND)
-#define EMERGENCY_NS (2 * NS_PER_SECOND) /* then the signal: it works when the loop hangs */
+#define EMERGENCY_NS NS_PER_SECOND /* then the signal: it works when the loop hangs */
 #define WHY_DEFAULT 20
 #define WHY_MOST 256
 
@@ -41,7 +41,7 @@ int control_request(const struct options *options, const char *request, int64_t 
     return code < 0 ? code : read_refusal(answer, err);
 }
 
-static void print(const struct options *options, const char *what, const struct text *answer)
+void control_print(const struct options *options, const char *what, const struct text *answer)
 {
     struct json *root;
     if (options->json) {
@@ -104,7 +104,7 @@ static int look(const struct options *options, const struct question *question)
         code = control_offline(options, question->command, question->count, &answer, &err);
     }
     if (code == 0)
-        print(options, question->command, &answer);
+        control_print(options, question->command, &answer);
     text_release(&request);
     text_release(&answer);
     return code < 0 ? app_fail(options, &err) : 0;
@@ -184,7 +184,7 @@ static int ask(const struct options *options, const struct question *question)
         code = 0;
     }
     if (code == 0)
-        print(options, question->command, &answer);
+        control_print(options, question->command, &answer);
     text_release(&request);
     text_release(&answer);
     return code < 0 ? app_fail(options, &err) : 0;

@@ -32,7 +32,7 @@ static void add_commands(struct text *out)
     const struct command_entry *const *list = commands(&count);
     text_add(out, "Commands:\n");
     for (size_t i = 0; i < count; i++)
-        if (list[i] != &command_run)
+        if (list[i] != &command_run && !list[i]->is_hidden)
             help_row(out, list[i]->name, list[i]->summary);
 }
 

@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "runtime/app/app.h"
+#include "runtime/app/control_client.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/json.h"
 #include "runtime/base/text.h"
 #include "runtime/ledger/ledger.h"
+#include "runtime/operate/control.h"
+#include "runtime/operate/latch.h"
 
 #define OUTPUT_MAX (1u << 20)
+#define ASK_NS (10 * NS_PER_SECOND)
 
 struct listing {
     struct json_writer *writer; /* NULL: a table */
@@ -86,17 +90,44 @@ static int lock_state(const char *state, int *lock_fd, struct error *err)
     return 0;
 }
 
+/* Listed where no halt of the ledger stands for it: it was set when nothing could be written. */
+static int resume_latch(const char *state, bool is_listed, struct listing *listing,
+                        struct error *err)
+{
+    struct latch_record latch;
+    struct error unreadable = { 0 };
+    int fd;
+    if (latch_look(state, listing->mode, &latch, &unreadable) == 0 && !latch.set)
+        return 0;
+    if (!is_listed) {
+        struct standing_halt standing = { .since_ns = latch.since_ns };
+        text_copy(standing.halt.scope, sizeof(standing.halt.scope), "session");
+        text_copy(standing.halt.code, sizeof(standing.halt.code), latch.code);
+        text_copy(standing.halt.reason, sizeof(standing.halt.reason), latch.reason);
+        list_halt(listing, &standing);
+    }
+    int code = latch_open(state, listing->mode, &fd, err);
+    if (code == 0)
+        code = latch_clear(fd, err);
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
 static int resume(const char *state, struct listing *listing, struct error *err)
 {
     static const char *const modes[] = { "paper", "live" };
     int code = 0;
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(modes); i++) {
+        size_t before = listing->count;
         char path[700], anchor[700];
         snprintf(path, sizeof(path), "%.600s/ledger-%s.sqlite", state, modes[i]);
         snprintf(anchor, sizeof(anchor), "%.600s/audit-%s.head", state, modes[i]);
         listing->mode = modes[i];
         if (access(path, F_OK) == 0)
             code = resume_ledger(path, anchor, listing, err);
+        if (code == 0) /* last: a crash before this leaves a run that is halted */
+            code = resume_latch(state, listing->count > before, listing, err);
     }
     return code;
 }
@@ -117,15 +148,35 @@ static void print(const struct options *options, struct listing *listing)
         fputc('\n', stdout);
 }
 
+/* A running instance does it itself. False: nothing runs there. */
+static bool ask_running(const struct options *options, int *code, struct error *err)
+{
+    struct text answer;
+    int64_t pid = 0;
+    text_init(&answer, OUTPUT_MAX);
+    *code = control_request(options, "{\"command\":\"resume\"}", ASK_NS, &answer, &pid, err);
+    bool is_running = *code != ERROR_UNAVAILABLE || pid > 0;
+    if (*code == 0)
+        control_print(options, "resume", &answer);
+    text_release(&answer);
+    return is_running;
+}
+
 static int run(const struct options *options)
 {
     struct error err = { 0 };
     struct text out;
     int lock_fd = -1, code = 0;
-    if (options->operands.count + options->strategies.count > 0)
-        code = error_set(&err, ERROR_USAGE,
-                         "runtime resume takes no operand; the halts of a "
-                         "state directory are lifted together");
+    if (options->operands.count + options->strategies.count > 0) {
+        error_set(&err, ERROR_USAGE,
+                  "runtime resume takes no operand; the halts of a state directory are lifted "
+                  "together");
+        return app_fail(options, &err);
+    }
+    if (ask_running(options, &code, &err))
+        return code < 0 ? app_fail(options, &err) : 0;
+    code = 0;
+    err = (struct error){ 0 };
     text_init(&out, OUTPUT_MAX);
     struct listing listing = { .out = &out };
     if (options->json) {
@@ -150,17 +201,18 @@ static int run(const struct options *options)
 
 const struct command_entry command_resume = {
     .name = "resume",
-    .summary = "lift the halts that a stopped run left",
+    .summary = "lift the halts of a run: new risk may leave again",
     .usage = "usage: runtime resume [--state DIR] [--json]\n"
              "\n"
-             "Lists the halts that stand in a state directory (which, why, since when) and\n"
-             "lifts them, of paper and of live: the next start may take new risk again.\n"
+             "A running instance lifts its halts and trades again. Of a stopped one the halts\n"
+             "that stand (which, why, since when) are listed and lifted, of paper and of live,\n"
+             "and the latch is cleared: the next start may take new risk again.\n"
              "\n"
              "  --state DIR   where the ledger is (default artifacts)\n"
              "  --json        {\"lifted\": [{mode, scope, code, reason, since}]}\n"
              "\n"
              "Exit codes: 0 done, 65 no ledger, or one of another version, 66 nothing ever\n"
-             "ran there, 69 a runtime uses the directory, 74 the ledger cannot be read or\n"
+             "ran there, 69 what runs there does not answer, 74 the ledger cannot be read or\n"
              "written.\n"
              "\n"
              "Example:\n"

@@ -7,10 +7,12 @@
 
 #include "runtime/app/app.h"
 #include "runtime/app/control.h"
+#include "runtime/app/emergency.h"
 #include "runtime/app/loop.h"
 #include "runtime/app/signals.h"
 #include "runtime/app/summary.h"
 #include "runtime/operate/guardian.h"
+#include "runtime/operate/sentinel.h"
 
 static bool use_colour(int fd)
 {
@@ -115,11 +117,6 @@ struct outcome {
     bool is_unfinished; /* there is nothing to sum up */
 };
 
-static const char *emergency_why(const struct session *session)
-{
-    return session->emergency_why[0] ? session->emergency_why : "a signal, or the file";
-}
-
 /* From the first event to the ledger's last word. */
 static int drive(struct session *session, struct status *status, struct log *log,
                  struct outcome *outcome, struct error *err)
@@ -147,17 +144,23 @@ static int drive(struct session *session, struct status *status, struct log *log
         outcome->exit_code = -ERROR_HALTED;
     struct error failure = { 0 };
     int failed = session_failure(session, &failure);
-    int code = end == LOOP_EMERGENCY ? session_emergency(session, emergency_why(session), err) : 0;
+    int code = end == LOOP_EMERGENCY ? session_emergency(session, err) : 0;
     if (code == 0)
         code = session_stop(session, policy, outcome->stopped_by, err);
     if (code == 0)
         code = session_end(session, outcome->result_hash, err);
+    sentinel_done(session->sentinel);
     loop_draw(&options);
     if (code == 0 && failed < 0) {
         *err = failure;
         return failed;
     }
     return code;
+}
+
+static bool was_asked(const struct session *session)
+{
+    return session && session_emergency_asked(session);
 }
 
 /* One process that trades; heartbeat_fd -1: without a guardian. */
@@ -185,7 +188,12 @@ static int trade(const struct options *options, int heartbeat_fd)
         code = drive(session, status, log, &outcome, &err);
     }
     status_close(status); /* before anything else is printed on its line */
-    if (code < 0) {
+    if (code < 0 && (code == ERROR_HALTED || was_asked(session))) {
+        bool is_asked = was_asked(session) || !session;
+        session_close(session); /* what it could not do is done without it */
+        session = NULL;
+        outcome.exit_code = emergency_end(options, log, is_asked, &err);
+    } else if (code < 0) {
         outcome.exit_code = app_fail(options, &err);
     } else if (!outcome.is_unfinished) {
         print_summary(session, outcome.stopped_by, outcome.result_hash, began);
@@ -202,6 +210,7 @@ static int trade_guarded(void *self, int heartbeat_fd, unsigned restarts)
     const struct options *options = self;
     struct options again = *options;
     again.fresh &= restarts == 0; /* what the dead one did must not be moved aside */
+    again.guardian_pid = getppid();
     return trade(&again, heartbeat_fd);
 }
 

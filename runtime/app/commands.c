@@ -17,10 +17,10 @@
 
 /* In the order of --help. */
 static const struct command_entry *const table[] = {
-    &command_run,    &command_check,  &command_inspect,   &command_new,
-    &command_status, &command_orders, &command_positions, &command_why,
-    &command_halt,   &command_resume, &command_flatten,   &command_reload,
-    &command_stop,   &command_audit,  &command_restore,   &command_help,
+    &command_run,     &command_check,     &command_inspect, &command_new,   &command_status,
+    &command_orders,  &command_positions, &command_why,     &command_halt,  &command_resume,
+    &command_flatten, &command_reload,    &command_stop,    &command_audit, &command_restore,
+    &command_help,    &command_emergency,
 };
 
 static const char *const planned[] = {
@@ -54,9 +54,11 @@ bool command_is_planned(const char *name)
 static const char *nearest_command(const char *name)
 {
     const char *names[ARRAY_SIZE(table) + 1];
+    size_t count = 0;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        names[i] = table[i]->name;
-    names[ARRAY_SIZE(table)] = NULL;
+        if (!table[i]->is_hidden)
+            names[count++] = table[i]->name;
+    names[count] = NULL;
     const char *nearest = text_nearest(name, names);
     return nearest ? nearest : text_nearest(name, planned);
 }

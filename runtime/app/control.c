@@ -11,6 +11,7 @@
 #include "runtime/base/json.h"
 #include "runtime/operate/control.h"
 #include "runtime/operate/latch.h"
+#include "runtime/operate/sentinel.h"
 
 #define BODY_MAX 4096
 #define WHY_DEFAULT 20
@@ -130,7 +131,8 @@ static int halt(struct request *request, struct error *why)
     if (code != DONE)
         return code;
     if (is_emergency) {
-        snprintf(session->emergency_why, sizeof(session->emergency_why), "%.100s", reason);
+        text_copy(session->emergency_why, sizeof(session->emergency_why), reason);
+        sentinel_ask(session->sentinel, session->emergency_why);
         tell(request, "emergency stop: everything is canceled, then the run ends with 75");
         return DONE;
     }
@@ -372,12 +374,37 @@ enum stop_policy session_emergency_policy(const struct session *session)
     return word && strcmp(word, "flatten") == 0 ? POLICY_FLATTEN : POLICY_CANCEL;
 }
 
-int session_emergency(struct session *session, const char *why, struct error *err)
+/* What came as a signal or a file is in the journal like a request: a replay ends there too. */
+static int journal_emergency(struct session *session, const char *how, struct error *err)
+{
+    struct text body;
+    text_init(&body, BODY_MAX);
+    struct json_writer *writer = json_writer_open(&body, false);
+    json_object_begin(writer);
+    put_string(writer, "command", "halt");
+    json_key(writer, "emergency");
+    json_bool(writer, true);
+    put_string(writer, "peer", how);
+    json_object_end(writer);
+    json_writer_close(writer);
+    int code = engine_journal(session->engine, session->now_ns, "control", body.data, err);
+    text_release(&body);
+    return code;
+}
+
+int session_emergency(struct session *session, struct error *err)
 {
     bool flattens = session_emergency_policy(session) == POLICY_FLATTEN;
-    session_latch(session, "emergency_stop", why, true);
-    int code =
-        engine_halt(session->engine, session->now_ns, "emergency_stop", why, true, flattens, err);
+    const char *how = session_emergency_asked(session);
+    int code = 0;
+    sentinel_begun(session->sentinel);
+    session_latch(session, "emergency_stop", how, true);
+    LOG(session->log, LOG_ERROR, "control", "emergency stop", F_STR("by", how));
+    if (!session->emergency_why[0])
+        code = journal_emergency(session, how, err);
+    if (code == 0)
+        code = engine_halt(session->engine, session->now_ns, "emergency_stop", how, true, flattens,
+                           err);
     return code < 0 ? code : session_drain(session, err);
 }
 

@@ -29,9 +29,9 @@ MUST_CHECK int session_control_answer(struct session *session, const char *reque
 /* A journal entry "control" of a session that is replayed: done again. */
 MUST_CHECK int session_control_repeat(struct session *session, const char *body, struct error *err);
 
-/* Emergency: cancels all there is, flattens if risk.emergency says so, sets the latch. `why` is for
- * people. Then session_stop. */
-MUST_CHECK int session_emergency(struct session *session, const char *why, struct error *err);
+/* The emergency that was asked for: sets the latch, cancels all there is, flattens if
+ * risk.emergency says so. Then session_stop. */
+MUST_CHECK int session_emergency(struct session *session, struct error *err);
 enum stop_policy session_emergency_policy(const struct session *session); /* risk.emergency */
 
 /* ---- control_view.c: the answers that only look ---- */

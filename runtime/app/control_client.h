@@ -15,6 +15,9 @@ MUST_CHECK int control_request(const struct options *options, const char *reques
                                int64_t timeout_ns, struct text *answer, int64_t *pid,
                                struct error *err);
 
+/* Prints an answer: as it is with --json, else as a table. */
+void control_print(const struct options *options, const char *what, const struct text *answer);
+
 /* control_offline.c: the same answers of a stopped process, from its ledger. what: "status",
  * "orders", "positions", "why". ERROR_UNAVAILABLE: nothing ever ran there. */
 MUST_CHECK int control_offline(const struct options *options, const char *what, size_t count,

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -22,10 +21,9 @@ struct loop {
     const struct loop_options *options;
     struct session *session;
     uv_loop_t uv;
-    uv_signal_t interrupt, terminate, emergency;
+    uv_signal_t interrupt, terminate;
     uv_timer_t nap;
     const char *stopped_by; /* a signal's name, NULL while running */
-    bool emergency_asked;
     int64_t started_mono_ns, started_market_ns;
     int64_t watch_due_ns, flush_due_ns, checkpoint_due_ns; /* monotonic */
 };
@@ -35,10 +33,6 @@ struct loop {
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct loop *loop = handle->data;
-    if (number == SIGUSR2) {
-        loop->emergency_asked = true;
-        return;
-    }
     if (loop->stopped_by)
         _exit(130);
     loop->stopped_by = number == SIGINT ? "SIGINT" : "SIGTERM";
@@ -56,9 +50,7 @@ static int loop_open(struct loop *loop, struct error *err)
     struct {
         uv_signal_t *handle;
         int number;
-    } signals[] = { { &loop->interrupt, SIGINT },
-                    { &loop->terminate, SIGTERM },
-                    { &loop->emergency, SIGUSR2 } };
+    } signals[] = { { &loop->interrupt, SIGINT }, { &loop->terminate, SIGTERM } };
     for (size_t i = 0; failure == 0 && i < ARRAY_SIZE(signals); i++) {
         uv_signal_init(&loop->uv, signals[i].handle);
         signals[i].handle->data = loop;
@@ -75,7 +67,7 @@ static int loop_open(struct loop *loop, struct error *err)
 static void loop_close(struct loop *loop)
 {
     uv_handle_t *handles[] = { (uv_handle_t *)&loop->interrupt, (uv_handle_t *)&loop->terminate,
-                               (uv_handle_t *)&loop->emergency, (uv_handle_t *)&loop->nap };
+                               (uv_handle_t *)&loop->nap };
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], NULL);
@@ -105,14 +97,6 @@ static void nap(struct loop *loop, int64_t due_ns, int64_t horizon_ns)
     uv_run(&loop->uv, UV_RUN_ONCE);
 }
 
-static bool emergency_file_exists(const struct session *session)
-{
-    char path[600];
-    struct stat status;
-    snprintf(path, sizeof(path), "%s/EMERGENCY_STOP", session->state_dir);
-    return stat(path, &status) == 0;
-}
-
 /* What may lag behind the market: strategy files, state, exports, the checkpoint. */
 static int housekeeping(struct loop *loop, int64_t mono_ns, struct error *err)
 {
@@ -120,7 +104,6 @@ static int housekeeping(struct loop *loop, int64_t mono_ns, struct error *err)
     if (mono_ns >= loop->watch_due_ns) {
         loop->watch_due_ns = mono_ns + WATCH_EVERY;
         guardian_beat(loop->session->heartbeat_fd);
-        loop->emergency_asked |= emergency_file_exists(loop->session);
         code = reload_watch(loop->session, clock_now(clock_wall()), err);
     }
     if (code == 0 && mono_ns >= loop->flush_due_ns) {
@@ -233,8 +216,7 @@ static int turn_once(struct loop *loop, struct error *err)
 static bool is_over(const struct loop *loop)
 {
     const struct session *session = loop->session;
-    return loop->stopped_by || loop->emergency_asked || session->stop_asked ||
-           session->emergency_why[0];
+    return loop->stopped_by || session->stop_asked || session_emergency_asked(session);
 }
 
 static int run(struct loop *loop, struct error *err)
@@ -260,7 +242,7 @@ static int run(struct loop *loop, struct error *err)
             log_line(loop->options->log, LOG_INFO, "session", "caught up with the ledger");
         }
     }
-    return loop->emergency_asked || loop->session->emergency_why[0] ? LOOP_EMERGENCY : LOOP_STOPPED;
+    return session_emergency_asked(loop->session) ? LOOP_EMERGENCY : LOOP_STOPPED;
 }
 
 int loop_run(const struct loop_options *options, const char **stopped_by, struct error *err)

@@ -34,6 +34,9 @@ struct options {
     bool fresh, record, exact_budget, json, quiet, help, version;
     bool emergency; /* of halt */
     uint64_t given; /* which were, for options_check */
+    char **argv;    /* all of it as it came, borrowed */
+    int argc;
+    int64_t guardian_pid; /* not an option: the parent process of a live run; 0: none */
 };
 
 /* Fills *options from argv (command word removed). Options may follow operands; "--" ends options.

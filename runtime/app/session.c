@@ -12,6 +12,7 @@
 
 #include "runtime/operate/guardian.h"
 #include "runtime/operate/latch.h"
+#include "runtime/operate/sentinel.h"
 
 #define EVENTS_PER_BEAT 16
 #define SOURCE_JSON_MAX (64u << 20) /* a file and its modules, escaped */
@@ -196,6 +197,11 @@ static int between_events(struct session *session, struct error *err)
     return code;
 }
 
+const char *session_emergency_asked(const struct session *session)
+{
+    return session->emergency_why[0] ? session->emergency_why : sentinel_heard(session->sentinel);
+}
+
 void session_latch(struct session *session, const char *code, const char *reason, bool emergency)
 {
     if (session->latch_fd < 0 || (session->latch_is_set && !emergency))
@@ -229,7 +235,7 @@ static int run(struct session *session, int64_t horizon_ns, uint64_t steps, stru
             (engine_counts(session->engine)->failed_instances > 0 &&
              session_failure(session, NULL) < 0))
             return SESSION_ENDED;
-        if (session->stop_asked || session->emergency_why[0]) /* the loop decides */
+        if (session->stop_asked || session_emergency_asked(session)) /* the loop decides */
             return SESSION_RUNNING;
         int64_t due_ns = session_due_ns(session);
         if (due_ns == TIME_NEVER || due_ns >= session->end_ns)

@@ -141,8 +141,10 @@ struct session {
     struct sandbox_limits limits;
     struct recorder *recorder;  /* --record, else NULL */
     struct control *control;    /* the socket; NULL: nothing listens */
+    struct sentinel *sentinel;  /* hears an emergency; NULL: nobody does */
+    char **again;               /* the command line by which it ends a process that hangs */
     const char *stop_asked;     /* by whom, for the summary; NULL: nobody did */
-    char emergency_why[120];    /* an emergency was asked for; empty: none was */
+    char emergency_why[120];    /* a request for an emergency stop is journalled; empty: none is */
     struct error control_error; /* a request that the engine could not do: the session is over */
     struct event_queue queue;
 
@@ -212,6 +214,9 @@ MUST_CHECK int session_end(struct session *session, char result_hash[SHA256_TEXT
                            struct error *err);
 enum stop_policy session_stop_policy(const struct session *session); /* trading.stop_policy */
 
+/* An emergency stop was asked for: how, or NULL. */
+const char *session_emergency_asked(const struct session *session);
+
 /* ---- cancel.c: what a guardian does when trading failed too often ---- */
 
 struct cancel_options {
@@ -232,6 +237,8 @@ MUST_CHECK int session_cancel_entries(const struct options *options,
  * table. ERROR_NO_INPUT: there is no such ledger; ERROR_IO. */
 MUST_CHECK int remains_list(const char *state, const char *mode, struct text *out,
                             struct error *err);
+/* How many of them there are; of a feed's run those of the newest session, as in the list. */
+MUST_CHECK int remains_count(const char *state, const char *mode, size_t *count, struct error *err);
 /* Whether options and configuration ask for live trading, whose process has a guardian, and for how
  * long a healthy one may be silent. A broken configuration is no matter of a guardian: false. */
 bool session_wants_guardian(const struct options *options, int64_t *hang_ns);

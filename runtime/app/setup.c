@@ -6,6 +6,7 @@
 #include "runtime/app/setup.h"
 #include "runtime/app/signals.h"
 #include "runtime/ledger/keeper.h"
+#include "runtime/operate/sentinel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #define WATCHDOG_KILL_FACTOR 5
+#define EMERGENCY_PATIENCE_NS (2 * NS_PER_SECOND)
+#define EMERGENCY_STOP_NS (15 * NS_PER_SECOND)
 #define HANG_NS                                                                                    \
     (2 * NS_PER_SECOND) /* silence of a live process, unless the watchdog needs longer */
 
@@ -232,6 +235,44 @@ static int open_watchdog(struct session *session, struct error *err)
     return watchdog_open(&options, &session->watchdog, err);
 }
 
+/* The words of this command again, for the process that cancels what a hung one left. */
+static void remember_command(struct session *session)
+{
+    const struct options *options = session->options;
+    static char program[] = "runtime", word[] = "emergency";
+    session->again = memory_new(((size_t)options->argc + 3) * sizeof(char *));
+    session->again[0] = program;
+    session->again[1] = word;
+    for (int i = 0; i < options->argc; i++)
+        session->again[i + 2] = options->argv[i];
+}
+
+static int open_sentinel(struct session *session, struct error *err)
+{
+    if (without_files(session))
+        return 0;
+    remember_command(session);
+    struct sentinel_options options = { .state_dir = session->state_dir,
+                                        .latch_fd = session->latch_fd,
+                                        .patience_ns = EMERGENCY_PATIENCE_NS,
+                                        .stop_ns = EMERGENCY_STOP_NS,
+                                        .wall = session->wall,
+                                        .argv = session->again,
+                                        .guardian_pid = session->options->guardian_pid };
+    return sentinel_open(&options, &session->sentinel, err);
+}
+
+/* Between two steps of the opening: whether somebody wants it to end. */
+static int check_signals(const struct session *session, struct error *err)
+{
+    if (session->only_remains) /* who cancels is not asked to stop */
+        return 0;
+    const char *how = session_emergency_asked(session);
+    if (how)
+        return error_set(err, ERROR_HALTED, "emergency stop (%s) before trading began", how);
+    return signals_check(err);
+}
+
 static int open_export(struct session *session, struct error *err)
 {
     if (without_files(session))
@@ -307,7 +348,7 @@ static int start_guests(struct session *session, struct error *err)
 {
     int code = journal_sources(session, err);
     for (int i = 0; code == 0 && i < session->instance_count; i++)
-        if ((code = signals_check(err)) == 0)
+        if ((code = check_signals(session, err)) == 0)
             code = is_quarantined(session, i) ? stop_at_once(session, i, err)
                                               : open_guest(session, i, err);
     if (code == 0 && session->source == SOURCE_SIM)
@@ -357,7 +398,7 @@ static int take_steps(struct session *session, setup_step *const *steps, size_t 
 {
     int code = 0;
     for (size_t i = 0; code == 0 && i < count; i++)
-        if ((code = signals_check(err)) == 0)
+        if ((code = check_signals(session, err)) == 0)
             code = steps[i](session, err);
     return code;
 }
@@ -388,8 +429,10 @@ static int prepare(struct session *session, struct error *err)
 {
     static setup_step *const first[] = { load_configuration, check_mode, check_settings };
     static setup_step *const rest[] = { choose, setup_state, setup_ledger };
-    static setup_step *const last[] = { setup_venue, open_watchdog, open_engine,  setup_restore,
-                                        setup_latch, open_export,   open_recorder };
+    static setup_step *const last[] = {
+        setup_venue,   open_watchdog, open_sentinel, open_engine,
+        setup_restore, setup_latch,   open_export,   open_recorder
+    };
     int code = take_steps(session, first, ARRAY_SIZE(first), err);
     if (code < 0)
         return code;
@@ -489,6 +532,8 @@ void session_close(struct session *session)
     config_release(session->config);
     if (session->quarantine_fd >= 0)
         close(session->quarantine_fd);
+    sentinel_close(session->sentinel);
+    free(session->again);
     if (session->latch_fd >= 0)
         close(session->latch_fd);
     session_control_close(session); /* before the lock: the next one may make its own */

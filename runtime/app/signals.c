@@ -23,6 +23,7 @@ void signals_hold(void)
 void signals_release(void)
 {
     sigset_t set = ours();
+    sigdelset(&set, SIGUSR2);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 

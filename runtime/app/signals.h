@@ -11,7 +11,7 @@
 
 /* From now on they wait. */
 void signals_hold(void);
-/* Those that waited reach their handlers. */
+/* Those that waited reach their handlers; but SIGUSR2, which is the sentinel's. */
 void signals_release(void);
 /* 0: none waits. ERROR_STOPPED: SIGINT or SIGTERM, *err names it; ERROR_HALTED: SIGUSR2. */
 MUST_CHECK int signals_check(struct error *err);
