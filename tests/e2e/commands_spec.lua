@@ -185,7 +185,8 @@ describe("help", function()
   end)
 
   it("shows a command's usage with an example", function()
-    local names = { "check", "inspect", "new", "audit", "restore", "resume", "help" }
+    local names = { "check", "inspect", "new", "audit", "restore", "help", "status", "orders", "positions",
+                    "why", "halt", "resume", "flatten", "reload", "stop" }
     for _, name in ipairs(names) do
       local result = run(0, "help", name)
       says(result.out, "usage: runtime " .. name, "Example:\n  runtime " .. name)
@@ -243,6 +244,17 @@ describe("what is not known", function()
     says(run(64, "mine").err, "mine.lua")
   end)
 
+  it("may be an option of another command", function()
+    for words, option in pairs({ ["restore --capital 5"] = "--capital", ["check x.lua --state s"] = "--state",
+                                 ["status --speed max"] = "--speed", ["flatten --emergency"] = "--emergency",
+                                 ["resume --live"] = "--live", ["new a --seed 3 --json"] = "--seed",
+                                 ["mine.lua --emergency"] = "--emergency" }) do
+      local list = {}
+      for word in words:gmatch("%S+") do list[#list + 1] = word end
+      says(run(64, table.unpack(list)).err, "does not take " .. option)
+    end
+  end)
+
   it("may be an option without its value", function()
     says(run(64, MOMENTUM, "--symbols").err, "--symbols")
     says(run(64, MOMENTUM, "--json=yes").err, "--json")
@@ -254,8 +266,7 @@ describe("what is planned", function()
   after_each(support.cleanup)
 
   for name in ([[backtest sweep walkforward report test sign verify record replay import download doctor
-      venues vault login config status orders positions halt flatten breaker reload
-      why stop]]):gmatch("%S+") do
+      venues vault login config breaker]]):gmatch("%S+") do
     it("answers 64: " .. name, function()
       says(run(64, name).err, "not in this version")
       nothing_written()
