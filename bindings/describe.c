@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/config/value.h"
+
 const char *const strategy_fields[] = { "api",    "name",  "version", "author", "license",
                                         "about",  "scope", "symbols", "params", "needs",
                                         "limits", "check", "migrate", NULL };
@@ -435,6 +437,18 @@ static void read_needs(lua_State *L, struct reading *reading, int table)
     lua_pop(L, 1);
 }
 
+static void wrong_limit(lua_State *L, struct reading *reading, const char *field,
+                        const struct schema_key *key)
+{
+    char allowed[128];
+    struct text text;
+    text_init(&text, sizeof(allowed));
+    value_allowed(&text, key, NULL);
+    text_copy(allowed, sizeof(allowed), text.data);
+    text_release(&text); /* what follows does not return */
+    wrong_value(L, reading, field, -1, allowed);
+}
+
 static void read_limit(lua_State *L, struct reading *reading, const char *name)
 {
     char field[64];
@@ -448,16 +462,19 @@ static void read_limit(lua_State *L, struct reading *reading, const char *name)
              decimal_parse(lua_tostring(L, -1), lua_rawlen(L, -1), &value) < 0)
         value = DECIMAL_NONE;
 
+    /* What the configuration allows, so that 20 meant as 20 % is no limit of twenty times. */
     enum limit limit = limit_by_name(name);
-    bool is_count = limit_info(limit)->kind == LIMIT_IS_COUNT;
-    int64_t count = 0;
-    bool good = decimal_valid(value) && decimal_sign(value) > 0;
-    if (is_count)
-        good = good && decimal_mantissa(value, 0, &count) == 0 && count <= UINT32_MAX;
-    if (!good)
-        wrong_value(L, reading, field, -1,
-                    is_count ? "a whole number above 0" : "a number above 0");
-    reading->info->limits.value[limit] = value;
+    char path[96];
+    snprintf(path, sizeof(path), "strategies.*.limits.%s", limit_info(limit)->name);
+    const struct schema_key *key = schema_find(path);
+    ASSERT(key);
+    if (!value_number_allowed(key, value))
+        wrong_limit(L, reading, field, key);
+
+    struct risk_limits *limits =
+        &reading->info->limits; /* it may have been set by its other name */
+    limits->value[limit] =
+        limit_is_set(limits, limit) ? decimal_min(limits->value[limit], value) : value;
 }
 
 static void read_limits(lua_State *L, struct reading *reading, int table)

@@ -85,10 +85,22 @@ static void check_orders(const struct store *store, struct faults *faults)
         contradict(faults, start, end);
 }
 
+/* What a record of the rollout can count to (runtime/risk/rollout.h). */
+#define STAGES_MAX 16
+
+static void check_stages(const struct store *store, struct faults *faults)
+{
+    const struct value *extra = store_at(store, "rollout.stages.16.capital");
+    if (store_member(store, "rollout.stages", STAGES_MAX))
+        faults_add_at(faults, extra ? extra->origin : "rollout.stages", "rollout.stages",
+                      "found more stages; allowed at most %d", STAGES_MAX);
+}
+
 void rules_settle(struct store *store, struct faults *faults)
 {
     settle_capital(store);
     settle_feed(store, faults);
     settle_durability(store);
     check_orders(store, faults);
+    check_stages(store, faults);
 }

@@ -6,11 +6,12 @@
 
 /* The limits, once: they stand under risk: for the account, and again for one strategy, symbol or
  * venue, where they have no default. Each also has an environment name, in capitals or not. */
+#define MONEY ">0 <=1000000000000000" /* far from where sums of money would not fit a decimal */
 #define LIMITS(LINE)                                                                               \
-    LINE("max_order_size_usd", KIND_DECIMAL, ">0", "100", "MAX_ORDER_SIZE_USD")                    \
-    LINE("max_daily_volume_usd", KIND_DECIMAL, ">0", "500", "MAX_DAILY_VOLUME_USD")                \
+    LINE("max_order_size_usd", KIND_DECIMAL, MONEY, "100", "MAX_ORDER_SIZE_USD")                   \
+    LINE("max_daily_volume_usd", KIND_DECIMAL, MONEY, "500", "MAX_DAILY_VOLUME_USD")               \
     LINE("max_open_positions", KIND_INTEGER, ">0 <=1000000", "3", "MAX_OPEN_POSITIONS")            \
-    LINE("max_daily_loss_usd", KIND_DECIMAL, ">0", "100", "MAX_DAILY_LOSS_USD")                    \
+    LINE("max_daily_loss_usd", KIND_DECIMAL, MONEY, "100", "MAX_DAILY_LOSS_USD")                   \
     LINE("max_daily_loss_pct", KIND_FRACTION, ">0 <=1", "0.02", "MAX_DAILY_LOSS_PCT")              \
     LINE("max_position_size", KIND_FRACTION, ">0 <=1", "0.20", "MAX_POSITION_SIZE")                \
     LINE("max_portfolio_volatility", KIND_FRACTION, ">0 <=3", "0.25", "MAX_PORTFOLIO_VOLATILITY")  \
@@ -130,7 +131,7 @@ static const struct schema_key table[] = {
 
     { "rollout.enabled",                        KIND_BOOL,      NULL,               "false",                NULL,               0 },
     { "rollout.stages",                         KIND_ROWS,      "capital|days",     DEFAULT_STAGES,         NULL,               0 },
-    { "rollout.stages.*.capital",               KIND_DECIMAL,   ">0",               NULL,                   NULL,               0 },
+    { "rollout.stages.*.capital",               KIND_DECIMAL,   MONEY,              NULL,                   NULL,               0 },
     { "rollout.stages.*.days",                  KIND_INTEGER,   ">0 <=10000",       NULL,                   NULL,               0 },
     { "rollout.require.order_success_rate",     KIND_FRACTION,  ">=0 <=1",          "0.99",                 NULL,               0 },
     { "rollout.require.api_error_rate",         KIND_FRACTION,  ">=0 <=1",          "0.01",                 NULL,               0 },

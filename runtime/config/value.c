@@ -174,6 +174,17 @@ static bool in_range(enum kind kind, const char *range, decimal number)
     return true;
 }
 
+bool value_number_allowed(const struct schema_key *key, decimal number)
+{
+    int64_t whole;
+    if (!decimal_valid(number) || !in_range(key->kind, key->allowed, number))
+        return false;
+    if (key->kind == KIND_INTEGER)
+        return decimal_mantissa(number, 0, &whole) == 0;
+    return decimal_is_zero(number) ||
+           decimal_cmp(decimal_abs(number), decimal_make(1, DIGITS_MAX)) >= 0;
+}
+
 static bool read_number(struct value *value, const char *text)
 {
     char buffer[DECIMAL_TEXT_MAX];
@@ -428,12 +439,35 @@ static const char *nearest_choice(const char *choices, const char *found, char *
     return text_nearest(found, words);
 }
 
-/* A number without its unit, a percentage that is no fraction. */
+static bool is_number(enum kind kind)
+{
+    return kind == KIND_INTEGER || kind == KIND_DECIMAL || kind == KIND_FRACTION;
+}
+
+/* "5%" as the number 5; otherwise like parse_number. */
+static bool parse_percentage(enum kind kind, const char *text, decimal *number)
+{
+    char copy[2 * DIGITS_MAX + 4];
+    size_t length = strlen(text);
+    if (kind != KIND_FRACTION || !text_ends_with(text, "%"))
+        return parse_number(text, number);
+    return text_copy_span(copy, sizeof(copy), text, length - 1) && parse_number(copy, number);
+}
+
+/* A number without its unit, a percentage that is no fraction, a number that is written in a way
+ * that some would read as another one (or cannot be kept exactly). */
 static bool add_correction(struct text *out, const struct schema_key *key, const char *found)
 {
     char buffer[DECIMAL_TEXT_MAX];
     decimal number;
-    if (!parse_number(found, &number) || decimal_sign(number) <= 0)
+    if (!parse_percentage(key->kind, found, &number)) {
+        if (!is_number(key->kind) || decimal_parse(found, strlen(found), &number) == ERROR_DATA)
+            return false;
+        text_printf(out, "; write it in digits, at most %d before the point and %d after it",
+                    DIGITS_MAX, DIGITS_MAX);
+        return true;
+    }
+    if (decimal_sign(number) <= 0)
         return false;
     decimal fraction = decimal_mul(number, decimal_make(1, 2));
     if (key->kind == KIND_DURATION)

@@ -32,6 +32,10 @@ typedef const char *const *venue_names;
 
 void value_release(struct value *value);
 
+/* Whether a number that was not read from text is allowed for a key: in its range, and not finer
+ * than the 18 digits that a text may have. */
+bool value_number_allowed(const struct schema_key *key, decimal number);
+
 /* Reads a scalar into *value, whose key is set. False when it is not allowed. */
 bool value_read(struct value *value, const char *text, enum value_form form, venue_names venues);
 /* Adds an item to a list. False when it is not allowed. */

@@ -311,10 +311,12 @@ static void walk_scalar(struct walk *walk, const struct place *at, const struct 
 static void walk_null(struct walk *walk, const struct place *at, const struct yaml_node *node,
                       struct value *value)
 {
+    const struct schema_key *key = value->key;
+    bool is_needed = key->normal && !(key->flags & FLAG_ABSENT);
     value->null = true;
-    if (value->key->flags & FLAG_NULL)
+    if (key->flags & FLAG_NULL)
         offer(walk, at, value);
-    else if (value->key->normal && !(value->key->flags & FLAG_ABSENT))
+    else if (is_needed || (key->flags & FLAG_LIMIT)) /* a limit without a value limits nothing */
         wrong_kind(walk, at, node, value->key);
 }
 
