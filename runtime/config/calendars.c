@@ -491,7 +491,7 @@ static bool daylight_right(struct reading *reading, const char *path, const stru
               step / 60);
         return false;
     }
-    if (apart < 2 || apart > 10) {
+    if (apart < 2) {
         fault(reading, node, path,
               "found daylight time that begins and ends in neighboring months; allowed two months "
               "apart or more");

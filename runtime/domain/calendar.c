@@ -186,7 +186,6 @@ static void build_zone(struct calendar *calendar)
             at++;
         add_switches_of(calendar, &rules->zones[at], year);
     }
-    calendar->switch_s[0] = calendar->switch_local[0] = -FAR_S;
 }
 
 struct candidate {
@@ -323,30 +322,47 @@ static const struct calendar_exception *exception_of(const struct calendar *cale
     return &calendar->rules.exceptions[calendar->exception[count - 1]];
 }
 
-/* Those that close on the day, in order, none empty. Returns how many. */
-static int sessions_of(const struct calendar *calendar, int64_t day,
-                       struct span out[CALENDAR_HOURS_MAX])
+/* A session cut to what a shortened day leaves of it; it may be nothing. */
+static struct calendar_hours shorten(struct calendar_hours hours,
+                                     const struct calendar_exception *exception)
+{
+    if (exception->open >= 0 && exception->open > hours.open)
+        hours.open = exception->open;
+    if (exception->close >= 0 && exception->close < hours.close)
+        hours.close = exception->close;
+    return hours;
+}
+
+/* Of a day as it is: of the week, or of the day alone. Returns how many. */
+static int hours_of(const struct calendar *calendar, int64_t day,
+                    struct calendar_hours out[CALENDAR_HOURS_MAX])
 {
     const struct calendar_exception *exception = exception_of(calendar, day);
     if (exception && exception->kind == EXCEPTION_CLOSED)
         return 0;
-    bool special = exception && exception->kind == EXCEPTION_SPECIAL;
-    const struct calendar_week *week = special ? NULL : week_of(calendar, day);
-    if (!special && !week)
+    if (exception && exception->kind == EXCEPTION_SPECIAL) {
+        memcpy(out, exception->hours, sizeof(exception->hours));
+        return exception->count;
+    }
+    const struct calendar_week *week = week_of(calendar, day);
+    if (!week)
         return 0;
-    const struct calendar_hours *hours = special ? exception->hours : week->hours;
-    int given = special ? exception->count : week->count, count = 0;
+    for (int i = 0; i < week->count; i++)
+        out[i] = exception ? shorten(week->hours[i], exception) : week->hours[i];
+    return week->count;
+}
 
+/* Those that close on the day, in order, none empty. Returns how many. */
+static int sessions_of(const struct calendar *calendar, int64_t day,
+                       struct span out[CALENDAR_HOURS_MAX])
+{
+    struct calendar_hours hours[CALENDAR_HOURS_MAX];
+    int given = hours_of(calendar, day, hours), count = 0;
     for (int i = 0; i < given; i++) {
-        int open = hours[i].open, close = hours[i].close;
-        if (exception && !special && exception->open >= 0 && exception->open > open)
-            open = exception->open;
-        if (exception && !special && exception->close >= 0 && exception->close < close)
-            close = exception->close;
-        if (open >= close)
+        if (hours[i].open >= hours[i].close)
             continue;
-        struct span span = { .open = to_utc(calendar, day * DAY_S + open * 60),
-                             .close = to_utc(calendar, day * DAY_S + close * 60) };
+        struct span span = { .open = to_utc(calendar, day * DAY_S + hours[i].open * 60),
+                             .close = to_utc(calendar, day * DAY_S + hours[i].close * 60) };
         if (span.open < span.close)
             out[count++] = span;
     }
@@ -484,29 +500,19 @@ bool calendar_is_open(const struct calendar *calendar, int64_t time_ns)
     return calendar->rules.is_always || is_open_at(calendar, floor_div(time_ns, NS_PER_SECOND));
 }
 
-/* The first opening of a day's sessions after utc_s at which trade was not on already; FAR_S none.
- */
-static int64_t first_open(const struct calendar *calendar, int64_t day, int64_t utc_s)
-{
-    struct span spans[CALENDAR_HOURS_MAX];
-    int count = sessions_of(calendar, day, spans);
-    for (int i = 0; i < count; i++)
-        if (spans[i].open > utc_s && !is_open_at(calendar, spans[i].open - 1))
-            return spans[i].open;
-    return FAR_S;
-}
-
+/* A session of the next day that begins on this one lasts beyond it: what opens here after that
+ * began while trade was on. So the days can be taken one by one. */
 int64_t calendar_next_open(const struct calendar *calendar, int64_t time_ns)
 {
     if (time_ns == TIME_NEVER || calendar->rules.is_always)
         return TIME_NEVER;
     int64_t utc_s = floor_div(time_ns, NS_PER_SECOND), first = day_at(calendar, utc_s);
     for (int64_t day = first; day <= first + SCAN_DAYS; day++) {
-        int64_t open = first_open(calendar, day, utc_s);
-        if (open == FAR_S)
-            continue;
-        int64_t next = first_open(calendar, day + 1, utc_s); /* may begin the evening before */
-        return to_ns(open < next ? open : next);
+        struct span spans[CALENDAR_HOURS_MAX];
+        int count = sessions_of(calendar, day, spans);
+        for (int i = 0; i < count; i++)
+            if (spans[i].open > utc_s && !is_open_at(calendar, spans[i].open - 1))
+                return to_ns(spans[i].open);
     }
     return TIME_NEVER;
 }

@@ -424,6 +424,13 @@ static void a_date_stands_above_a_rule(void **state)
     trades(calendar, "2026-06-03T10:00:00Z", "2026-06-03T11:00:00Z");
     rests(calendar, "2026-06-03T11:00:00Z", "2026-06-05T09:00:00Z"); /* nothing is left of a day */
     calendar_release(calendar);
+
+    /* Without `only` a rule speaks of weekends too. */
+    calendar = parsed(UTC "sessions: [ { days: mon-sun, hours: 09:00-17:00 } ]\n"
+                          "closed: [ { rule: 25 december } ]\n");
+    rests(calendar, "2022-12-24T17:00:00Z", "2022-12-26T09:00:00Z"); /* a Sunday */
+    rests(calendar, "2021-12-24T17:00:00Z", "2021-12-26T09:00:00Z"); /* a Saturday */
+    calendar_release(calendar);
 }
 
 static void a_rule_of_29_february_speaks_in_leap_years(void **state)
@@ -491,9 +498,52 @@ static void clocks_that_change_while_the_market_trades(void **state)
     same_instant(calendar_next_close(calendar, at("2026-03-08T06:30:00Z")),
                  at("2026-03-08T08:00:00Z"), "next_close", "the hour that is skipped");
     /* 1 November: 01:30 comes twice, the first counts; until 02:30 it is two hours. */
+    assert_true(calendar_is_open(calendar, at("2026-11-01T05:30:00Z")));
     assert_false(calendar_is_open(calendar, at("2026-11-01T05:29:59Z")));
     same_instant(calendar_next_close(calendar, at("2026-11-01T05:30:00Z")),
                  at("2026-11-01T07:30:00Z"), "next_close", "the hour that comes twice");
+    calendar_release(calendar);
+
+    /* A session that begins in the hour that is skipped, and one that is wholly in it. */
+    calendar = parsed(
+        "zone: { offset: -05:00, daylight: { offset: -04:00,\n"
+        "  begins: second sunday of march at 02:00, ends: first sunday of november at 02:00 } }\n"
+        "sessions: [ { days: sun, hours: [02:10-02:50, 02:55-03:30] } ]\n");
+    trades(calendar, "2026-03-08T07:00:00Z", "2026-03-08T07:30:00Z");
+    same_instant(calendar_next_close(calendar, at("2026-03-02")), at("2026-03-08T07:30:00Z"),
+                 "next_close", "the week before");
+    calendar_release(calendar);
+    calendar = parsed(
+        "zone: { offset: -05:00, daylight: { offset: -04:00,\n"
+        "  begins: second sunday of march at 02:00, ends: first sunday of november at 02:00 } }\n"
+        "sessions: [ { days: sun, hours: 02:10-02:50 } ]\n");
+    rests(calendar, "2026-03-01T07:50:00Z", "2026-03-15T06:10:00Z");
+    same_instant(calendar_day_end(calendar, at("2026-03-02")), at("2026-03-15T06:50:00Z"),
+                 "day_end", "a day without its session");
+    calendar_release(calendar);
+
+    /* Clocks go back over midnight: Sunday 00:30 is Saturday 23:30 again, at 02:30 UTC. */
+    calendar = parsed(
+        "zone: { offset: -03:00, daylight: { offset: -02:00,\n"
+        "  begins: third sunday of october at 00:00, ends: third sunday of february at 00:30 } }\n"
+        "sessions: [ { days: sun, hours: 00:00-01:00 } ]\n");
+    trades(calendar, "2026-02-15T02:00:00Z", "2026-02-15T04:00:00Z");
+    assert_true(calendar_is_open(calendar, at("2026-02-15T02:29:00Z")));
+    assert_true(calendar_is_open(calendar, at("2026-02-15T02:31:00Z")));
+    calendar_release(calendar);
+}
+
+static void what_sessions_share_counts_once(void **state)
+{
+    (void)state;
+    /* 23 hours overnight and one at noon, half of it in the next night: 23.5 hours a day. */
+    struct calendar *calendar =
+        parsed(UTC "sessions: [ { days: mon-sun, hours: [12:00-11:00, 11:30-12:30] } ]\n");
+    assert_float_equal(calendar_hours_per_year(calendar), 23.5 * 365.25, 0.1);
+    rests(calendar, "2026-11-20T11:00:00Z", "2026-11-20T11:30:00Z");
+    assert_true(calendar_is_open(calendar, at("2026-11-20T12:15:00Z")));
+    same_instant(calendar_next_close(calendar, at("2026-11-20T11:30:00Z")),
+                 at("2026-11-21T11:00:00Z"), "next_close", "noon");
     calendar_release(calendar);
 }
 
@@ -1170,9 +1220,17 @@ static void there_are_limits(void **state)
             text_release(&text);
         }
     }
+    /* The last that is allowed counts. */
+    struct text text = many(PLAIN "closed:\n", "  - { rule: easter, until: %.10s }\n", 63,
+                            "  - { rule: 1 june }\n");
+    struct calendar *full = parsed(text.data);
+    rests(full, "2026-05-29T17:00:00Z", "2026-06-02T09:00:00Z");
+    calendar_release(full);
+    text_release(&text);
+
     /* Days over several lists count together. */
-    struct text text = many(PLAIN "special:\n", "  - { day: %.10s, hours: 09:00-10:00 }\n", 4096,
-                            "shortened: [ { day: 1999-01-01, close: 12:00 } ]\n");
+    text = many(PLAIN "special:\n", "  - { day: %.10s, hours: 09:00-10:00 }\n", 4096,
+                "shortened: [ { day: 1999-01-01, close: 12:00 } ]\n");
     struct calendar *calendar;
     struct error err = { 0 };
     assert_int_equal(calendar_parse("test", text.data, text.length, &calendar, &err), ERROR_CONFIG);
@@ -1331,6 +1389,7 @@ int main(void)
         cmocka_unit_test(days_move_off_a_weekend),
         cmocka_unit_test(easter_is_when_it_is),
         cmocka_unit_test(clocks_that_change_while_the_market_trades),
+        cmocka_unit_test(what_sessions_share_counts_once),
         cmocka_unit_test(zones_switch_like_glibc),
         cmocka_unit_test(a_walk_of_400_days_finds_the_same),
         cmocka_unit_test(promises_hold_everywhere),
