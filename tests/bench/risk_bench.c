@@ -15,6 +15,7 @@
 #include "runtime/risk/throttle.h"
 
 #define ROUNDS 7
+#define RUNS 15 /* two long ways that differ little */
 #define START_NS INT64_C(1704067200000000000)
 #define WARM_HOURS 520 /* more than the returns that an estimate of volatility takes */
 #define HOUR_NS (60 * NS_PER_MINUTE)
@@ -477,7 +478,7 @@ static void measure_run(size_t count)
     struct ticks ticks = make_ticks(count, START_NS + WARM_HOURS * HOUR_NS);
     double least[2] = { 0 };
     uint64_t orders[2] = { 0 };
-    for (int round = 0; round < ROUNDS; round++)
+    for (int round = 0; round < RUNS; round++)
         for (int i = 0; i < 2; i++) {
             struct rig *rig = rig_open(text, &limits[i], START_NS);
             rig_run(rig, &warm);
