@@ -102,7 +102,11 @@ struct session_world {
     /* Nothing but the ledger is written: no lock, log, quarantine, CSV files, checkpoint. And no
      * watchdog: budgets count instructions. */
     bool without_files;
+    /* Limits, breakers and throttles bind as in paper: only those that are set. */
+    bool only_set_limits_bind;
 };
+
+struct session_risk;
 
 struct session {
     const struct options *options;
@@ -136,6 +140,7 @@ struct session {
     struct keeper *keeper; /* its second thread; NULL: the session flushes for it */
     uint64_t keeper_backups, keeper_failures; /* told so far */
     struct export *export;
+    struct session_risk *risk; /* what the engine borrows: setup_risk.c */
     struct engine *engine;
     struct watchdog *watchdog;
     struct sandbox_limits limits;

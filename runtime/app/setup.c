@@ -94,30 +94,13 @@ static int check_mode(struct session *session, struct error *err)
     return 0;
 }
 
-/* A limit that would not bind must not look as if it did; what only adds comfort is told. */
+/* What would not work must not look as if it did. */
 static int check_settings(struct session *session, struct error *err)
 {
-    static const char *const limits[] = { "max_drawdown", "max_portfolio_heat",
-                                          "max_portfolio_volatility", "per_trade_risk_pct" };
-    static const char *const switches[] = { "risk.require_stop", "rollout.enabled",
-                                            "dashboard.enabled" };
-    static const char *const maps[] = { "risk.symbols", "risk.venues", "calendar.venues" };
     const struct config *config = session->config;
-    char key[160];
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        snprintf(key, sizeof(key), "risk.%s", limits[i]);
-        if (config_set_by_user(config, key))
-            return error_at(
-                err, ERROR_CONFIG, config_origin(config, key),
-                "%s: this limit is not in this version and would not bind; leave it out", key);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
-        if (config_bool(config, switches[i]))
-            return error_at(err, ERROR_CONFIG, config_origin(config, switches[i]),
-                            "%s is not in this version; leave it out", switches[i]);
-    for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
-        if (config_members(config, maps[i]) > 0)
-            return error_set(err, ERROR_CONFIG, "%s is not in this version; leave it out", maps[i]);
+    if (config_bool(config, "dashboard.enabled"))
+        return error_at(err, ERROR_CONFIG, config_origin(config, "dashboard.enabled"),
+                        "dashboard.enabled is not in this version; leave it out");
     return 0;
 }
 
@@ -214,7 +197,9 @@ static int open_engine(struct session *session, struct error *err)
         .ledger = ledger_port(session->ledger),
         .log = session->log,
     };
-    setup_limits(session->config, "risk", &options.account);
+    int code = setup_risk(session, &options, err);
+    if (code < 0)
+        return code;
     read_recovery(session, &options);
     session->engine = engine_open(&options);
     return session->only_remains ? setup_holders(session, err) : setup_guests(session, err);
@@ -344,6 +329,24 @@ static void announce_connection(struct session *session)
     session_queue_put(&session->queue, &event);
 }
 
+/* The volatility limit begins with the hours that the venue remembers. */
+static int ask_for_hours(struct session *session, struct error *err)
+{
+    int code = 0;
+    if (!engine_wants_hours(session->engine) || !session_goes_on(session))
+        return 0;
+    for (uint32_t i = 0; code == 0 && i < session->instruments.count; i++) {
+        struct venue_query query = { .kind = QUERY_BARS,
+                                     .ticket = ++session->next_ticket,
+                                     .instrument = i,
+                                     .to_ns = session->now_ns,
+                                     .tf_ns = NS_PER_HOUR,
+                                     .limit = VOLATILITY_RETURNS + 1 };
+        code = session->venue.query(session->venue.self, &query, session->now_ns, err);
+    }
+    return code;
+}
+
 static int start_guests(struct session *session, struct error *err)
 {
     int code = journal_sources(session, err);
@@ -351,6 +354,8 @@ static int start_guests(struct session *session, struct error *err)
         if ((code = check_signals(session, err)) == 0)
             code = is_quarantined(session, i) ? stop_at_once(session, i, err)
                                               : open_guest(session, i, err);
+    if (code == 0)
+        code = ask_for_hours(session, err);
     if (code == 0 && session->source == SOURCE_SIM)
         announce_connection(session);
     return code == 0 ? session_settle(session, session->now_ns, err) : code;
@@ -514,6 +519,7 @@ void session_close(struct session *session)
     for (size_t i = 0; i < session->strategy_count; i++)
         reload_abandon(session, i);
     engine_close(session->engine);
+    setup_risk_release(session->risk);
     watchdog_close(session->watchdog);
     if (session->recorder && recorder_close(session->recorder, NULL) < 0)
         log_line(session->log, LOG_ERROR, "session", "the recording could not be written whole");

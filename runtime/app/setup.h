@@ -3,6 +3,7 @@
 #define RUNTIME_APP_SETUP_H
 
 #include "runtime/app/session.h"
+#include "runtime/base/json.h"
 
 /* setup_market.c: instruments, data files, costs; then feed and venue once the start is known. */
 MUST_CHECK int setup_instruments(struct session *session, struct error *err);
@@ -18,7 +19,17 @@ MUST_CHECK int setup_guests(struct session *session, struct error *err);
 /* The symbols the session trades, in listed order and without repeats, before instruments exist. */
 #define SESSION_SYMBOLS_MAX INSTRUMENTS_MAX
 size_t setup_all_symbols(struct session *session, const char **symbols);
-void setup_limits(const struct config *config, const char *prefix, struct risk_limits *limits);
+
+/* setup_risk.c: limits, breakers, calendars and stages as the engine's gate wants them; what it
+ * borrows lives as long as the session. ERROR_CONFIG; ERROR_PERMISSION: live, without limits of the
+ * user's own. */
+MUST_CHECK int setup_risk(struct session *session, struct engine_options *options,
+                          struct error *err);
+void setup_risk_release(struct session_risk *risk); /* NULL is fine */
+/* The limits that the user set under a prefix ("strategies.0.limits"). */
+void setup_limits(const struct session *session, const char *prefix, struct risk_limits *limits);
+/* All that the user set of them, as a JSON object. */
+void setup_write_risk(const struct session *session, struct json_writer *writer);
 
 /* cancel.c: instead of strategies, the instances that the ledger still knows orders or positions
  * of, and the instruments of these; then their places in the engine, without guests. */

@@ -248,10 +248,8 @@ void setup_write_command(struct session *session, struct text *out)
         json_key(writer, models[i]);
         json_decimal(writer, config_decimal(session->config, models[i]));
     }
-    struct risk_limits account;
-    setup_limits(session->config, "risk", &account);
     json_key(writer, "risk");
-    write_limits(&account, writer);
+    setup_write_risk(session, writer);
     json_key(writer, "slippage");
     json_string(writer, config_string(session->config, "backtest.slippage_model"));
     json_key(writer, "fill_on");
@@ -528,12 +526,26 @@ static int restore_instance(struct session *session, int instance, uint32_t inst
     return ledger_each_open_order(session->ledger, instance_id, restore_order, &restoring, err);
 }
 
+/* The day's figures stand in the ledger as what instance 0 remembers. */
+static int restore_risk(struct session *session, struct error *err)
+{
+    char *json = NULL;
+    size_t length = 0;
+    int code = ledger_state(session->ledger, 0, &json, &length, err);
+    if (code >= 0 && json && session->resumed)
+        code = engine_restore_risk(session->engine, json, length, err);
+    free(json);
+    return code < 0 ? code : 0;
+}
+
 int setup_restore(struct session *session, struct error *err)
 {
     uint32_t external = 0;
     int code = 0;
     if (!session_goes_on(session))
         return 0;
+    if ((code = restore_risk(session, err)) < 0)
+        return code;
     if (session->source == SOURCE_VENUE && (code = open_external(session, &external, err)) < 0)
         return code;
     for (int i = 0; session->resumed && code == 0 && i < session->instance_count; i++)

@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void setup_limits(const struct config *config, const char *prefix, struct risk_limits *limits)
-{
-    risk_limits_init(limits);
-    for (enum limit i = 0; i < LIMITS; i++) {
-        char key[160];
-        snprintf(key, sizeof(key), "%s.%s", prefix, limit_info(i)->name);
-        /* In paper a limit binds only when the user set it. */
-        if (config_has(config, key) && config_set_by_user(config, key))
-            limits->value[i] = config_decimal(config, key);
-    }
-}
-
 /* ---- files -------------------------------------------------------------------------------------
  */
 
@@ -48,7 +36,7 @@ static int add_strategy(struct session *session, const char *path, size_t config
                              : strcmp(policy, "flatten") == 0 ? POLICY_FLATTEN
                                                               : POLICY_CANCEL;
         snprintf(key, sizeof(key), "strategies.%zu.limits", config_index);
-        setup_limits(session->config, key, &strategy->limits);
+        setup_limits(session, key, &strategy->limits);
     }
     return 0;
 }

@@ -96,10 +96,11 @@ static void view_scope(struct engine *engine, const struct scope *scope, int ind
     out->rate_is_reached = scope_rate_is_reached(scope, engine->now_ns);
     if (limit_is_set(limits, LIMIT_HEAT))
         out->heat = portfolio_heat(engine, scope);
-    if (limit_is_set(limits, LIMIT_VOLATILITY) &&
-        portfolio_book(engine, scope, index, order->instrument, out->equity,
-                       &engine->books[scope->kind]))
-        out->volatility = &engine->books[scope->kind];
+    for (int i = 0; limit_is_set(limits, LIMIT_VOLATILITY) && i < 2; i++) {
+        struct volatility_book *book = &engine->books[scope->kind][i];
+        if (portfolio_book(engine, scope, index, order->instrument, out->equity, i == 0, book))
+            out->volatility[i] = book;
+    }
 }
 
 const char *gate_barred(struct engine *engine, int index, uint32_t instrument, const char **code)

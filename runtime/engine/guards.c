@@ -75,9 +75,10 @@ void guards_report(struct engine *engine, const struct order *before, const stru
     if (!is_watched(engine) || !waited || report->ticket != 0)
         return;
     struct venue *venue = venue_of(engine, before->instrument);
+    bool is_probe = before->known == ORDER_PENDING_NEW && !before->reduce_only;
     if (report->kind == REPORT_DOUBT)
         told(engine, venue, breaker_failure(&venue->breaker, engine->now_ns, report->reason));
-    else
+    else if (is_probe || venue->breaker.state == BREAKER_CLOSED)
         told(engine, venue,
              breaker_success(&venue->breaker, engine->now_ns, engine->now_ns - before->updated_ns));
 }
@@ -96,7 +97,7 @@ void guards_slow_down(struct engine *engine, uint32_t instrument, int64_t for_ns
         bool meant = instrument == INSTRUMENT_NONE || engine->venue_of[instrument] == i;
         if (meant && is_watched(engine))
             told(engine, venue,
-                 breaker_trip(&venue->breaker, engine->now_ns, for_ns, "rate_limited", why));
+                 breaker_trip(&venue->breaker, engine->now_ns, for_ns, "slow_down", why));
     }
 }
 

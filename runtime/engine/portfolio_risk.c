@@ -144,6 +144,13 @@ void portfolio_price(struct engine *engine, uint32_t instrument, int64_t end_ns,
         volatility_price(engine->volatility, instrument, end_ns / NS_PER_HOUR - 1, price);
 }
 
+/* While its market is closed an instrument does not move: that is no calm. */
+static bool traded_at(const struct engine *engine, uint32_t instrument, int64_t time_ns)
+{
+    const struct calendar *const *calendars = engine->options.risk.calendars;
+    return !calendars || !calendars[instrument] || calendar_is_open(calendars[instrument], time_ns);
+}
+
 /* The marks that stand at the end of an hour; called with the first event after it. */
 void portfolio_hour(struct engine *engine, int64_t now_ns)
 {
@@ -152,22 +159,33 @@ void portfolio_hour(struct engine *engine, int64_t now_ns)
         return;
     if (engine->hour != 0)
         for (uint32_t i = 0; i < engine->instruments->count; i++)
-            volatility_price(engine->volatility, i, hour - 1,
-                             market_mark_double(engine->market, i));
+            if (traded_at(engine, i, hour * NS_PER_HOUR - 1))
+                volatility_price(engine->volatility, i, hour - 1,
+                                 market_mark_double(engine->market, i));
     engine->hour = hour;
 }
 
-/* Signed weight of one instrument in a scope: of what is held and at work, the larger side. */
-static double weight_of(const struct engine *engine, decimal position, decimal buy, decimal sell,
-                        uint32_t instrument, double equity)
+/* What is held and at work in one instrument. */
+struct stakes {
+    decimal position, buy, sell;
+};
+
+/* Signed weight of one instrument in a scope: of what is held and, with_orders, at work, the larger
+ * side. */
+static double weight_of(const struct engine *engine, const struct stakes *stakes,
+                        uint32_t instrument, double equity, bool with_orders)
 {
-    decimal with_buys = decimal_add(position, buy), with_sells = decimal_sub(position, sell);
+    decimal buy = with_orders ? stakes->buy : DECIMAL_ZERO;
+    decimal sell = with_orders ? stakes->sell : DECIMAL_ZERO;
+    decimal with_buys = decimal_add(stakes->position, buy);
+    decimal with_sells = decimal_sub(stakes->position, sell);
     bool up = decimal_cmp(decimal_abs(with_buys), decimal_abs(with_sells)) >= 0;
-    decimal fx = totals_fx(engine, instrument);
-    return decimal_to_double(up ? with_buys : with_sells) *
-           market_mark_double(engine->market, instrument) *
+    decimal larger = up ? with_buys : with_sells;
+    if (decimal_is_zero(larger))
+        return 0; /* it may have no price yet */
+    return decimal_to_double(larger) * market_mark_double(engine->market, instrument) *
            decimal_to_double(instrument_at(engine, instrument)->multiplier) *
-           decimal_to_double(fx) / equity;
+           decimal_to_double(totals_fx(engine, instrument)) / equity;
 }
 
 static bool is_in(const struct engine *engine, const struct scope *scope, uint32_t instrument)
@@ -182,40 +200,30 @@ static bool is_in(const struct engine *engine, const struct scope *scope, uint32
     }
 }
 
-static void weigh_all(struct engine *engine, const struct scope *scope, double equity)
+static struct stakes stakes_in(const struct engine *engine, const struct scope *scope,
+                               const struct instance *instance, uint32_t instrument)
 {
-    for (uint32_t i = 0; i < engine->instruments->count; i++) {
-        const struct exposure *exposure = &engine->exposures[i];
-        bool counts = is_in(engine, scope, i) &&
-                      (!decimal_is_zero(exposure->position) || !decimal_is_zero(exposure->buy) ||
-                       !decimal_is_zero(exposure->sell));
-        engine->weights[i] =
-            counts ? weight_of(engine, exposure->position, exposure->buy, exposure->sell, i, equity)
-                   : 0;
-    }
-}
-
-static void weigh_instance(struct engine *engine, const struct instance *instance, double equity)
-{
-    memset(engine->weights, 0, engine->instruments->count * sizeof(double));
-    for (size_t k = 0; k < instance->instrument_count; k++) {
-        const struct holding *holding = &instance->holdings[k];
-        if (holding->is_open)
-            engine->weights[instance->instruments[k]] =
-                weight_of(engine, holding->position.qty, holding->working_buy,
-                          holding->working_sell, instance->instruments[k], equity);
-    }
+    const struct exposure *exposure = &engine->exposures[instrument];
+    size_t at = scope->kind == SCOPE_STRATEGY ? holding_index(instance, instrument) : SIZE_MAX;
+    if (at != SIZE_MAX)
+        return (struct stakes){ instance->holdings[at].position.qty,
+                                instance->holdings[at].working_buy,
+                                instance->holdings[at].working_sell };
+    if (scope->kind != SCOPE_STRATEGY && is_in(engine, scope, instrument))
+        return (struct stakes){ exposure->position, exposure->buy, exposure->sell };
+    return (struct stakes){ DECIMAL_ZERO, DECIMAL_ZERO, DECIMAL_ZERO };
 }
 
 bool portfolio_book(struct engine *engine, const struct scope *scope, int index,
-                    uint32_t instrument, decimal equity, struct volatility_book *book)
+                    uint32_t instrument, decimal equity, bool with_orders,
+                    struct volatility_book *book)
 {
     double money = decimal_valid(equity) ? decimal_to_double(equity) : 0;
     if (!engine->volatility || !(money > 0))
         return false;
-    if (scope->kind == SCOPE_STRATEGY)
-        weigh_instance(engine, &engine->instances[index], money);
-    else
-        weigh_all(engine, scope, money);
+    for (uint32_t i = 0; i < engine->instruments->count; i++) {
+        struct stakes stakes = stakes_in(engine, scope, &engine->instances[index], i);
+        engine->weights[i] = weight_of(engine, &stakes, i, money, with_orders || i == instrument);
+    }
     return volatility_book(engine->volatility, engine->weights, instrument, book);
 }

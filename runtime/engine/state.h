@@ -382,13 +382,13 @@ struct engine {
     struct exposure exposures[INSTRUMENTS_MAX];
     uint64_t stakes, money; /* changes so far of what orders have at stake, and of positions */
     int64_t day_began_ns;
-    int64_t day_end_ns;     /* of the day that limits know; TIME_NEVER before the first event */
+    int64_t day_end_ns; /* of the day that limits know; TIME_NEVER before the first event */
     bool day_is_news, peak_is_news; /* not in the ledger yet */
     struct text risk_text;          /* body of the last record of it */
     struct guards guards;
     struct volatility *volatility; /* NULL: no limit asks for it */
     double *weights;               /* by instrument, while a book is made */
-    struct volatility_book books[SCOPES];
+    struct volatility_book books[SCOPES][2];
     int64_t hour; /* of the newest price that it has; 0: none yet */
     struct heat_stamp {
         uint64_t event, money, stakes;
@@ -692,9 +692,11 @@ void portfolio_open(struct engine *engine); /* when limits are known, and whenev
 void portfolio_close(struct engine *engine);
 /* What all positions and entries of a scope lose when every stop is hit, account currency. */
 decimal portfolio_heat(struct engine *engine, const struct scope *scope);
-/* False: there is no estimate. */
+/* Of what is held and, of the instrument asked about always, else with_orders, of what is at work.
+ * False: there is no estimate. */
 bool portfolio_book(struct engine *engine, const struct scope *scope, int instance,
-                    uint32_t instrument, decimal equity, struct volatility_book *book);
+                    uint32_t instrument, decimal equity, bool with_orders,
+                    struct volatility_book *book);
 void portfolio_hour(struct engine *engine, int64_t now_ns);
 /* The close of an hour that ended at end_ns, from history. */
 void portfolio_price(struct engine *engine, uint32_t instrument, int64_t end_ns, double price);

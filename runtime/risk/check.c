@@ -371,27 +371,39 @@ static bool check_heat(struct judgement *j)
 /* Doubles, so rounded against the user: a billionth is given away. */
 #define VOLATILITY_SAFETY (1 - 1e-9)
 
+/* How much of the whole order, its closing part too, leaves the portfolio no wilder than allowed.
+ */
+static decimal volatility_units(const struct judgement *j, const struct volatility_book *book,
+                                decimal limit)
+{
+    double equity = decimal_to_double(j->scope->equity), unit = decimal_to_double(j->unit);
+    double qty = decimal_to_double(decimal_add(j->reducing, j->opening));
+    double asked = (j->order->side == SIDE_BUY ? 1 : -1) * qty * unit / equity;
+    double room = volatility_room(book, asked, decimal_to_double(limit));
+    /* As a share of what was asked: with no equity, or none that can be told, nothing. */
+    double share = equity > 0 && asked != 0 ? room / asked : 0;
+    if (share >= 1)
+        return decimal_add(j->reducing, j->opening);
+    return decimal_from_double(share > 0 ? qty * share * VOLATILITY_SAFETY : 0);
+}
+
 static bool check_volatility(struct judgement *j)
 {
     decimal limit = limit_of(j, LIMIT_VOLATILITY);
     if (!decimal_valid(limit))
         return true;
-    if (!j->scope->volatility)
-        return block(j, "no_volatility",
-                     "too few hourly prices to estimate volatility: qty %s, limit %s",
-                     j->order->qty, limit);
-    double equity = decimal_to_double(j->scope->equity);
-    double unit = decimal_to_double(j->unit), opening = decimal_to_double(j->opening);
-    double asked = (j->order->side == SIDE_BUY ? 1 : -1) * opening * unit / equity;
-    double room = volatility_room(j->scope->volatility, asked, decimal_to_double(limit));
-    /* The change as a share of what was asked: with no equity, or none that can be told, nothing.
-     */
-    double share = equity > 0 && asked != 0 ? room / asked : 0;
-    if (share >= 1)
-        return true;
-    decimal units = decimal_from_double(share > 0 ? opening * share * VOLATILITY_SAFETY : 0);
-    return lower(j, units, "max_portfolio_volatility",
-                 "qty %s makes the portfolio move more than %s a year", limit);
+    for (size_t i = 0; i < ARRAY_SIZE(j->scope->volatility); i++) {
+        const struct volatility_book *book = j->scope->volatility[i];
+        if (!book)
+            return block(j, "no_volatility",
+                         "too few hourly prices to estimate volatility: qty %s, limit %s",
+                         j->order->qty, limit);
+        decimal units = decimal_sub(volatility_units(j, book, limit), j->reducing);
+        if (!lower(j, units, "max_portfolio_volatility",
+                   "qty %s makes the portfolio move more than %s a year", limit))
+            return false;
+    }
+    return true;
 }
 
 /* In this order: what is cheap and blocks comes first. */

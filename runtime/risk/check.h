@@ -31,9 +31,11 @@ struct scope_view {
     decimal position_qty, working_buy, working_sell; /* exits are not counted */
     uint32_t day_trades; /* filled today, and open orders that have not filled */
     uint32_t open_positions;
-    bool is_open;                             /* the order's own position is one of them */
-    bool rate_is_reached;                     /* as many messages as a second may have */
-    const struct volatility_book *volatility; /* NULL: no estimate */
+    bool is_open;         /* the order's own position is one of them */
+    bool rate_is_reached; /* as many messages as a second may have */
+    /* As if the others' open orders were all filled, and as if none were: what hedges is not
+     * counted on. NULL: no estimate. */
+    const struct volatility_book *volatility[2];
 };
 
 struct risk_view {

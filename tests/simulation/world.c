@@ -604,7 +604,8 @@ static void draw(struct world *world)
                                            .open_venue = open_venue,
                                            .instrument = find_instrument,
                                            .venue = VENUE,
-                                           .without_files = true };
+                                           .without_files = true,
+                                           .only_set_limits_bind = true };
     world->disk = disk_open(hash64(world->seed, 9, 10));
     disk_use(world->disk);
     disk_watch(world->disk, on_disk_point, world);

@@ -311,7 +311,8 @@ static int setup(void **state)
                                              .wall = { &fixture->venue, venue_now },
                                              .open_venue = open_venue,
                                              .instrument = describe,
-                                             .venue = "tiny" };
+                                             .venue = "tiny",
+                                             .only_set_limits_bind = true };
     parse(fixture);
     trade_and_die(fixture);
     *state = fixture;

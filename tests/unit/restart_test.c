@@ -237,30 +237,6 @@ static void a_resumed_sim_keeps_seed_start_and_capital(void **state)
                      0);
 }
 
-/* A limit that would not bind must not look as if it did. */
-static void limits_that_are_not_built_are_refused(void **state)
-{
-    struct fixture *fixture = *state;
-    static const char *const keys[][2] = {
-        { "risk: { max_drawdown: 0.2 }\n", "risk.max_drawdown" },
-        { "risk: { max_portfolio_heat: 0.1 }\n", "risk.max_portfolio_heat" },
-        { "risk: { max_portfolio_volatility: 0.3 }\n", "risk.max_portfolio_volatility" },
-        { "risk: { per_trade_risk_pct: 0.01 }\n", "risk.per_trade_risk_pct" },
-        { "risk: { require_stop: true }\n", "risk.require_stop" },
-        { "rollout: { enabled: true }\n", "rollout.enabled" },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        struct error err = { 0 };
-        write_file(fixture->config, keys[i][0]);
-        assert_int_equal(start(fixture, usual, &err), ERROR_CONFIG);
-        if (!strstr(err.message, keys[i][1]) || !strstr(err.message, "not in this version"))
-            fail_msg("%s: %s", keys[i][1], err.message);
-        assert_null(fixture->session);
-    }
-    write_file(fixture->config, "risk: { max_daily_trades: 5 }\n"); /* one that is */
-    must_start(fixture, usual);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -269,7 +245,6 @@ int main(void)
         TEST(a_cancel_and_a_replace_under_way_are_asked_again),
         TEST(exits_under_way_rest_after_a_restart),
         TEST(a_resumed_sim_keeps_seed_start_and_capital),
-        TEST(limits_that_are_not_built_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
