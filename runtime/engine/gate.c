@@ -255,6 +255,10 @@ static bool judge(struct engine *engine, int index, const struct risk_view *view
     if (verdict->verdict != VERDICT_REDUCE)
         return false;
     engine->counts.reduced++;
+    struct record *record = turn_record(engine, RECORD_REDUCED, index, order->instrument);
+    record->order = *order;
+    record->allowed = verdict->qty;
+    memcpy(record->code, verdict->code, sizeof(record->code));
     order->qty = verdict->qty;
     return true;
 }

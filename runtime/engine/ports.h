@@ -109,6 +109,7 @@ enum record_kind {
     RECORD_ORDER,      /* an order changed status or terms: `order`; `status_before` */
     RECORD_FILL,       /* a fill was booked on `order`: rows of one order add up, reversals off */
     RECORD_BLOCKED,    /* risk or validation blocked a request: `order` as asked, reason in it */
+    RECORD_REDUCED,    /* risk lowered a request to `allowed`: `order` as asked, reason in it */
     RECORD_TRIP,       /* a round trip ended */
     RECORD_POSITION,   /* `position` of (instance_id, instrument) after this turn */
     RECORD_STATE,      /* ctx.state of an instance: `body` */
@@ -145,7 +146,8 @@ struct record {
         struct {
             struct order order;
             struct fill fill; /* RECORD_FILL */
-            char code[32];    /* RECORD_BLOCKED: risk's reason code */
+            char code[32];    /* RECORD_BLOCKED, RECORD_REDUCED: risk's reason code */
+            decimal allowed;  /* RECORD_REDUCED */
         };
         struct trip trip;
         struct position position;

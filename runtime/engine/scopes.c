@@ -260,6 +260,7 @@ void scopes_begin(struct engine *engine, int64_t now_ns)
     if (!same_day)
         engine->day_end_ns = day_end(engine, now_ns);
     engine->day_began_ns = engine->day_end_ns - NS_PER_DAY;
+    engine->day_is_news = true;
 }
 
 static void begin_day(struct engine *engine, int64_t now_ns)

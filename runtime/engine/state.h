@@ -10,6 +10,7 @@
  *   held.c     orders that rest here because the venue cannot hold them: triggers, expiry
  *   pairs.c    two orders of which one fills (oco), where the venue links nothing
  *   exits.c    the stop and take of protected entries
+ *   stops.c    stops of positions that have none, by policy
  *   desk.c     what a guest asks: submit, cancel, amend; and what we ask ourselves
  *   gate.c     what risk/check.c is told of the account, and what becomes of its verdict
  *   scopes.c   the account, venues, strategies, symbols: their limits, equity and day
@@ -56,6 +57,7 @@ struct holding {
     bool is_open;                      /* something is held, or may come to be */
     decimal covered, heat;             /* by stops, and lost at them; portfolio_risk.c */
     struct throttle fills, repeats;    /* executions, and equal orders in a row */
+    uint64_t policy_stop;              /* the newest that stops.c placed, 0: none */
     uint64_t last_order;               /* what the newest order looked like */
 };
 
@@ -592,6 +594,9 @@ void exits_sync(struct engine *engine, int instance, uint32_t instrument);
 /* Changes that were refused may be asked for again. */
 void exits_try_again(struct engine *engine);
 int exits_restore(struct engine *engine, const struct order *order, struct error *err);
+
+/* ---- stops.c ---- */
+void stops_sync(struct engine *engine); /* when a turn ends */
 
 /* ---- desk.c ---- */
 #define GROUP_OWN UINT64_MAX /* desk_place: the first order of a group, which bears its id */

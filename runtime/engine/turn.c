@@ -327,6 +327,7 @@ int turn_finish(struct engine *engine, struct error *err)
         return refuse_turn(engine, err);
     do {
         deliver_until_quiet(engine);
+        stops_sync(engine);
         if (engine->record_count > 0) {
             gather_states(engine, true);
             gather_risk(engine, false);

@@ -11,12 +11,10 @@
 #define PRICE_DIGITS 18 /* of an average, after the point */
 
 static const char *const kinds[] = {
-    [RECORD_ORDER] = "order",     [RECORD_FILL] = "fill",
-    [RECORD_BLOCKED] = "blocked", [RECORD_TRIP] = "trip",
-    [RECORD_HALT] = "halt",       [RECORD_JOURNAL] = "journal",
-    [RECORD_ALERT] = "alert",     [RECORD_ADJUSTMENT] = "adjustment",
-    [RECORD_CASH] = "cash",       [RECORD_POSITION] = NULL,
-    [RECORD_STATE] = NULL,
+    [RECORD_ORDER] = "order",     [RECORD_FILL] = "fill",       [RECORD_BLOCKED] = "blocked",
+    [RECORD_TRIP] = "trip",       [RECORD_REDUCED] = "reduced", [RECORD_HALT] = "halt",
+    [RECORD_JOURNAL] = "journal", [RECORD_ALERT] = "alert",     [RECORD_ADJUSTMENT] = "adjustment",
+    [RECORD_CASH] = "cash",       [RECORD_POSITION] = NULL,     [RECORD_STATE] = NULL,
 };
 
 const char *ledger_liquidity_name(enum liquidity liquidity)
@@ -147,6 +145,8 @@ static void blocked_body(struct ledger *ledger, const struct turn *turn,
     put_string(writer, "code", record->code);
     put_string(writer, "reason", record->order.reason);
     put_string(writer, "tag", record->order.tag);
+    if (record->kind == RECORD_REDUCED)
+        put_decimal(writer, "allowed", record->allowed);
 }
 
 static void fill_body(struct ledger *ledger, const struct record *record)
@@ -283,6 +283,7 @@ int audit_row(struct ledger *ledger, const struct turn *turn, const struct recor
         fill_body(ledger, record);
         break;
     case RECORD_BLOCKED:
+    case RECORD_REDUCED:
         blocked_body(ledger, turn, record);
         break;
     case RECORD_TRIP:

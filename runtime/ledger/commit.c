@@ -381,6 +381,7 @@ static int write_record(struct ledger *ledger, const struct turn *turn, const st
     case RECORD_CASH:
         return write_cash(ledger, turn, record, err);
     case RECORD_BLOCKED:
+    case RECORD_REDUCED:
     case RECORD_TRIP:
     case RECORD_ALERT:
         return 0;

@@ -55,7 +55,7 @@ struct scope {
     const struct rule_set *rules;
     uint32_t slot, market; /* ANY */
     int64_t capital;
-    bool is_opened, has_peak;
+    bool is_opened, has_peak, was_opened; /* was: today, by a process before */
     money opening, peak;
     bool lost; /* a loss was reached that a limit bounds */
     char why[96];
@@ -347,6 +347,7 @@ static void begin_day(struct referee *referee, int64_t now_ns)
     for (size_t i = 0; i < referee->scope_count; i++) {
         struct scope *scope = &referee->scopes[i];
         scope->lost = false;
+        scope->was_opened = false;
         scope->is_opened = equity_of(referee, scope, &scope->opening);
     }
 }
@@ -373,8 +374,10 @@ static void judge_losses(struct referee *referee)
             continue;
         if (!scope->has_peak || equity > scope->peak)
             scope->peak = equity;
+        /* What a process knew of the day is kept, but for what a power cut took: the smaller loss.
+         */
         if (!scope->is_opened)
-            scope->opening = equity;
+            scope->opening = scope->was_opened && scope->opening < equity ? scope->opening : equity;
         scope->is_opened = scope->has_peak = true;
         bound = (money)limits[RULE_DAILY_LOSS] * NOTIONAL;
         if (bound > 0 && scope->opening - equity > bound + GRACE)
@@ -498,6 +501,7 @@ void referee_begin(struct referee *referee, const struct rules *rules,
                   rules->capital[i]);
     }
     for (size_t i = 0; i < referee->scope_count; i++) {
+        referee->scopes[i].was_opened |= referee->scopes[i].is_opened;
         referee->scopes[i].is_opened = referee->scopes[i].has_peak = false;
         referee->scopes[i].lost = false;
     }

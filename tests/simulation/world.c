@@ -185,6 +185,9 @@ static void trace_record(struct world *world, const struct record *record)
     case RECORD_BLOCKED:
         trace(world, "record blocked %s", record->code);
         break;
+    case RECORD_REDUCED:
+        trace(world, "record reduced %s", record->code);
+        break;
     case RECORD_TRIP:
         trace(world, "record trip");
         break;

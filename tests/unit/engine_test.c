@@ -250,7 +250,7 @@ static void what_a_callback_causes_comes_after_it(void **state)
     text_clear(&s->script);
     fill(s, id, "1", "100");
     assert_script(s, "A order\nA fill\nA fill ends\nA position\nA risk\n"
-                     "commit 5\nsubmit 2\n"); /* order, fill, position, blocked, order */
+                     "commit 6\nsubmit 2\n"); /* order, fill, position, blocked, reduced, order */
 }
 
 static int on_risk_again(struct fake_guest *guest, enum guest_call call,
