@@ -77,6 +77,7 @@ struct stage {
     struct record *records; /* of all turns, the newest RECORDS_KEPT */
     size_t record_count;
     uint64_t commits;
+    struct text risk_state;        /* body of the newest RECORD_STATE of instance 0 */
     const struct order *forgotten; /* an order that only the ledger has; NULL: none */
 
     struct fake_guest guests[GUESTS_MAX];
@@ -211,6 +212,10 @@ static inline int fake_commit(void *self, const struct turn *turn, struct error 
         const struct record *record = &turn->records[i];
         if (record->kind == RECORD_FILL)
             map_put(s->exec_ids, record->fill.exec_id, 1);
+        if (record->kind == RECORD_STATE && record->instance_id == 0) {
+            text_clear(&s->risk_state);
+            text_add(&s->risk_state, record->body);
+        }
         s->records[s->record_count++ % RECORDS_KEPT] = *record;
     }
     return 0;
@@ -381,9 +386,22 @@ static inline void stage_instrument(struct stage *s, const char *symbol, const c
     assert_int_equal(instruments_add(&s->instruments, &instrument, &index, &s->err), 0);
 }
 
-/* With a venue that outlives us, whose books are compared as these say. */
-static inline struct stage *stage_new_looking(const struct risk_limits *account,
-                                              struct reconcile_options looks)
+static inline void stage_instruments(struct stage *s)
+{
+    stage_instrument(s, "BTC/USDT", "0.1", "0.001", "5", "1", "1");
+    stage_instrument(s, "ETH/USDT", "0.01", "0.01", "5", "1", "2");
+    stage_instrument(s, "FUT/USDT", "0.5", "1", "0", "10", "1");
+}
+
+/* Where a stage differs from the usual one; zero: it does not. */
+struct stage_plan {
+    const struct risk_limits *account;
+    struct risk_options risk;
+    struct reconcile_options looks;
+    void (*more_instruments)(struct stage *s); /* after the usual ones */
+};
+
+static inline struct stage *stage_new_planned(const struct stage_plan *plan)
 {
     struct stage *s = calloc(1, sizeof(*s));
     s->sent = calloc(SENT_MAX, sizeof(*s->sent));
@@ -392,9 +410,10 @@ static inline struct stage *stage_new_looking(const struct risk_limits *account,
     s->exec_ids = map_open();
     s->now_ns = T0;
     text_init(&s->script, 1 << 20);
-    stage_instrument(s, "BTC/USDT", "0.1", "0.001", "5", "1", "1");
-    stage_instrument(s, "ETH/USDT", "0.01", "0.01", "5", "1", "2");
-    stage_instrument(s, "FUT/USDT", "0.5", "1", "0", "10", "1");
+    text_init(&s->risk_state, 1 << 20);
+    stage_instruments(s);
+    if (plan->more_instruments)
+        plan->more_instruments(s);
     s->abilities = (struct venue_abilities){ .types = ~0u,
                                              .tifs = ~0u,
                                              .oco = true,
@@ -406,6 +425,7 @@ static inline struct stage *stage_new_looking(const struct risk_limits *account,
     struct engine_options options = {
         .instruments = &s->instruments,
         .market = s->market,
+        .risk = plan->risk,
         .venue = { .self = s,
                    .abilities = fake_abilities,
                    .submit = fake_submit,
@@ -421,13 +441,20 @@ static inline struct stage *stage_new_looking(const struct risk_limits *account,
                     .find_fill = fake_find_fill },
     };
     options.doubt = (struct doubt_options){ 10 * NS_PER_SECOND, 60 * NS_PER_SECOND };
-    options.reconcile = looks;
-    if (account)
-        options.account = *account;
+    options.reconcile = plan->looks;
+    if (plan->account)
+        options.account = *plan->account;
     else
         risk_limits_init(&options.account);
     s->engine = engine_open(&options);
     return s;
+}
+
+/* With a venue that outlives us, whose books are compared as these say. */
+static inline struct stage *stage_new_looking(const struct risk_limits *account,
+                                              struct reconcile_options looks)
+{
+    return stage_new_planned(&(struct stage_plan){ .account = account, .looks = looks });
 }
 
 static inline struct reconcile_options reconcile_defaults(enum reconcile_mode mode)
@@ -454,6 +481,7 @@ static inline void stage_free(struct stage *s)
     market_close(s->market);
     map_close(s->exec_ids);
     text_release(&s->script);
+    text_release(&s->risk_state);
     free(s->records);
     free(s->sent);
     free(s);
