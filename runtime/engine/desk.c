@@ -200,7 +200,6 @@ uint64_t desk_place(struct engine *engine, int index, struct order *order)
     if (!placed)
         return 0;
     engine->counts.submitted++;
-    scopes_message(engine, placed);
     if (here) {
         held_begin(engine, placed);
     } else {
@@ -344,11 +343,12 @@ bool desk_ends_with(const struct order *order, enum stop_policy policy)
 
 /* Not a strategy's wish, which may change: what a halt, a stop or an adoption cancels may not work.
  */
-static bool must_go(const struct engine *engine, const struct order *order)
+static bool must_go(struct engine *engine, const struct order *order)
 {
     int index = instance_of_order(engine, order);
     const struct instance *instance = &engine->instances[index];
-    bool halted = engine->halted || engine->instrument_halts[order->instrument].set;
+    bool halted = engine->halted || engine->instrument_halts[order->instrument].set ||
+                  halts_of_scopes(engine, order);
     return (halted && !order->reduce_only) || index == engine->external || engine->cancels_all ||
            desk_ends_with(order, engine->stopping) ||
            (instance->guest.self && !instance->alive && desk_ends_with(order, instance->on_error));

@@ -647,6 +647,7 @@ static void install(struct engine *engine, int index, const struct guest *guest,
     instance->timer_count = instance->timer_capacity = 0;
     instance->warm = memory_new(instance->instrument_count * sizeof(bool));
     engine_set_guest(engine, index, *guest);
+    instance->scope.messages = (struct throttle){ 0 };
     scope_set_limits(engine, &instance->scope, limits);
     instance->wait_for_warmup = wait_for_warmup;
 }
@@ -670,6 +671,7 @@ static void drop_parts(struct instance *instance)
 {
     free(instance->timers);
     free(instance->warm);
+    throttle_release(&instance->scope.messages);
 }
 
 int engine_try_guests(struct engine *engine, int first, int count, struct guest *guests,
@@ -696,6 +698,7 @@ int engine_try_guests(struct engine *engine, int first, int count, struct guest 
             guests[i] = before[i].guest;
     }
     free(before);
+    portfolio_open(engine);
     find_timers_due(engine);
     rebuild_callers(engine);
     return code;

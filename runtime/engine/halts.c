@@ -147,6 +147,24 @@ static const char *halted(struct engine *engine, const char *reason, const char 
     return engine->guards.why;
 }
 
+static const char *scope_halted(struct engine *engine, const struct scope *scope, const char **code)
+{
+    *code = "halted";
+    snprintf(engine->guards.why, sizeof(engine->guards.why), "trading is halted: %.90s (%.45s)",
+             scope->halt.reason, scope->name);
+    return engine->guards.why;
+}
+
+bool halts_of_scopes(struct engine *engine, const struct order *order)
+{
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, instance_of_order(engine, order), order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        if (scopes[i]->halt.set)
+            return true;
+    return false;
+}
+
 const char *halts_why(struct engine *engine, int index, uint32_t instrument, const char **code)
 {
     struct scope *scopes[SCOPES];
@@ -155,7 +173,7 @@ const char *halts_why(struct engine *engine, int index, uint32_t instrument, con
     scopes_of(engine, index, instrument, scopes);
     for (size_t i = 0; i < SCOPES; i++)
         if (scopes[i]->halt.set)
-            return halted(engine, scopes[i]->halt.reason, code);
+            return scope_halted(engine, scopes[i], code);
     if (engine->instrument_halts[instrument].set)
         return halted(engine, engine->instrument_halts[instrument].reason, code);
     if (!engine->is_connected) {
@@ -178,6 +196,7 @@ void engine_restore_halt(struct engine *engine, const char *scope, const char *c
 {
     if (strcmp(scope, "session") == 0) {
         engine->halted = true;
+        engine->halted_for_day = strcmp(code, "daily_loss_limit") == 0;
         text_copy(engine->halt_code, sizeof(engine->halt_code), code);
         text_copy(engine->halt_reason, sizeof(engine->halt_reason), reason);
         return;

@@ -356,7 +356,6 @@ void held_settle(struct engine *engine, const struct command *command)
 void held_release(struct engine *engine, struct order *order)
 {
     order_release(order, engine->now_ns);
-    scopes_message(engine, order);
     guards_clear_way(engine, order);
     guards_sent(engine, order);
     tell(engine, order);

@@ -172,6 +172,14 @@ void scopes_message(struct engine *engine, const struct order *order)
         throttle_note(&scopes[i]->messages, engine->now_ns);
 }
 
+void scopes_take_message_back(struct engine *engine, const struct order *order)
+{
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, instance_of_order(engine, order), order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        throttle_take_back(&scopes[i]->messages, 1);
+}
+
 bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns)
 {
     return scope->orders_a_second > 0 &&
@@ -241,33 +249,25 @@ static int64_t day_end(const struct engine *engine, int64_t now_ns)
     return (now_ns / NS_PER_DAY + 1) * NS_PER_DAY;
 }
 
+/* Before the first mark of what was restored nobody knows what the day opens with. */
 static void open_day(struct engine *engine, struct scope *scope)
 {
+    scope->day_opening = DECIMAL_NONE;
+    if (engine->unmarked > 0)
+        return;
     decimal equity = scope_equity(engine, scope);
     scope->day_opening = equity;
     if (decimal_valid(equity))
         scope->peak = decimal_valid(scope->peak) ? decimal_max(scope->peak, equity) : equity;
 }
 
-/* What the session begins with is known: at once, or with the first mark of what was restored. */
-void scopes_begin(struct engine *engine, int64_t now_ns)
-{
-    struct scope *scope;
-    bool same_day = engine->day_end_ns != TIME_NEVER && now_ns < engine->day_end_ns;
-    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
-        if (!same_day || !decimal_valid(scope->day_opening))
-            open_day(engine, scope);
-    if (!same_day)
-        engine->day_end_ns = day_end(engine, now_ns);
-    engine->day_began_ns = engine->day_end_ns - NS_PER_DAY;
-    engine->day_is_news = true;
-}
-
 static void begin_day(struct engine *engine, int64_t now_ns)
 {
     struct scope *scope;
-    engine->day_began_ns = engine->day_end_ns;
+    int64_t before_ns = engine->day_end_ns;
     engine->day_end_ns = day_end(engine, now_ns);
+    engine->day_began_ns =
+        engine->options.risk.day_is_venues ? before_ns : engine->day_end_ns - NS_PER_DAY;
     for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
         open_day(engine, scope);
         scope->day_volume = DECIMAL_ZERO;
@@ -276,6 +276,24 @@ static void begin_day(struct engine *engine, int64_t now_ns)
     }
     if (!engine->options.risk.halts_latch)
         halts_lift_day(engine);
+    engine->day_is_news = true;
+}
+
+/* What the session begins with is known: at once, or with the first mark of what was restored. */
+void scopes_begin(struct engine *engine, int64_t now_ns)
+{
+    struct scope *scope;
+    if (engine->day_end_ns == TIME_NEVER) {
+        engine->day_end_ns = day_end(engine, now_ns);
+        engine->day_began_ns = engine->day_end_ns - NS_PER_DAY;
+    } else if (now_ns >= engine->day_end_ns) {
+        begin_day(engine, now_ns);
+    } else {
+        engine->day_began_ns = engine->day_end_ns - NS_PER_DAY;
+    }
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
+        if (!decimal_valid(scope->day_opening))
+            open_day(engine, scope);
     engine->day_is_news = true;
 }
 
@@ -370,46 +388,57 @@ void scopes_write(struct engine *engine, struct text *out)
     json_writer_close(writer);
 }
 
-static decimal read_decimal(const struct json *node, decimal otherwise)
+/* A text, or nothing at all where it was not known. */
+static bool read_decimal(const struct json *node, decimal *value)
 {
-    decimal value;
     const char *text = json_as_string(node);
-    return text && decimal_parse(text, strlen(text), &value) == 0 ? value : otherwise;
+    *value = DECIMAL_NONE;
+    if (node && json_kind(node) == JSON_NULL)
+        return true;
+    return text && decimal_parse(text, strlen(text), value) == 0;
 }
 
-static int64_t read_int(const struct json *node)
+static bool read_int(const struct json *node, int64_t *value)
 {
-    decimal value;
-    int64_t whole = 0;
+    decimal number;
     const char *text = json_as_number_text(node);
-    bool good = text && decimal_parse(text, strlen(text), &value) == 0 &&
-                decimal_mantissa(value, 0, &whole) == 0;
-    return good ? whole : 0;
+    return text && decimal_parse(text, strlen(text), &number) == 0 &&
+           decimal_mantissa(number, 0, value) == 0;
 }
 
-static void read_scope(struct scope *scope, const struct json *node)
+static bool read_scope(struct scope *scope, const struct json *node)
 {
-    scope->day_opening = read_decimal(json_get(node, "opening"), DECIMAL_NONE);
-    scope->peak = read_decimal(json_get(node, "peak"), DECIMAL_NONE);
-    scope->day_volume = read_decimal(json_get(node, "volume"), DECIMAL_ZERO);
-    scope->day_trades = (uint32_t)read_int(json_get(node, "trades"));
+    int64_t trades;
+    bool good = read_decimal(json_get(node, "opening"), &scope->day_opening) &&
+                read_decimal(json_get(node, "peak"), &scope->peak) &&
+                read_decimal(json_get(node, "volume"), &scope->day_volume) &&
+                decimal_valid(scope->day_volume) && read_int(json_get(node, "trades"), &trades) &&
+                trades >= 0 && trades <= UINT32_MAX;
+    scope->day_trades = good ? (uint32_t)trades : 0;
+    return good;
+}
+
+static bool read_scopes(struct engine *engine, const struct json *root)
+{
+    struct scope *scope;
+    const struct json *scopes = json_get(root, "scopes");
+    if (!read_int(json_get(root, "day_end_ns"), &engine->day_end_ns) || !scopes ||
+        json_kind(scopes) != JSON_OBJECT)
+        return false;
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
+        const struct json *node = json_get(scopes, scope->key);
+        if (node && !read_scope(scope, node))
+            return false;
+    }
+    return true;
 }
 
 int engine_restore_risk(struct engine *engine, const char *json, size_t length, struct error *err)
 {
-    struct json *root;
-    struct scope *scope;
-    int code = json_parse(json, length, &root, err);
-    if (code < 0)
-        return error_set(err, ERROR_IO, "ledger: the day's figures cannot be read");
-    const struct json *scopes = json_get(root, "scopes");
-    engine->day_end_ns = read_int(json_get(root, "day_end_ns"));
-    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
-        const struct json *node = scopes ? json_get(scopes, scope->key) : NULL;
-        if (node)
-            read_scope(scope, node);
-    }
-    guards_read(engine, root);
+    struct json *root = NULL;
+    bool good = json_parse(json, length, &root, err) == 0 && read_scopes(engine, root);
+    if (good)
+        guards_read(engine, root);
     json_release(root);
-    return 0;
+    return good ? 0 : error_set(err, ERROR_IO, "ledger: the day's figures cannot be read");
 }

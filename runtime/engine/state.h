@@ -513,6 +513,8 @@ void halts_lift_day(struct engine *engine);
 /* Nothing new in a scope until the day ends; its entries are canceled. */
 void halts_scope(struct engine *engine, struct scope *scope, const char *code, const char *reason);
 void halts_lift_scope(struct engine *engine, struct scope *scope, const char *by);
+/* Whether one of the scopes that the order falls into is halted. */
+bool halts_of_scopes(struct engine *engine, const struct order *order);
 /* Why a new order of the instance that adds risk may not leave now; NULL: no halt is in its way. */
 const char *halts_why(struct engine *engine, int instance, uint32_t instrument, const char **code);
 
@@ -683,8 +685,9 @@ decimal scope_equity(struct engine *engine, const struct scope *scope);
 struct scope *scope_find(struct engine *engine, const char *key); /* NULL: there is none */
 bool scopes_watch_loss(struct engine *engine);                    /* any of them */
 void scopes_lift_all(struct engine *engine, const char *by);
-/* A message about this order is asked for: it counts for the rate. */
+/* A message about this order is asked for: it counts for the rate; or is taken back. */
 void scopes_message(struct engine *engine, const struct order *order);
+void scopes_take_message_back(struct engine *engine, const struct order *order);
 bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns);
 void scopes_begin(struct engine *engine, int64_t now_ns); /* what it begins with is known */
 void scopes_mark(struct engine *engine, int64_t now_ns);  /* each market second: the day's border */

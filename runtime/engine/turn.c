@@ -30,8 +30,17 @@ void turn_record_order(struct engine *engine, struct order *order)
     turn_record(engine, RECORD_ORDER, instance, order->instrument)->order = *order;
 }
 
+/* What the venue gets, and counts. */
+static bool is_message(const struct command *command)
+{
+    return command->kind == COMMAND_SUBMIT || command->kind == COMMAND_RESEND ||
+           command->kind == COMMAND_CANCEL || command->kind == COMMAND_AMEND;
+}
+
 void turn_command(struct engine *engine, const struct command *command)
 {
+    if (is_message(command))
+        scopes_message(engine, blotter_find(engine->blotter, command->order_id));
     engine->commands = memory_grow(engine->commands, &engine->command_capacity,
                                    engine->command_count + 1, sizeof(struct command));
     engine->commands[engine->command_count++] = *command;
@@ -89,6 +98,8 @@ void turn_take_back(struct engine *engine, const struct turn_mark *mark)
         const struct command *command = &engine->commands[--engine->command_count];
         if (command->kind == COMMAND_QUERY)
             continue;
+        if (is_message(command))
+            scopes_take_message_back(engine, blotter_find(engine->blotter, command->order_id));
         if (command->kind == COMMAND_SUBMIT || command->kind == COMMAND_HOLD) {
             exposure_forget(engine, command->order_id);
             blotter_drop(engine->blotter, command->order_id);
