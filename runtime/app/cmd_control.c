@@ -241,8 +241,8 @@ static int run_stop(const struct options *options)
     "answer, 74 the ledger cannot be read, 77 it belongs to another user.\n"                       \
     "\n"
 #define ASK_CODES                                                                                  \
-    "Exit codes: 0 done, 64 it cannot be asked that, 69 nothing runs there, or it does\n"          \
-    "not answer, 77 it belongs to another user.\n"                                                 \
+    "Exit codes: 0 done, 64 it cannot be asked that, 69 nothing runs there, or it\n"          \
+    "does not answer, 77 it belongs to another user.\n"                                                 \
     "\n"
 
 const struct command_entry command_status = {

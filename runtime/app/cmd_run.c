@@ -215,7 +215,8 @@ static int trade_guarded(void *self, int heartbeat_fd, unsigned restarts)
 }
 
 #define CANCEL_LIMIT_NS (60 * NS_PER_SECOND)
-#define NAP_NS (20 * NS_PER_MS) /* what arrives meanwhile waits no longer */
+#define EMERGENCY_NS (2 * NS_PER_SECOND) /* what takes longer the canceling process does */
+#define NAP_NS (20 * NS_PER_MS)          /* what arrives meanwhile waits no longer */
 
 static void nap_until(void *self, int64_t until_ns)
 {
@@ -273,6 +274,9 @@ static int run_guarded(const struct options *options, int64_t hang_ns)
                                          .backoff_max_ns = 30 * NS_PER_SECOND,
                                          .window_ns = 10 * NS_PER_MINUTE,
                                          .failures_max = 3,
+                                         .emergency_ns = EMERGENCY_NS,
+                                         .state_dir = options->state,
+                                         .mode = "live",
                                          .log = log };
     int code = guardian_run(&guardian, &err);
     log_close(log);

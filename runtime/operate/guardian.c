@@ -13,11 +13,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/operate/latch.h"
+#include "runtime/operate/sentinel.h"
+
+#define LOOK_NS (100 * NS_PER_MS) /* between two looks for the file */
 
 struct guardian {
     const struct guardian_options *options;
@@ -27,10 +32,12 @@ struct guardian {
     int64_t failures[GUARDIAN_FAILURES_MAX]; /* when the newest ones were, oldest first */
     unsigned failure_count;
     unsigned restarts;
-    unsigned stops;  /* SIGINT and SIGTERM seen */
-    bool emergency;  /* SIGUSR2 seen */
-    bool canceling;  /* the child is cancel_entries */
-    bool was_killed; /* by us: it was silent, or took too long */
+    unsigned stops;             /* SIGINT and SIGTERM seen */
+    bool emergency;             /* SIGUSR2 or the file seen */
+    int64_t emergency_since_ns; /* monotonic */
+    bool watches_file;          /* it was not there at the start: that is the child's to refuse */
+    bool canceling;             /* the child is cancel_entries */
+    bool was_killed;            /* by us: it was silent, or took too long */
 
     pid_t child; /* 0: none */
     int beats;   /* read end, -1: none */
@@ -98,13 +105,62 @@ static void signals_close(struct guardian *guardian)
     sigprocmask(SIG_SETMASK, &guardian->mask_before, NULL);
 }
 
+/* ---- emergency ---- */
+
+static bool file_exists(const struct guardian *guardian)
+{
+    char path[1100];
+    struct stat status;
+    if (!guardian->options->state_dir)
+        return false;
+    snprintf(path, sizeof(path), "%.1000s/" EMERGENCY_FILE, guardian->options->state_dir);
+    return stat(path, &status) == 0;
+}
+
+static void set_latch(const struct guardian *guardian, const char *how)
+{
+    const struct guardian_options *options = guardian->options;
+    struct latch_record record = { .set = true,
+                                   .emergency = true,
+                                   .since_ns = clock_now(clock_wall()) };
+    struct error err = { 0 };
+    int fd;
+    if (!options->state_dir)
+        return;
+    snprintf(record.code, sizeof(record.code), "emergency_stop");
+    snprintf(record.reason, sizeof(record.reason), "emergency stop: %s", how);
+    int code = latch_open(options->state_dir, options->mode, &fd, &err);
+    if (code == 0)
+        code = latch_set(fd, &record);
+    if (code < 0)
+        LOG(options->log, LOG_ERROR, "guardian", "the latch cannot be set",
+            F_STR("reason", err.message));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The latch first: whatever becomes of the child, what starts next begins halted. One that cancels
+ * entries alone is ended: it is begun again, for all orders. */
+static void begin_emergency(struct guardian *guardian, const char *how)
+{
+    bool is_news = !guardian->emergency;
+    if (is_news) {
+        guardian->emergency = true;
+        guardian->emergency_since_ns = now();
+        set_latch(guardian, how);
+    }
+    if (guardian->child && (is_news || !guardian->canceling))
+        kill(guardian->child, guardian->canceling ? SIGKILL : SIGUSR2);
+}
+
 /* A child that cancels is bounded by itself and is not asked to stop; who asks twice means it. */
 static void pass_on(struct guardian *guardian, int number)
 {
-    if (number == SIGUSR2)
-        guardian->emergency = true;
-    else
-        guardian->stops++;
+    if (number == SIGUSR2) {
+        begin_emergency(guardian, "SIGUSR2");
+        return;
+    }
+    guardian->stops++;
     if (!guardian->child)
         return;
     if (!guardian->canceling)
@@ -194,8 +250,10 @@ static int64_t deadline(const struct guardian *guardian)
         return TIME_NEVER;
     int64_t silence =
         guardian->heard_ns + (guardian->has_beaten ? options->hang_ns : options->start_ns);
-    int64_t end = guardian->started_ns + options->cancel_ns;
-    return guardian->canceling && end < silence ? end : silence;
+    int64_t end = guardian->canceling   ? guardian->started_ns + options->cancel_ns
+                  : guardian->emergency ? guardian->emergency_since_ns + options->emergency_ns
+                                        : TIME_NEVER;
+    return end < silence ? end : silence;
 }
 
 /* Until a signal, a beat or the instant. */
@@ -203,6 +261,9 @@ static void wait_until(struct guardian *guardian, int64_t until_ns)
 {
     struct pollfd watched[] = { { .fd = guardian->signals, .events = POLLIN },
                                 { .fd = guardian->beats, .events = POLLIN } };
+    bool is_watching = guardian->watches_file && !guardian->emergency;
+    if (is_watching && until_ns - now() > LOOK_NS) /* for the file */
+        until_ns = now() + LOOK_NS;
     int64_t left_ns = until_ns == TIME_NEVER ? 0 : until_ns - now();
     if (left_ns < 0)
         left_ns = 0;
@@ -210,6 +271,8 @@ static void wait_until(struct guardian *guardian, int64_t until_ns)
                                 .tv_nsec = (long)(left_ns % NS_PER_SECOND) };
     ppoll(watched, ARRAY_SIZE(watched), until_ns == TIME_NEVER ? NULL : &timeout, NULL);
     read_signals(guardian);
+    if (is_watching && file_exists(guardian))
+        begin_emergency(guardian, "the file " EMERGENCY_FILE);
     if (guardian->beats >= 0)
         read_beats(guardian);
 }
@@ -296,8 +359,11 @@ static bool keep_trading(struct guardian *guardian, int *code)
 {
     for (;; guardian->restarts++) {
         *code = run_child(guardian);
-        if (*code >= 0 && guardian_is_final(*code))
+        if (*code >= 0 && guardian_is_final(*code) &&
+            (!guardian->emergency || *code == -ERROR_HALTED))
             return true;
+        if (guardian->emergency) /* it was ended, or ended without doing it */
+            return false;
         unsigned failures = note_failure(guardian);
         tell_failure(guardian, *code, failures);
         if (failures >= guardian->options->failures_max ||
@@ -314,9 +380,15 @@ static int handle_what_is_left(struct guardian *guardian, struct error *err)
     log_line(options->log, LOG_ERROR, "guardian",
              guardian->emergency ? "trading is over: all orders are canceled now"
                                  : "trading is over: the entries are canceled now, exits stay");
+    bool was_emergency;
+    int code;
     guardian->canceling = true;
     guardian->stops = 0;
-    if (run_child(guardian) == 0)
+    do {
+        was_emergency = guardian->emergency;
+        code = run_child(guardian);
+    } while (guardian->emergency && !was_emergency);
+    if (code == 0)
         return guardian->emergency
                    ? error_set(err, ERROR_HALTED, "emergency stop: all orders are canceled")
                    : error_set(err, ERROR_INTERNAL,
@@ -331,6 +403,7 @@ static int handle_what_is_left(struct guardian *guardian, struct error *err)
 int guardian_run(const struct guardian_options *options, struct error *err)
 {
     struct guardian guardian = { .options = options, .beats = -1 };
+    guardian.watches_file = options->state_dir && !file_exists(&guardian);
     ASSERT(options->failures_max > 0 && options->failures_max <= GUARDIAN_FAILURES_MAX);
     int code = signals_open(&guardian, err);
     if (code < 0)

@@ -9,6 +9,9 @@
  *   trade dies, or is silent for hang_ns          killed, started again after a pause
  *   failures_max of these within window_ns        cancel_entries, in a child of its own
  *   dies after it was asked to stop               cancel_entries, at once
+ *   an emergency (SIGUSR2, STATE/EMERGENCY_STOP)  the latch is set, the child is told; one that has
+ *                                                 not ended emergency_ns later is killed; unless it
+ *                                                 ended with 75, cancel_entries(emergency)
  *   cancel_entries fails too                      tell_remaining, then 75
  *
  * SIGINT, SIGTERM and SIGUSR2 reach the child through the guardian alone: it has a process group of
@@ -39,7 +42,11 @@ struct guardian_options {
     int64_t backoff_max_ns;
     int64_t window_ns;
     unsigned failures_max; /* within window_ns; at most GUARDIAN_FAILURES_MAX */
-    struct log *log;       /* or NULL */
+    int64_t emergency_ns;  /* so long after an emergency began the trading child must have ended */
+    const char
+        *state_dir;   /* STATE: where EMERGENCY_STOP may appear, and the latch is; NULL: none */
+    const char *mode; /* of the latch */
+    struct log *log;  /* or NULL */
 };
 #define GUARDIAN_FAILURES_MAX 16
 

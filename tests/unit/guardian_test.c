@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <cmocka.h>
 
 #include "runtime/operate/guardian.h"
+#include "runtime/operate/latch.h"
 
 #define SOON (20 * NS_PER_MS)
 #define IN_A_WHILE (500 * NS_PER_MS) /* where a child must come to its first words before */
@@ -111,6 +113,7 @@ static int setup(void **state)
         .backoff_max_ns = 1,
         .window_ns = FOREVER,
         .failures_max = 3,
+        .emergency_ns = FOREVER,
     };
     *state = scene;
     return 0;
@@ -305,7 +308,9 @@ static void signals_are_passed_on(void **state)
     assert_int_equal(next_told(scene), 'U');
     kill(guardian, SIGTERM);
     assert_int_equal(next_told(scene), 'T');
-    assert_int_equal(end_of(guardian), 0);
+    /* It ended as if nothing had been wrong: the emergency is not over with that. */
+    assert_int_equal(next_told(scene), 'E');
+    assert_int_equal(end_of(guardian), 75);
     assert_int_equal(next_told(scene), '-');
 }
 
@@ -356,6 +361,142 @@ static void an_emergency_cancels_everything(void **state)
     assert_int_equal(write(scene->asked[1], "x", 1), 1);
     assert_int_equal(next_told(scene), 'E');
     assert_int_equal(end_of(guardian), 75);
+}
+
+/* Alive and well, but busy with something else than stopping. */
+static int only_beats(void *self, int heartbeat_fd, unsigned restarts)
+{
+    tell(self, (char)('0' + restarts));
+    do
+        guardian_beat(heartbeat_fd);
+    while (getppid() > 0);
+    return 0;
+}
+
+static void in_an_emergency_a_child_that_does_not_end_is_killed(void **state)
+{
+    struct scene *scene = *state;
+    scene->options.trade = only_beats;
+    scene->options.emergency_ns = SOON;
+    pid_t guardian = start_guardian(scene);
+    assert_int_equal(next_told(scene), '0');
+    kill(guardian, SIGUSR2);
+    assert_int_equal(next_told(scene), 'E');
+    assert_int_equal(end_of(guardian), 75);
+}
+
+static int ends_with_75(void *self, int heartbeat_fd, unsigned restarts)
+{
+    sigset_t set;
+    int number;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    guardian_beat(heartbeat_fd);
+    tell(self, (char)('0' + restarts));
+    sigwait(&set, &number);
+    return 75;
+}
+
+static void a_child_that_did_it_itself_is_believed(void **state)
+{
+    struct scene *scene = *state;
+    scene->options.trade = ends_with_75;
+    pid_t guardian = start_guardian(scene);
+    assert_int_equal(next_told(scene), '0');
+    kill(guardian, SIGUSR2);
+    assert_int_equal(end_of(guardian), 75);
+    assert_int_equal(next_told(scene), '-');
+}
+
+/* Canceling entries alone is no longer enough. */
+static int cancels_entries_slowly(void *self, int heartbeat_fd, bool emergency)
+{
+    guardian_beat(heartbeat_fd);
+    tell(self, emergency ? 'E' : 'c');
+    while (!emergency && getppid() > 0)
+        pause();
+    return 0;
+}
+
+static void an_emergency_while_entries_are_canceled_begins_anew(void **state)
+{
+    struct scene *scene = *state;
+    scene->fails = 9;
+    scene->options.failures_max = 1;
+    scene->options.cancel_entries = cancels_entries_slowly;
+    pid_t guardian = start_guardian(scene);
+    assert_int_equal(next_told(scene), '0');
+    assert_int_equal(next_told(scene), 'c');
+    kill(guardian, SIGUSR2);
+    assert_int_equal(next_told(scene), 'E');
+    assert_int_equal(end_of(guardian), 75);
+}
+
+/* ---- the file, and the latch ---- */
+
+struct folder {
+    char path[64], file[96], latch[96];
+};
+
+static void make_folder(struct folder *folder)
+{
+    strcpy(folder->path, "/tmp/guardian_test_XXXXXX");
+    assert_non_null(mkdtemp(folder->path));
+    snprintf(folder->file, sizeof(folder->file), "%s/EMERGENCY_STOP", folder->path);
+    snprintf(folder->latch, sizeof(folder->latch), "%s/halt-live.latch", folder->path);
+}
+
+static void remove_folder(const struct folder *folder)
+{
+    unlink(folder->file);
+    unlink(folder->latch);
+    assert_int_equal(rmdir(folder->path), 0);
+}
+
+static void touch(const char *path)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void the_file_is_an_emergency_and_sets_the_latch(void **state)
+{
+    struct scene *scene = *state;
+    struct folder folder;
+    struct latch_record latch;
+    struct error err = { 0 };
+    make_folder(&folder);
+    scene->options.trade = only_beats;
+    scene->options.emergency_ns = SOON;
+    scene->options.state_dir = folder.path;
+    scene->options.mode = "live";
+    pid_t guardian = start_guardian(scene);
+    assert_int_equal(next_told(scene), '0');
+    assert_int_equal(latch_look(folder.path, "live", &latch, &err), 0);
+    assert_false(latch.set);
+    touch(folder.file);
+    assert_int_equal(next_told(scene), 'E');
+    assert_int_equal(end_of(guardian), 75);
+    assert_int_equal(latch_look(folder.path, "live", &latch, &err), 0);
+    assert_true(latch.set && latch.emergency);
+    remove_folder(&folder);
+}
+
+/* The child refuses to start; nothing was stopped. */
+static void a_file_that_is_there_at_the_start_is_the_childs_matter(void **state)
+{
+    struct scene *scene = *state;
+    struct folder folder;
+    make_folder(&folder);
+    touch(folder.file);
+    scene->options.state_dir = folder.path;
+    scene->options.mode = "live";
+    scene->code = 75;
+    assert_int_equal(run(scene), 75);
+    assert_int_equal(access(folder.latch, F_OK), -1);
+    remove_folder(&folder);
+    assert_told(scene, "0");
 }
 
 static int waits(void *self, int heartbeat_fd, unsigned restarts)
@@ -461,6 +602,11 @@ int main(void)
         TEST(one_that_dies_while_stopping_is_not_started_again),
         TEST(a_stop_ends_the_pause_before_a_restart),
         TEST(an_emergency_cancels_everything),
+        TEST(in_an_emergency_a_child_that_does_not_end_is_killed),
+        TEST(a_child_that_did_it_itself_is_believed),
+        TEST(an_emergency_while_entries_are_canceled_begins_anew),
+        TEST(the_file_is_an_emergency_and_sets_the_latch),
+        TEST(a_file_that_is_there_at_the_start_is_the_childs_matter),
         TEST(a_child_dies_with_its_guardian),
         TEST(nothing_is_left_behind),
         TEST(a_child_has_one_descriptor_more),
