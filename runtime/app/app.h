@@ -15,8 +15,8 @@ struct command_entry {
 };
 extern const struct command_entry command_run, command_check, command_inspect, command_new,
     command_status, command_orders, command_positions, command_why, command_halt, command_resume,
-    command_flatten, command_reload, command_stop, command_audit, command_restore, command_help,
-    command_emergency;
+    command_flatten, command_breaker, command_reload, command_stop, command_audit, command_restore,
+    command_help, command_emergency;
 const struct command_entry *const *commands(size_t *count);
 const struct command_entry *command_find(const char *name);
 /* Names of the contract that this version does not have: answered with 64, "not in this version".

@@ -61,6 +61,7 @@ void control_print(const struct options *options, const char *what, const struct
 struct question {
     const char *command;
     const char *key, *value; /* an argument, or NULL */
+    const char *what;        /* of breaker: "open", "close" */
     bool emergency;
     size_t count; /* of why */
 };
@@ -74,6 +75,10 @@ static void write_request(const struct question *question, struct text *out)
     if (question->key) {
         json_key(writer, question->key);
         json_string(writer, question->value);
+    }
+    if (question->what) {
+        json_key(writer, "do");
+        json_string(writer, question->what);
     }
     if (question->emergency) {
         json_key(writer, "emergency");
@@ -222,6 +227,21 @@ static int run_flatten(const struct options *options)
     return ask(options, &question);
 }
 
+static int run_breaker(const struct options *options)
+{
+    struct question question = { .command = "breaker" };
+    const struct option_list *words = &options->operands;
+    question.what = words->count > 0 ? words->items[0] : "";
+    if (words->count < 1 || words->count > 2 || options->strategies.count > 0 ||
+        (strcmp(question.what, "open") != 0 && strcmp(question.what, "close") != 0))
+        return too_many(options, "breaker", "open or close, and at most one VENUE");
+    if (words->count == 2) {
+        question.key = "venue";
+        question.value = words->items[1];
+    }
+    return ask(options, &question);
+}
+
 static int run_reload(const struct options *options)
 {
     return ask_plainly(options, "reload");
@@ -241,8 +261,8 @@ static int run_stop(const struct options *options)
     "answer, 74 the ledger cannot be read, 77 it belongs to another user.\n"                       \
     "\n"
 #define ASK_CODES                                                                                  \
-    "Exit codes: 0 done, 64 it cannot be asked that, 69 nothing runs there, or it\n"          \
-    "does not answer, 77 it belongs to another user.\n"                                                 \
+    "Exit codes: 0 done, 64 it cannot be asked that, 69 nothing runs there, or it\n"               \
+    "does not answer, 77 it belongs to another user.\n"                                            \
     "\n"
 
 const struct command_entry command_status = {
@@ -320,6 +340,20 @@ const struct command_entry command_flatten = {
              "\n" STATE_HELP ASK_CODES "Example:\n"
              "  runtime flatten BTC/USDT:USDT\n",
     .run = run_flatten,
+    .takes = "state",
+};
+
+const struct command_entry command_breaker = {
+    .name = "breaker",
+    .summary = "open or close the circuit breaker of a venue by hand",
+    .usage = "usage: runtime breaker open|close [VENUE] [--state DIR] [--json]\n"
+             "\n"
+             "While a breaker is open no order that adds risk leaves for its venue; cancels\n"
+             "and exits do. One that is opened by hand stays open until it is closed by hand;\n"
+             "close also ends one that opened by itself. Without VENUE: all of the run.\n"
+             "\n" STATE_HELP ASK_CODES "Example:\n"
+             "  runtime breaker open sim\n",
+    .run = run_breaker,
     .takes = "state",
 };
 

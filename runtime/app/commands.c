@@ -17,16 +17,15 @@
 
 /* In the order of --help. */
 static const struct command_entry *const table[] = {
-    &command_run,     &command_check,     &command_inspect, &command_new,   &command_status,
-    &command_orders,  &command_positions, &command_why,     &command_halt,  &command_resume,
-    &command_flatten, &command_reload,    &command_stop,    &command_audit, &command_restore,
-    &command_help,    &command_emergency,
+    &command_run,     &command_check,     &command_inspect,   &command_new,  &command_status,
+    &command_orders,  &command_positions, &command_why,       &command_halt, &command_resume,
+    &command_flatten, &command_breaker,   &command_reload,    &command_stop, &command_audit,
+    &command_restore, &command_help,      &command_emergency,
 };
 
 static const char *const planned[] = {
-    "backtest", "sweep",  "walkforward", "report", "test",     "sign",
-    "verify",   "record", "replay",      "import", "download", "doctor",
-    "venues",   "vault",  "login",       "config", "breaker",  NULL,
+    "backtest", "sweep",    "walkforward", "report", "test",  "sign",  "verify", "record", "replay",
+    "import",   "download", "doctor",      "venues", "vault", "login", "config", NULL,
 };
 
 const struct command_entry *const *commands(size_t *count)

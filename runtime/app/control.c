@@ -179,6 +179,37 @@ static int flatten(struct request *request, struct error *why)
                   engine_flatten(session->engine, session->now_ns, -1, instrument, request->err));
 }
 
+/* Whether this run trades there; NULL: everywhere. */
+static bool has_venue(const struct session *session, const char *asked)
+{
+    const char *venue;
+    for (size_t i = 0; engine_breaker(session->engine, i, &venue); i++)
+        if (!asked || strcmp(venue, asked) == 0)
+            return true;
+    return false;
+}
+
+static int breaker(struct request *request, struct error *why)
+{
+    struct session *session = request->session;
+    const char *venue = argument(request, "venue"), *what = argument(request, "do");
+    bool opens = what && strcmp(what, "open") == 0;
+    char by[BREAKER_WHY_MAX];
+    if (!opens && (!what || strcmp(what, "close") != 0))
+        return error_set(why, ERROR_USAGE, "a breaker can be told to open or to close");
+    if (!has_venue(session, venue))
+        return error_set(why, ERROR_USAGE, "this run does not trade on '%.40s'",
+                         venue ? venue : "any venue");
+    int code = journal(request);
+    if (code != DONE)
+        return code;
+    snprintf(by, sizeof(by), "opened by an operator (%s)", request->peer);
+    tell(request, opens ? "open: nothing that adds risk leaves; runtime breaker close ends it"
+                        : "closed: new risk may leave again");
+    return settle(request, engine_set_breaker(session->engine, session->now_ns, venue, opens, by,
+                                              request->err));
+}
+
 static void put_reloads(struct request *request, size_t index, const char *result,
                         const char *reason)
 {
@@ -270,10 +301,9 @@ static const struct {
     handler *run;
     bool changes;
 } handlers[] = {
-    { "halt", halt, true },       { "resume", resume, true },
-    { "flatten", flatten, true }, { "reload", reload, true },
-    { "stop", stop, true },       { "status", status, false },
-    { "orders", orders, false },  { "positions", positions, false },
+    { "halt", halt, true },       { "resume", resume, true },  { "flatten", flatten, true },
+    { "breaker", breaker, true }, { "reload", reload, true },  { "stop", stop, true },
+    { "status", status, false },  { "orders", orders, false }, { "positions", positions, false },
     { "why", why_not, false },
 };
 

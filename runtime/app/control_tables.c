@@ -35,7 +35,7 @@ static const char *money_of(const struct json *object, const char *key, char out
 
 /* ---- positions, orders ---- */
 
-#define POSITION_LINE "%-14.14s %-16.16s %12.12s %12.12s %12.12s %9.9s\n"
+#define POSITION_LINE "%-12.12s %-18.18s %12.12s %12.12s %12.12s %9.9s\n"
 
 static void positions(const struct json *list, struct text *out)
 {
@@ -53,7 +53,7 @@ static void positions(const struct json *list, struct text *out)
     }
 }
 
-#define ORDER_LINE "%-12.12s %-14.14s %-4.4s %-10.10s %10.10s %10.10s %-11.11s\n"
+#define ORDER_LINE "%-9.9s %-18.18s %-4.4s %-10.10s %9.9s %10.10s %.12s\n"
 
 static void orders(const struct json *list, struct text *out)
 {

@@ -209,7 +209,7 @@ static void put_money_figures(const struct session *session, struct json_writer 
     engine_day(session->engine, &day);
     json_key(writer, "day");
     json_object_begin(writer);
-    put_string(writer, "date", time_format_day(session->now_ns, date));
+    put_string(writer, "date", time_format_day(day.began_ns, date));
     put_money(writer, "opening_equity", day.opening_equity);
     put_money(writer, "pnl", decimal_sub(totals.equity, day.opening_equity));
     put_money(writer, "volume", day.volume);
@@ -234,6 +234,27 @@ static void put_halts(const struct session *session, struct json_writer *writer)
     for (uint32_t i = 0; i < session->instruments.count; i++)
         if (engine_is_instrument_halted(session->engine, i))
             json_string(writer, session->instruments.list[i].symbol);
+    json_array_end(writer);
+}
+
+static void put_breakers(const struct session *session, struct json_writer *writer)
+{
+    const struct breaker *breaker;
+    const char *venue;
+    json_key(writer, "breakers");
+    json_array_begin(writer);
+    for (size_t i = 0; (breaker = engine_breaker(session->engine, i, &venue)); i++) {
+        bool waits = breaker->state == BREAKER_OPEN && !breaker->by_hand;
+        json_object_begin(writer);
+        put_string(writer, "venue", venue);
+        put_string(writer, "state", breaker_state_name(breaker->state));
+        put_bool(writer, "by_hand", breaker->by_hand);
+        put_string(writer, "code", breaker->code[0] ? breaker->code : NULL);
+        put_string(writer, "why", breaker->code[0] ? breaker->why : NULL);
+        put_time(writer, "until", waits ? breaker->until_ns : TIME_NEVER);
+        put_int(writer, "opened", breaker->opened);
+        json_object_end(writer);
+    }
     json_array_end(writer);
 }
 
@@ -271,6 +292,7 @@ void control_view_status(const struct session *session, struct json_writer *writ
                : engine_is_reconciling(session->engine) ? "reconciling"
                                                         : "trading");
     put_halts(session, writer);
+    put_breakers(session, writer);
     put_money_figures(session, writer);
     put_counts(session, writer);
     put_strategies(session, writer);

@@ -186,7 +186,7 @@ describe("help", function()
 
   it("shows a command's usage with an example", function()
     local names = { "check", "inspect", "new", "audit", "restore", "help", "status", "orders", "positions",
-                    "why", "halt", "resume", "flatten", "reload", "stop" }
+                    "why", "halt", "resume", "flatten", "breaker", "reload", "stop" }
     for _, name in ipairs(names) do
       local result = run(0, "help", name)
       says(result.out, "usage: runtime " .. name, "Example:\n  runtime " .. name)
@@ -266,7 +266,7 @@ describe("what is planned", function()
   after_each(support.cleanup)
 
   for name in ([[backtest sweep walkforward report test sign verify record replay import download doctor
-      venues vault login config breaker]]):gmatch("%S+") do
+      venues vault login config]]):gmatch("%S+") do
     it("answers 64: " .. name, function()
       says(run(64, name).err, "not in this version")
       nothing_written()

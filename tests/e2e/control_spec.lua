@@ -62,8 +62,8 @@ local function ask(...)
 end
 
 local function start(file, ...)
-  local run = support.start({ file, "--symbols", SYMBOL, "--speed", "60", "--capital", "100000", "--state", "s",
-                              "--json", ... }, { cwd = cwd })
+  local run = support.start({ file, "--symbols", SYMBOL, "--speed", "60", "--capital", "100000",
+                              "--state", "s", "--json", ... }, { cwd = cwd })
   support.wait_for("the socket", 20, function()
     if run:code() then error(run:err():sub(-2000), 0) end
     return support.exists(cwd .. "/s/control.sock")
@@ -81,7 +81,8 @@ local function wait_for_orders(run)
 end
 
 local function told(state)
-  return (query("select body from strategy_state", state)[1] or ""):match('"told":"(%w+)"')
+  local body = query("select body from strategy_state where instance_id > 0", state)[1]
+  return (body or ""):match('"told":"([%w_]+)"')
 end
 
 local OPEN = "select count(*) from orders where known_status in ('pending_new', 'new', 'partially_filled')"
@@ -158,8 +159,8 @@ describe("a running instance", function()
     assert.equal(support.null, ask("status").halt)
     run:signal("TERM")
     assert.equal(0, run:wait().code)
-    local who = query("select json_extract(body, '$.command'), json_extract(body, '$.peer') like 'uid %, pid %'" ..
-      " from journal where kind = 'control'")
+    local who = query([[select json_extract(body, '$.command'),
+      json_extract(body, '$.peer') like 'uid %, pid %' from journal where kind = 'control']])
     assert.same({ "halt|1", "resume|1" }, who)
   end)
 
@@ -210,6 +211,31 @@ describe("a running instance", function()
       "json_extract(body, '$.symbol') from journal where kind = 'control'"))
   end)
 
+  it("refuses new risk while its breaker is open", function()
+    local run = start("holder.lua")
+    wait_for_orders(run)
+    assert.equal("closed", ask("status").breakers[1].state)
+    expect(64, "breaker", "open", "nowhere", "--state", "s")
+    expect(64, "breaker", "ajar", "--state", "s")
+    expect(64, "breaker", "--state", "s")
+    support.wait_for("an order that is taken", 20, function() return told() == "taken" end)
+    ask("breaker", "open", "sim")
+    support.wait_for("an order that is refused", 20, function() return told() ~= "taken" end)
+    assert.equal("breaker_open", told())
+    local breaker = ask("status").breakers[1]
+    assert.equal("open", breaker.state)
+    assert.is_true(breaker.by_hand)
+    local verdict = ask("why", "1").verdicts[1]
+    assert.truthy(verdict.reason:find("by an operator", 1, true), verdict.reason)
+    assert.same({ "2" }, query(EXITS)) -- they stay
+    assert.truthy(ask("flatten").ok) -- getting out is possible
+    support.wait_for("a flat position", 20, function() return #ask("positions").positions == 0 end)
+    ask("breaker", "close")
+    support.wait_for("an order that is taken", 20, function() return told() == "taken" end)
+    run:signal("TERM")
+    assert.equal(0, run:wait().code)
+  end)
+
   it("takes changed files at reload alone where it does not watch", function()
     support.write(cwd .. "/c.yaml", "reload: { watch: false }\n")
     local run = start("holder.lua", "--config", "c.yaml")
@@ -217,7 +243,9 @@ describe("a running instance", function()
     support.save(cwd .. "/holder.lua", (HOLDER:gsub("1%.0%.0", "2.0.0")))
     assert.equal("1.0.0", ask("status").strategies[1].version)
     assert.equal("accepted", ask("reload").files[1].result)
-    support.wait_for("the new version", 20, function() return ask("status").strategies[1].version == "2.0.0" end)
+    support.wait_for("the new version", 20, function()
+      return ask("status").strategies[1].version == "2.0.0"
+    end)
     support.save(cwd .. "/holder.lua", "return {")
     local answer = ask("reload").files[1]
     assert.equal("refused", answer.result)
@@ -239,8 +267,8 @@ describe("a running instance", function()
 
   it("is found under a path that no socket address could hold", function()
     local long = ("d"):rep(120) .. "/" .. ("e"):rep(120)
-    local run = support.start({ "holder.lua", "--symbols", SYMBOL, "--speed", "60", "--state", long, "--json" },
-      { cwd = cwd })
+    local run = support.start({ "holder.lua", "--symbols", SYMBOL, "--speed", "60", "--state", long,
+                                "--json" }, { cwd = cwd })
     support.wait_for("an answer", 20, function()
       return command("status", "--state", long, "--json").out:find('"running":true', 1, true)
     end, function() return run:err():sub(-2000) end)
@@ -274,7 +302,8 @@ describe("a running instance", function()
     local nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups "
     support.shell("cp " .. support.quote(support.bin) .. " " .. support.quote(cwd .. "/runtime"))
     local function as_nobody()
-      return support.run({ "halt", "--state", "s" }, { cwd = cwd, program = cwd .. "/runtime", prefix = nobody })
+      return support.run({ "halt", "--state", "s" },
+        { cwd = cwd, program = cwd .. "/runtime", prefix = nobody })
     end
     assert.equal(77, as_nobody().code)
     support.shell("chmod 666 " .. support.quote(cwd .. "/s/control.sock"))
@@ -306,8 +335,8 @@ describe("where nothing runs", function()
 
   it("those that look are answered from the ledger", function()
     support.write(cwd .. "/holder.lua", HOLDER)
-    local result = support.expect(0, { "holder.lua", "--symbols", SYMBOL, "--speed", "max", "--duration", "60",
-                                       "--capital", "100000", "--state", "s", "--json" }, { cwd = cwd })
+    local result = support.expect(0, { "holder.lua", "--symbols", SYMBOL, "--speed", "max", "--duration",
+                                       "60", "--capital", "100000", "--state", "s", "--json" }, { cwd = cwd })
     local summary = support.json(result.out)
     local status = ask("status")
     assert.is_false(status.running)
@@ -371,8 +400,8 @@ describe("an emergency stop", function()
       assert.is_true(latch_is_set())
       assert.truthy(result.err:find("what remains", 1, true), support.told(result))
       os.remove(cwd .. "/s/EMERGENCY_STOP")
-      support.expect(75, { "holder.lua", "--symbols", SYMBOL, "--speed", "max", "--duration", "60", "--capital",
-                           "100000", "--state", "s", "--json" }, { cwd = cwd })
+      support.expect(75, { "holder.lua", "--symbols", SYMBOL, "--speed", "max", "--duration", "60",
+                           "--capital", "100000", "--state", "s", "--json" }, { cwd = cwd })
       assert.equal("halted", told())
       expect(0, "audit", "verify", "--state", "s")
     end)
@@ -418,8 +447,8 @@ describe("an emergency stop", function()
     run:signal("TERM")
     assert.equal(0, run:wait().code)
     assert.same({ "3" }, query(OPEN))
-    local result = support.expect(75, { "holder.lua", "--symbols", SYMBOL, "--capital", "100000", "--state", "s",
-                                        "--json" }, { cwd = cwd, env = { EMERGENCY_STOP = "true" } })
+    local result = support.expect(75, { "holder.lua", "--symbols", SYMBOL, "--capital", "100000", "--state",
+                                        "s", "--json" }, { cwd = cwd, env = { EMERGENCY_STOP = "true" } })
     assert.truthy(result.err:find("EMERGENCY_STOP", 1, true), support.told(result))
     assert.same({ "0" }, query(OPEN))
     assert.is_true(latch_is_set())
@@ -456,8 +485,8 @@ describe("on a feed", function()
     local seen = {}
     for name, sql in pairs({
       events = [[select seq, time_ns, event, kind, order_id,
-        case kind when 'order' then json_extract(body, '$.status') when 'fill' then json_extract(body, '$.price')
-        else body end from trading_events order by 1]],
+        case kind when 'order' then json_extract(body, '$.status')
+        when 'fill' then json_extract(body, '$.price') else body end from trading_events order by 1]],
       positions = "select * from positions", journal = "select seq, event, kind, body from journal",
     }) do
       seen[name] = table.concat(query(sql, state), "\n")
@@ -498,7 +527,8 @@ describe("on a feed", function()
     support.write(cwd .. "/hanger.lua", HANGER)
     support.write(cwd .. "/patient.yaml", PATIENT)
     local run = support.start({ "hanger.lua", "--feed", "feed.csv", "--symbols", SYMBOL, "--speed", "20",
-                                "--capital", "1000", "--config", "patient.yaml", "--state", "s" }, { cwd = cwd })
+                                "--capital", "1000", "--config", "patient.yaml", "--state", "s" },
+      { cwd = cwd })
     run:wait_for_log("hangs now")
     run:signal("USR2")
     local result = run:wait(20)
