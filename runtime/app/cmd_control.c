@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/app/app.h"
 #include "runtime/app/control_client.h"
+#include "runtime/base/clock.h"
 #include "runtime/operate/control.h"
 
 #define ANSWER_NS (10 * NS_PER_SECOND)
+#define OPENING_NS (2 * NS_PER_SECOND)
+#define PAUSE_NS (20 * NS_PER_MS)
 #define EMERGENCY_NS NS_PER_SECOND /* then the signal: it works when the loop hangs */
 #define WHY_DEFAULT 20
 #define WHY_MOST 256
@@ -34,10 +38,24 @@ static int read_refusal(const struct text *answer, struct error *err)
     return code;
 }
 
+/* A run that opens, or ends, holds its directory and does not listen: it is waited for, a little.
+ */
 int control_request(const struct options *options, const char *request, int64_t timeout_ns,
                     struct text *answer, int64_t *pid, struct error *err)
 {
+    const struct timespec pause = { .tv_nsec = PAUSE_NS };
     int code = control_ask(options->state, request, timeout_ns, answer, pid, err);
+    int64_t until_ns = clock_now(clock_monotonic()) + OPENING_NS;
+    while (code == ERROR_UNAVAILABLE && *pid == 0 && control_is_held(options)) {
+        if (clock_now(clock_monotonic()) >= until_ns) {
+            *pid = -1;
+            return error_at(err, code, options->state,
+                            "a run opens or ends there and does not answer yet; in an emergency "
+                            "send it SIGUSR2, or create the file EMERGENCY_STOP there");
+        }
+        nanosleep(&pause, NULL);
+        code = control_ask(options->state, request, timeout_ns, answer, pid, err);
+    }
     return code < 0 ? code : read_refusal(answer, err);
 }
 

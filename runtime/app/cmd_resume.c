@@ -155,7 +155,7 @@ static bool ask_running(const struct options *options, int *code, struct error *
     int64_t pid = 0;
     text_init(&answer, OUTPUT_MAX);
     *code = control_request(options, "{\"command\":\"resume\"}", ASK_NS, &answer, &pid, err);
-    bool is_running = *code != ERROR_UNAVAILABLE || pid > 0;
+    bool is_running = *code != ERROR_UNAVAILABLE || pid != 0;
     if (*code == 0)
         control_print(options, "resume", &answer);
     text_release(&answer);

@@ -193,6 +193,8 @@ static int run(const struct command_entry *command, int argc, char **argv)
     struct error err = { 0 };
     if (options_parse(argc, argv, &options, &err) < 0)
         return app_fail(&options, &err);
+    options.argv = argv;
+    options.argc = argc;
     if (options.help) {
         help_command(stdout, command);
         return 0;

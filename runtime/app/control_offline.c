@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/app/control_client.h"
@@ -221,6 +222,30 @@ static int status(const struct options *options, struct offline *offline, struct
     json_key(writer, "open_orders");
     json_int(writer, (int64_t)offline->count);
     return code < 0 ? code : list(offline, true, err);
+}
+
+/* ---- is somebody there? ---- */
+
+/* A line: "12: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF". Devices are told differently by some
+ * file systems; of an inode of that number elsewhere nothing worse comes than a short wait. */
+static bool is_lock_of(const char *line, unsigned long inode)
+{
+    unsigned long seen = 0;
+    return sscanf(line, "%*d: FLOCK ADVISORY WRITE %*d %*x:%*x:%lu", &seen) == 1 && seen == inode;
+}
+
+bool control_is_held(const struct options *options)
+{
+    char path[1100], line[256];
+    struct stat lock;
+    bool found = false;
+    snprintf(path, sizeof(path), "%.900s/lock", options->state);
+    FILE *locks = stat(path, &lock) == 0 ? fopen("/proc/locks", "re") : NULL;
+    while (locks && !found && fgets(line, sizeof(line), locks))
+        found = is_lock_of(line, (unsigned long)lock.st_ino);
+    if (locks)
+        fclose(locks);
+    return found;
 }
 
 /* ---- one answer ---- */

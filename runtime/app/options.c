@@ -460,11 +460,8 @@ static int parse_all(struct parser *parser, int argc, char **argv, struct error 
 int options_parse(int argc, char **argv, struct options *options, struct error *err)
 {
     struct parser parser = { .options = options };
-    *options = (struct options){ .state = "artifacts",
-                                 .speed = 1,
-                                 .clock_start_ns = CLOCK_START_NS,
-                                 .argv = argv,
-                                 .argc = argc };
+    *options =
+        (struct options){ .state = "artifacts", .speed = 1, .clock_start_ns = CLOCK_START_NS };
     int code = parse_all(&parser, argc, argv, err);
     if (code < 0)
         look_for_json(argc, argv, options);

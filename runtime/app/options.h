@@ -32,10 +32,10 @@ struct options {
     int64_t clock_start_ns; /* of sim */
     uint64_t seed;
     bool fresh, record, exact_budget, json, quiet, help, version;
-    bool emergency; /* of halt */
-    uint64_t given; /* which were, for options_check */
-    char **argv;    /* all of it as it came, borrowed */
-    int argc;
+    bool emergency;       /* of halt */
+    uint64_t given;       /* which were, for options_check */
+    char **argv;          /* all of it as it came, borrowed: for a process that begins again; */
+    int argc;             /* set by who knows that it lives as long */
     int64_t guardian_pid; /* not an option: the parent process of a live run; 0: none */
 };
 

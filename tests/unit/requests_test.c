@@ -45,8 +45,7 @@ static int enter(void **state)
         "--config",        "config/runtime.yaml", "--capital",     "10000"
     };
     assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &fixture->options, &err), 0);
-    fixture->options.argv = NULL; /* they live here alone */
-    fixture->options.argc = 0;
+
     int code = session_open(&fixture->options, NULL, NULL, &fixture->session, &err);
     if (code < 0)
         print_error("%s %s\n", err.where, err.message);
