@@ -32,7 +32,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
     engine->day_end_ns = TIME_NEVER;
     text_init(&engine->risk_text, STATE_BYTES_MAX);
-    engine->known.event = UINT64_MAX;
+    engine->known.event = engine->heat_at.event = UINT64_MAX;
     totals_open(engine);
     scopes_open(engine);
     guards_open(engine);
@@ -140,10 +140,11 @@ int engine_add_instance(struct engine *engine, const struct instance_options *op
         throttle_init(&instance->holdings[i].fills, engine->options.risk.repeated_count);
         throttle_init(&instance->holdings[i].repeats, engine->options.risk.repeated_count);
         instance->holdings[i].counted = DECIMAL_ZERO;
+        instance->holdings[i].worth.event = UINT64_MAX;
         instance->holdings[i].working_buy = instance->holdings[i].working_sell = DECIMAL_ZERO;
     }
     scopes_add_instance(engine, instance, &options->limits);
-    instance->known.event = UINT64_MAX;
+    instance->known.event = instance->bound_at.event = UINT64_MAX;
     portfolio_open(engine);
     text_init(&instance->state, STATE_BYTES_MAX);
     return index;

@@ -76,6 +76,11 @@ struct stake exposure_stake(const struct engine *engine, const struct order *ord
 
 /* ---- sums ---- */
 
+static void forget_worth(struct engine *engine, struct holding *holding, uint32_t instrument)
+{
+    holding->worth.event = engine->exposures[instrument].worth.event = UINT64_MAX;
+}
+
 static bool is_same(decimal a, decimal b)
 {
     return a.scale == b.scale && a.coefficient == b.coefficient;
@@ -146,6 +151,7 @@ static void count(struct engine *engine, struct order *order, const struct stake
         move_count(&scopes[i]->open_unfilled, was->is_unfilled, is->is_unfilled);
     }
     *was = *is;
+    forget_worth(engine, holding, order->instrument);
     count_holding(engine, instance, holding, order->instrument);
     engine->stakes++;
 }
@@ -166,6 +172,7 @@ void exposure_follow(struct engine *engine, struct order *order)
 {
     struct stake stake = exposure_stake(engine, order);
     count(engine, order, &stake);
+    engine->covers += order->reduce_only && held_is_stop(order->type);
     if (order->group_id != 0 && order->group_id == order->order_id && !order->reduce_only)
         follow_group(engine, order);
 }
@@ -181,6 +188,7 @@ void exposure_follow_position(struct engine *engine, int instance, uint32_t inst
     struct holding *holding = instance_holding(engine, instance, instrument);
     move(&engine->exposures[instrument].position, holding->counted, holding->position.qty);
     holding->counted = holding->position.qty;
+    forget_worth(engine, holding, instrument);
     count_holding(engine, instance, holding, instrument);
     engine->money++;
 }
@@ -198,6 +206,52 @@ decimal exposure_price(struct engine *engine, uint32_t instrument)
             note_price(exposure, &no_stake, blotter_stake(order));
     }
     return exposure->price;
+}
+
+/* ---- worth ---- */
+
+static double signed_worth(decimal position, decimal buy, decimal sell, double unit)
+{
+    decimal with_buys = decimal_add(position, buy), with_sells = decimal_sub(position, sell);
+    bool up = decimal_cmp(decimal_abs(with_buys), decimal_abs(with_sells)) >= 0;
+    decimal larger = up ? with_buys : with_sells;
+    return decimal_is_zero(larger) ? 0 : decimal_to_double(larger) * unit; /* no price: NaN */
+}
+
+/* Nothing is held without a price, and nothing leaves without one. */
+static void compute_worth(struct engine *engine, uint32_t instrument, decimal position, decimal buy,
+                          decimal sell, struct worth *worth)
+{
+    decimal mark = market_mark(engine->market, instrument), fx = totals_fx(engine, instrument);
+    decimal unit =
+        decimal_mul(decimal_mul(mark, instrument_at(engine, instrument)->multiplier), fx);
+    decimal worse = decimal_max(decimal_abs(decimal_add(position, buy)),
+                                decimal_abs(decimal_sub(position, sell)));
+    worth->event = engine->counts.events;
+    worth->bound = decimal_valid(mark) ? decimal_mul(worse, unit) : DECIMAL_ZERO;
+    if (!engine->volatility)
+        return;
+    double each = decimal_to_double(unit);
+    worth->weight[0] = signed_worth(position, buy, sell, each);
+    worth->weight[1] = signed_worth(position, DECIMAL_ZERO, DECIMAL_ZERO, each);
+}
+
+const struct worth *exposure_worth(struct engine *engine, uint32_t instrument)
+{
+    struct exposure *exposure = &engine->exposures[instrument];
+    if (exposure->worth.event != engine->counts.events)
+        compute_worth(engine, instrument, exposure->position, exposure->buy, exposure->sell,
+                      &exposure->worth);
+    return &exposure->worth;
+}
+
+const struct worth *exposure_worth_of(struct engine *engine, struct instance *instance, size_t k)
+{
+    struct holding *holding = &instance->holdings[k];
+    if (holding->worth.event != engine->counts.events)
+        compute_worth(engine, instance->instruments[k], holding->position.qty, holding->working_buy,
+                      holding->working_sell, &holding->worth);
+    return &holding->worth;
 }
 
 /* ---- for tests: whether the sums are what a walk over everything finds ---- */

@@ -19,58 +19,33 @@ decimal gate_reference_price(const struct engine *engine, uint32_t index, enum o
 
 /* ---- the account, as the gate sees it ---- */
 
-static decimal worth_at_mark(const struct engine *engine, uint32_t instrument, decimal qty)
+decimal gate_exposure_others(struct engine *engine, struct instance *instance, uint32_t except)
 {
-    decimal mark = market_mark(engine->market, instrument);
-    if (!decimal_valid(mark))
-        return DECIMAL_ZERO; /* nothing is held without a price, and nothing leaves without one */
-    return decimal_mul(
-        decimal_mul(decimal_mul(qty, mark), instrument_at(engine, instrument)->multiplier),
-        totals_fx(engine, instrument));
-}
-
-static decimal worse_side(decimal position, decimal buy, decimal sell)
-{
-    return decimal_max(decimal_abs(decimal_add(position, buy)),
-                       decimal_abs(decimal_sub(position, sell)));
-}
-
-/* Money that an instance has bound in one of its instruments, worse side. */
-static decimal bound_in(const struct engine *engine, const struct instance *instance, size_t k)
-{
-    const struct holding *holding = &instance->holdings[k];
-    if (!holding->is_open)
-        return DECIMAL_ZERO;
-    return worth_at_mark(
-        engine, instance->instruments[k],
-        worse_side(holding->position.qty, holding->working_buy, holding->working_sell));
-}
-
-decimal gate_exposure_others(const struct engine *engine, const struct instance *instance,
-                             uint32_t except)
-{
-    decimal total = DECIMAL_ZERO;
-    for (size_t k = 0; k < instance->instrument_count; k++)
-        if (instance->instruments[k] != except)
-            total = decimal_add(total, bound_in(engine, instance, k));
-    return total;
+    if (!stamp_holds(&instance->bound_at, engine)) {
+        instance->bound_at = stamp_now(engine);
+        instance->bound = DECIMAL_ZERO;
+        for (size_t k = 0; k < instance->instrument_count; k++)
+            if (instance->holdings[k].is_open)
+                instance->bound =
+                    decimal_add(instance->bound, exposure_worth_of(engine, instance, k)->bound);
+    }
+    size_t own = holding_index(instance, except);
+    return instance->holdings[own].is_open
+               ? decimal_sub(instance->bound, exposure_worth_of(engine, instance, own)->bound)
+               : instance->bound;
 }
 
 /* What a stage of the rollout leaves for one instrument. */
-static decimal stage_left(const struct engine *engine, uint32_t except)
+static decimal stage_left(struct engine *engine, uint32_t except)
 {
     decimal left = rollout_capital(&engine->options.risk.rollout, &engine->rollout);
-    for (uint32_t i = 0; decimal_valid(left) && i < engine->instruments->count; i++) {
-        const struct exposure *exposure = &engine->exposures[i];
+    for (uint32_t i = 0; decimal_valid(left) && i < engine->instruments->count; i++)
         if (i != except)
-            left = decimal_sub(
-                left, worth_at_mark(engine, i,
-                                    worse_side(exposure->position, exposure->buy, exposure->sell)));
-    }
+            left = decimal_sub(left, exposure_worth(engine, i)->bound);
     return left;
 }
 
-static void view_scope(struct engine *engine, const struct scope *scope, int index,
+static void view_scope(struct engine *engine, struct scope *scope, int index,
                        const struct order *order, struct scope_view *out)
 {
     const struct exposure *exposure = &engine->exposures[order->instrument];
@@ -96,11 +71,8 @@ static void view_scope(struct engine *engine, const struct scope *scope, int ind
     out->rate_is_reached = scope_rate_is_reached(scope, engine->now_ns);
     if (limit_is_set(limits, LIMIT_HEAT))
         out->heat = portfolio_heat(engine, scope);
-    for (int i = 0; limit_is_set(limits, LIMIT_VOLATILITY) && i < 2; i++) {
-        struct volatility_book *book = &engine->books[scope->kind][i];
-        if (portfolio_book(engine, scope, index, order->instrument, out->equity, i == 0, book))
-            out->volatility[i] = book;
-    }
+    for (int i = 0; limit_is_set(limits, LIMIT_VOLATILITY) && i < 2; i++)
+        out->volatility[i] = portfolio_book(engine, scope, order->instrument, i == 0);
 }
 
 const char *gate_barred(struct engine *engine, int index, uint32_t instrument, const char **code)
@@ -112,7 +84,7 @@ const char *gate_barred(struct engine *engine, int index, uint32_t instrument, c
 static void view_of(struct engine *engine, int index, const struct order *order,
                     struct risk_view *view)
 {
-    const struct instance *instance = &engine->instances[index];
+    struct instance *instance = &engine->instances[index];
     struct scope *scopes[SCOPES];
     memset(view, 0, sizeof(*view));
     view->instrument = instrument_at(engine, order->instrument);

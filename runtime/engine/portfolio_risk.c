@@ -80,13 +80,21 @@ static void sum_heat(struct engine *engine, int index)
     }
 }
 
+/* Marks move with events, positions with `money`, and stops with `covers`. */
+static bool heat_holds(struct engine *engine)
+{
+    struct stamp *at = &engine->heat_at;
+    bool holds = at->event == engine->counts.events && at->money == engine->money &&
+                 at->stakes == engine->covers;
+    *at = (struct stamp){ engine->counts.events, engine->money, engine->covers };
+    return holds;
+}
+
 /* Every open stop that reduces covers, whether a strategy, a protected entry or a policy placed it.
  */
 decimal portfolio_heat(struct engine *engine, const struct scope *scope)
 {
-    struct heat_stamp now = { engine->counts.events, engine->money, engine->stakes };
-    if (memcmp(&now, &engine->heat_stamp, sizeof(now)) != 0) {
-        engine->heat_stamp = now;
+    if (!heat_holds(engine)) {
         for (int i = 0; i < engine->instance_count; i++)
             clear_heat(engine, i);
         for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
@@ -124,13 +132,11 @@ void portfolio_open(struct engine *engine)
     for (uint32_t i = 0; i < engine->instruments->count; i++)
         hours[i] = calendars && calendars[i] ? calendar_hours_per_year(calendars[i]) : 8760;
     engine->volatility = volatility_open(engine->instruments->count, hours);
-    engine->weights = memory_new(engine->instruments->count * sizeof(double));
 }
 
 void portfolio_close(struct engine *engine)
 {
     volatility_close(engine->volatility);
-    free(engine->weights);
 }
 
 bool engine_wants_hours(const struct engine *engine)
@@ -165,65 +171,45 @@ void portfolio_hour(struct engine *engine, int64_t now_ns)
     engine->hour = hour;
 }
 
-/* What is held and at work in one instrument. */
-struct stakes {
-    decimal position, buy, sell;
-};
-
-/* Signed weight of one instrument in a scope: of what is held and, with_orders, at work, the larger
- * side. */
-static double weight_of(const struct engine *engine, const struct stakes *stakes,
-                        uint32_t instrument, double equity, bool with_orders)
+/* Signed worth of one instrument in a scope. */
+static double worth_in(struct engine *engine, const struct scope *scope, uint32_t instrument,
+                       bool with_orders)
 {
-    decimal buy = with_orders ? stakes->buy : DECIMAL_ZERO;
-    decimal sell = with_orders ? stakes->sell : DECIMAL_ZERO;
-    decimal with_buys = decimal_add(stakes->position, buy);
-    decimal with_sells = decimal_sub(stakes->position, sell);
-    bool up = decimal_cmp(decimal_abs(with_buys), decimal_abs(with_sells)) >= 0;
-    decimal larger = up ? with_buys : with_sells;
-    if (decimal_is_zero(larger))
-        return 0; /* it may have no price yet */
-    return decimal_to_double(larger) * market_mark_double(engine->market, instrument) *
-           decimal_to_double(instrument_at(engine, instrument)->multiplier) *
-           decimal_to_double(totals_fx(engine, instrument)) / equity;
-}
-
-static bool is_in(const struct engine *engine, const struct scope *scope, uint32_t instrument)
-{
-    switch (scope->kind) {
-    case SCOPE_VENUE:
-        return &engine->venues[engine->venue_of[instrument]].scope == scope;
-    case SCOPE_SYMBOL:
-        return &engine->exposures[instrument].scope == scope;
-    default:
-        return true;
+    if (scope->kind == SCOPE_STRATEGY) {
+        struct instance *instance = &engine->instances[scope->index];
+        size_t k = holding_index(instance, instrument);
+        return k == SIZE_MAX ? 0 : exposure_worth_of(engine, instance, k)->weight[!with_orders];
     }
+    bool is_in =
+        scope->kind == SCOPE_ACCOUNT ||
+        scope->index == (scope->kind == SCOPE_VENUE ? engine->venue_of[instrument] : instrument);
+    return is_in ? exposure_worth(engine, instrument)->weight[!with_orders] : 0;
 }
 
-static struct stakes stakes_in(const struct engine *engine, const struct scope *scope,
-                               const struct instance *instance, uint32_t instrument)
+static bool weigh(struct engine *engine, struct scope *scope, bool with_orders,
+                  struct known_portfolio *known)
 {
-    const struct exposure *exposure = &engine->exposures[instrument];
-    size_t at = scope->kind == SCOPE_STRATEGY ? holding_index(instance, instrument) : SIZE_MAX;
-    if (at != SIZE_MAX)
-        return (struct stakes){ instance->holdings[at].position.qty,
-                                instance->holdings[at].working_buy,
-                                instance->holdings[at].working_sell };
-    if (scope->kind != SCOPE_STRATEGY && is_in(engine, scope, instrument))
-        return (struct stakes){ exposure->position, exposure->buy, exposure->sell };
-    return (struct stakes){ DECIMAL_ZERO, DECIMAL_ZERO, DECIMAL_ZERO };
-}
-
-bool portfolio_book(struct engine *engine, const struct scope *scope, int index,
-                    uint32_t instrument, decimal equity, bool with_orders,
-                    struct volatility_book *book)
-{
+    uint32_t count = engine->instruments->count;
+    decimal equity = scope_equity(engine, scope);
     double money = decimal_valid(equity) ? decimal_to_double(equity) : 0;
-    if (!engine->volatility || !(money > 0))
+    if (!(money > 0))
         return false;
-    for (uint32_t i = 0; i < engine->instruments->count; i++) {
-        struct stakes stakes = stakes_in(engine, scope, &engine->instances[index], i);
-        engine->weights[i] = weight_of(engine, &stakes, i, money, with_orders || i == instrument);
+    if (!known->weights)
+        known->weights = memory_new(count * sizeof(double));
+    for (uint32_t i = 0; i < count; i++)
+        known->weights[i] = worth_in(engine, scope, i, with_orders) / money;
+    return volatility_variance(engine->volatility, known->weights, &known->q);
+}
+
+const struct volatility_book *portfolio_book(struct engine *engine, struct scope *scope,
+                                             uint32_t instrument, bool with_orders)
+{
+    struct known_portfolio *known = &scope->portfolios[!with_orders];
+    if (!stamp_holds(&known->at, engine)) {
+        known->at = stamp_now(engine);
+        known->is_known = weigh(engine, scope, with_orders, known);
     }
-    return volatility_book(engine->volatility, engine->weights, instrument, book);
+    bool is_known = known->is_known && volatility_book_of(engine->volatility, known->weights,
+                                                          known->q, instrument, &known->book);
+    return is_known ? &known->book : NULL;
 }

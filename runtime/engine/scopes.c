@@ -33,12 +33,15 @@ static void watch_limits(struct scope *scope, double cancel_reserve)
 }
 
 static void scope_init(struct engine *engine, struct scope *scope, enum scope_kind kind,
-                       const char *what, const char *name)
+                       uint32_t index, const char *what, const char *name)
 {
     memset(scope, 0, sizeof(*scope));
     snprintf(scope->name, sizeof(scope->name), "%s%s", what, name);
     memcpy(scope->key, scope->name, sizeof(scope->key));
     scope->kind = kind;
+    scope->index = index;
+    scope->equity_at.event = UINT64_MAX;
+    scope->portfolios[0].at.event = scope->portfolios[1].at.event = UINT64_MAX;
     scope->open_value = scope->open_heat = scope->day_volume = DECIMAL_ZERO;
     scope->day_opening = scope->peak = DECIMAL_NONE;
     risk_limits_init(&scope->limits);
@@ -68,7 +71,7 @@ static uint8_t venue_at(struct engine *engine, const char *name)
     struct venue *venue = &engine->venues[engine->venue_count];
     const struct risk_options *risk = &engine->options.risk;
     text_copy(venue->name, sizeof(venue->name), name);
-    scope_init(engine, &venue->scope, SCOPE_VENUE, "venue ", name);
+    scope_init(engine, &venue->scope, SCOPE_VENUE, (uint32_t)engine->venue_count, "venue ", name);
     narrow_named(engine, &venue->scope, name, risk->venues, risk->venue_count);
     breaker_init(&venue->breaker, &risk->breaker);
     return (uint8_t)engine->venue_count++;
@@ -77,16 +80,17 @@ static uint8_t venue_at(struct engine *engine, const char *name)
 void scopes_open(struct engine *engine)
 {
     const struct risk_options *risk = &engine->options.risk;
-    scope_init(engine, &engine->account, SCOPE_ACCOUNT, "the account", "");
+    scope_init(engine, &engine->account, SCOPE_ACCOUNT, 0, "the account", "");
     scope_set_limits(engine, &engine->account, &engine->options.account);
     for (uint32_t i = 0; i < engine->instruments->count; i++) {
         const struct instrument *instrument = instrument_at(engine, i);
         struct exposure *exposure = &engine->exposures[i];
-        scope_init(engine, &exposure->scope, SCOPE_SYMBOL, "symbol ", instrument->symbol);
+        scope_init(engine, &exposure->scope, SCOPE_SYMBOL, i, "symbol ", instrument->symbol);
         narrow_named(engine, &exposure->scope, instrument->symbol, risk->symbols,
                      risk->symbol_count);
         exposure->position = exposure->buy = exposure->sell = DECIMAL_ZERO;
         exposure->price = DECIMAL_NONE;
+        exposure->worth.event = UINT64_MAX;
         engine->venue_of[i] = venue_at(engine, instrument->venue);
     }
 }
@@ -97,21 +101,11 @@ void scopes_add_instance(struct engine *engine, struct instance *instance,
     char name[sizeof(instance->scope.name)];
     snprintf(name, sizeof(name), "%.40s on %.30s", instance->strategy,
              instrument_at(engine, instance->instruments[0])->symbol);
-    scope_init(engine, &instance->scope, SCOPE_STRATEGY, "strategy ", name);
+    scope_init(engine, &instance->scope, SCOPE_STRATEGY, (uint32_t)(instance - engine->instances),
+               "strategy ", name);
     snprintf(instance->scope.key, sizeof(instance->scope.key), "instance %" PRIu32,
              instance->instance_id);
     scope_set_limits(engine, &instance->scope, limits);
-}
-
-void scopes_close(struct engine *engine)
-{
-    throttle_release(&engine->account.messages);
-    for (size_t i = 0; i < engine->venue_count; i++)
-        throttle_release(&engine->venues[i].scope.messages);
-    for (int i = 0; i < engine->instance_count; i++)
-        throttle_release(&engine->instances[i].scope.messages);
-    for (uint32_t i = 0; i < engine->instruments->count; i++)
-        throttle_release(&engine->exposures[i].scope.messages);
 }
 
 void scopes_of(struct engine *engine, int instance, uint32_t instrument, struct scope *list[SCOPES])
@@ -160,6 +154,16 @@ void scopes_lift_all(struct engine *engine, const char *by)
     struct scope *scope;
     for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
         halts_lift_scope(engine, scope, by);
+}
+
+void scopes_close(struct engine *engine)
+{
+    struct scope *scope;
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
+        throttle_release(&scope->messages);
+        free(scope->portfolios[0].weights);
+        free(scope->portfolios[1].weights);
+    }
 }
 
 /* ---- messages ---- */
@@ -212,12 +216,12 @@ static decimal venue_equity(const struct engine *engine, const struct scope *sco
 {
     decimal equity = account_capital(engine);
     for (uint32_t i = 0; i < engine->instruments->count; i++)
-        if (&engine->venues[engine->venue_of[i]].scope == scope)
+        if (engine->venue_of[i] == scope->index)
             equity = decimal_add(equity, earned_in(engine, i));
     return equity;
 }
 
-decimal scope_equity(struct engine *engine, const struct scope *scope)
+static decimal compute_equity(struct engine *engine, const struct scope *scope)
 {
     switch (scope->kind) {
     case SCOPE_ACCOUNT:
@@ -225,17 +229,21 @@ decimal scope_equity(struct engine *engine, const struct scope *scope)
     case SCOPE_VENUE:
         return venue_equity(engine, scope);
     case SCOPE_STRATEGY:
-        for (int i = 0; i < engine->instance_count; i++)
-            if (&engine->instances[i].scope == scope)
-                return totals_equity(engine, i);
-        break;
+        return totals_equity(engine, (int)scope->index);
     default:
-        for (uint32_t i = 0; i < engine->instruments->count; i++)
-            if (&engine->exposures[i].scope == scope)
-                return decimal_add(account_capital(engine), earned_in(engine, i));
-        break;
+        return decimal_add(account_capital(engine), earned_in(engine, scope->index));
     }
-    return DECIMAL_NONE;
+}
+
+/* Within one event neither marks nor, but for what `money` counts, positions move. */
+decimal scope_equity(struct engine *engine, struct scope *scope)
+{
+    if (scope->equity_at.event != engine->counts.events ||
+        scope->equity_at.money != engine->money) {
+        scope->equity_at = stamp_now(engine);
+        scope->equity = compute_equity(engine, scope);
+    }
+    return scope->equity;
 }
 
 /* ---- the day ---- */

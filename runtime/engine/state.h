@@ -44,6 +44,18 @@ struct timer {
     int64_t period_ns, next_ns;
 };
 
+/* When something was computed: it holds while none of these moves. */
+struct stamp {
+    uint64_t event, money, stakes;
+};
+
+/* What one instrument is worth in a scope, worse side; computed once an event. */
+struct worth {
+    uint64_t event;   /* UINT64_MAX: not known */
+    decimal bound;    /* account currency */
+    double weight[2]; /* signed, account currency: with open orders, and without */
+};
+
 /* What an instance has in one instrument. */
 struct holding {
     struct position position;
@@ -54,11 +66,12 @@ struct holding {
     decimal counted;                   /* the position as last counted */
     decimal working_buy, working_sell; /* of open orders that add risk */
     uint32_t entries;                  /* such orders */
-    bool is_open;                      /* something is held, or may come to be */
-    decimal covered, heat;             /* by stops, and lost at them; portfolio_risk.c */
-    struct throttle fills, repeats;    /* executions, and equal orders in a row */
-    uint64_t policy_stop;              /* the newest that stops.c placed, 0: none */
-    uint64_t last_order;               /* what the newest order looked like */
+    struct worth worth;
+    bool is_open;                   /* something is held, or may come to be */
+    decimal covered, heat;          /* by stops, and lost at them; portfolio_risk.c */
+    struct throttle fills, repeats; /* executions, and equal orders in a row */
+    uint64_t policy_stop;           /* the newest that stops.c placed, 0: none */
+    uint64_t last_order;            /* what the newest order looked like */
 };
 
 struct halt {
@@ -70,6 +83,7 @@ struct halt {
 /* The account, a venue, a strategy's instance or a symbol (scopes.c). */
 struct scope {
     enum scope_kind kind;
+    uint32_t index;         /* of the venue, instance or instrument */
     char name[96], key[96]; /* for a person; for the ledger, unique */
     struct risk_limits limits;
     bool is_limited, watches_loss;
@@ -79,7 +93,16 @@ struct scope {
     decimal day_opening, peak; /* equity; DECIMAL_NONE: not known yet */
     decimal day_volume;        /* filled */
     uint32_t day_trades;
-    struct halt halt;         /* until the day ends; of the account see `halted` */
+    struct halt halt;       /* until the day ends; of the account see `halted` */
+    struct stamp equity_at; /* of `equity`, stakes left out */
+    decimal equity;
+    struct known_portfolio { /* [0] with open orders, [1] without */
+        struct stamp at;
+        double *weights; /* by instrument; NULL before the first */
+        double q;
+        bool is_known; /* false: there is no estimate */
+        struct volatility_book book;
+    } portfolios[2];
     struct throttle messages; /* as many as a second may have */
     uint32_t orders_a_second; /* of these; 0: no limit */
 };
@@ -88,7 +111,8 @@ struct scope {
 struct exposure {
     struct scope scope;
     decimal position, buy, sell; /* net; open orders that add risk */
-    decimal price;               /* the highest of theirs; DECIMAL_NONE without */
+    struct worth worth;
+    decimal price; /* the highest of theirs; DECIMAL_NONE without */
     bool is_price_stale;
     uint32_t resting[2]; /* limit orders at the venue: [0] sells, [1] buys */
 };
@@ -140,9 +164,11 @@ struct instance {
     struct timer *timers;
     size_t timer_count, timer_capacity;
     uint64_t bars_seen;
-    struct text state;    /* body of the last RECORD_STATE, valid until the commit */
-    bool touched;         /* called since its state was last asked for */
-    size_t deliveries;    /* queued for it in this turn */
+    struct text state;     /* body of the last RECORD_STATE, valid until the commit */
+    bool touched;          /* called since its state was last asked for */
+    size_t deliveries;     /* queued for it in this turn */
+    struct stamp bound_at; /* of `bound`: what it has at stake in all its instruments */
+    decimal bound;
     struct known_equity { /* as last computed */
         uint64_t event, money;
         decimal equity;
@@ -382,19 +408,16 @@ struct engine {
     size_t venue_count;
     uint8_t venue_of[INSTRUMENTS_MAX];
     struct exposure exposures[INSTRUMENTS_MAX];
-    uint64_t stakes, money; /* changes so far of what orders have at stake, and of positions */
+    /* Changes so far: of what orders have at stake, of positions, of stops that protect them. */
+    uint64_t stakes, money, covers;
     int64_t day_began_ns;
     int64_t day_end_ns; /* of the day that limits know; TIME_NEVER before the first event */
     bool day_is_news, peak_is_news; /* not in the ledger yet */
     struct text risk_text;          /* body of the last record of it */
     struct guards guards;
     struct volatility *volatility; /* NULL: no limit asks for it */
-    double *weights;               /* by instrument, while a book is made */
-    struct volatility_book books[SCOPES][2];
-    int64_t hour; /* of the newest price that it has; 0: none yet */
-    struct heat_stamp {
-        uint64_t event, money, stakes;
-    } heat_stamp;
+    int64_t hour;                  /* of the newest price that it has; 0: none yet */
+    struct stamp heat_at;
     struct rollout_record rollout;
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
@@ -625,8 +648,7 @@ bool desk_refuse(struct refusal *refusal, const char *code, const char *format, 
 decimal gate_reference_price(const struct engine *engine, uint32_t instrument,
                              enum order_side side);
 /* Money the instance has bound in its other instruments, worse side. */
-decimal gate_exposure_others(const struct engine *engine, const struct instance *instance,
-                             uint32_t except);
+decimal gate_exposure_others(struct engine *engine, struct instance *instance, uint32_t except);
 /* A new order: true, its quantity lowered where that is enough; or false and *refusal. `beside`: an
  * order that will work beside it and is not in the blotter yet, or NULL. */
 bool gate_pass(struct engine *engine, int instance, struct order *order, const struct order *beside,
@@ -681,7 +703,7 @@ void scope_set_limits(struct engine *engine, struct scope *scope, const struct r
 /* Those that an order of the instance in the instrument falls into. */
 void scopes_of(struct engine *engine, int instance, uint32_t instrument,
                struct scope *list[SCOPES]);
-decimal scope_equity(struct engine *engine, const struct scope *scope);
+decimal scope_equity(struct engine *engine, struct scope *scope);
 struct scope *scope_find(struct engine *engine, const char *key); /* NULL: there is none */
 bool scopes_watch_loss(struct engine *engine);                    /* any of them */
 void scopes_lift_all(struct engine *engine, const char *by);
@@ -701,10 +723,9 @@ void portfolio_close(struct engine *engine);
 /* What all positions and entries of a scope lose when every stop is hit, account currency. */
 decimal portfolio_heat(struct engine *engine, const struct scope *scope);
 /* Of what is held and, of the instrument asked about always, else with_orders, of what is at work.
- * False: there is no estimate. */
-bool portfolio_book(struct engine *engine, const struct scope *scope, int instance,
-                    uint32_t instrument, decimal equity, bool with_orders,
-                    struct volatility_book *book);
+ * NULL: there is no estimate. */
+const struct volatility_book *portfolio_book(struct engine *engine, struct scope *scope,
+                                             uint32_t instrument, bool with_orders);
 void portfolio_hour(struct engine *engine, int64_t now_ns);
 /* The close of an hour that ended at end_ns, from history. */
 void portfolio_price(struct engine *engine, uint32_t instrument, int64_t end_ns, double price);
@@ -744,5 +765,17 @@ void exposure_follow_position(struct engine *engine, int instance, uint32_t inst
 struct stake exposure_stake(const struct engine *engine, const struct order *order);
 /* The highest price of open orders in the instrument that add risk; DECIMAL_NONE without. */
 decimal exposure_price(struct engine *engine, uint32_t instrument);
+/* Of all instances together; of one instance's k-th instrument. Valid until something changes. */
+const struct worth *exposure_worth(struct engine *engine, uint32_t instrument);
+const struct worth *exposure_worth_of(struct engine *engine, struct instance *instance, size_t k);
+static inline struct stamp stamp_now(const struct engine *engine)
+{
+    return (struct stamp){ engine->counts.events, engine->money, engine->stakes };
+}
+static inline bool stamp_holds(const struct stamp *stamp, const struct engine *engine)
+{
+    return stamp->event == engine->counts.events && stamp->money == engine->money &&
+           stamp->stakes == engine->stakes;
+}
 
 #endif

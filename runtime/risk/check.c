@@ -2,6 +2,7 @@
  * lower the quantity lowers it for those after it. */
 #include "runtime/risk/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct judgement {
     const struct order *order;
     const struct scope_view *scope; /* whose limits are checked now; NULL: nobody's */
     decimal unit;                   /* worth of one base unit, at the worst price that counts */
+    decimal unit_risk;              /* what it loses at the order's stop */
     decimal reducing;               /* quantity that takes the position toward zero */
     decimal opening;                /* quantity beyond that */
     struct risk_verdict *out;
@@ -87,7 +89,9 @@ static decimal units_for(const struct judgement *j, decimal money, decimal each)
         return DECIMAL_NONE;
     if (decimal_sign(money) <= 0)
         return DECIMAL_ZERO;
-    if (decimal_is_zero(each))
+    /* A product is quicker than a quotient, and mostly all of it fits. */
+    decimal all = decimal_mul(j->opening, each);
+    if (decimal_valid(all) && decimal_cmp(all, money) <= 0)
         return j->opening;
     for (int digits = 18; digits >= 0; digits--) {
         decimal units = decimal_div(money, each, digits, ROUND_DOWN);
@@ -340,20 +344,13 @@ decimal risk_of_unit(const struct order *order, const struct instrument *instrum
     return decimal_mul(loss, instrument->multiplier);
 }
 
-static decimal unit_risk(const struct judgement *j)
-{
-    const struct risk_view *view = j->view;
-    return decimal_mul(risk_of_unit(j->order, view->instrument, view->reference, view->no_stop_pct),
-                       view->fx);
-}
-
 static bool check_trade_risk(struct judgement *j)
 {
     decimal limit = limit_of(j, LIMIT_TRADE_RISK);
     if (!decimal_valid(limit))
         return true;
     decimal most = decimal_mul(j->scope->equity, limit);
-    return lower(j, units_for(j, most, unit_risk(j)), "per_trade_risk",
+    return lower(j, units_for(j, most, j->unit_risk), "per_trade_risk",
                  "qty %s loses more than %s of equity at its stop", limit);
 }
 
@@ -363,7 +360,7 @@ static bool check_heat(struct judgement *j)
     if (!decimal_valid(limit))
         return true;
     decimal most = decimal_mul(j->scope->equity, limit);
-    return lower(j, units_for(j, decimal_sub(most, j->scope->heat), unit_risk(j)),
+    return lower(j, units_for(j, decimal_sub(most, j->scope->heat), j->unit_risk),
                  "max_portfolio_heat",
                  "qty %s makes all positions lose more than %s of equity at their stops", limit);
 }
@@ -372,18 +369,19 @@ static bool check_heat(struct judgement *j)
 #define VOLATILITY_SAFETY (1 - 1e-9)
 
 /* How much of the whole order, its closing part too, leaves the portfolio no wilder than allowed.
- */
+ * `before`: what of its side is to come first, base units. */
 static decimal volatility_units(const struct judgement *j, const struct volatility_book *book,
-                                decimal limit)
+                                decimal before, decimal limit)
 {
     double equity = decimal_to_double(j->scope->equity), unit = decimal_to_double(j->unit);
+    double each = (j->order->side == SIDE_BUY ? 1 : -1) * unit / equity;
     double qty = decimal_to_double(decimal_add(j->reducing, j->opening));
-    double asked = (j->order->side == SIDE_BUY ? 1 : -1) * qty * unit / equity;
-    double room = volatility_room(book, asked, decimal_to_double(limit));
-    /* As a share of what was asked: with no equity, or none that can be told, nothing. */
-    double share = equity > 0 && asked != 0 ? room / asked : 0;
-    if (share >= 1)
+    double asked = qty * each, open = decimal_to_double(before) * each;
+    double room = volatility_room(book, open + asked, decimal_to_double(limit));
+    if (room == open + asked && equity > 0)
         return decimal_add(j->reducing, j->opening);
+    /* As a share of what was asked: with no equity, or none that can be told, nothing. */
+    double share = equity > 0 && asked != 0 ? fmin((room - open) / asked, 1) : 0;
     return decimal_from_double(share > 0 ? qty * share * VOLATILITY_SAFETY : 0);
 }
 
@@ -398,7 +396,10 @@ static bool check_volatility(struct judgement *j)
             return block(j, "no_volatility",
                          "too few hourly prices to estimate volatility: qty %s, limit %s",
                          j->order->qty, limit);
-        decimal units = decimal_sub(volatility_units(j, book, limit), j->reducing);
+        decimal working =
+            j->order->side == SIDE_BUY ? j->scope->working_buy : j->scope->working_sell;
+        decimal before = i == 0 ? DECIMAL_ZERO : working; /* the first book has it */
+        decimal units = decimal_sub(volatility_units(j, book, before, limit), j->reducing);
         if (!lower(j, units, "max_portfolio_volatility",
                    "qty %s makes the portfolio move more than %s a year", limit))
             return false;
@@ -499,6 +500,9 @@ static bool check_all(struct judgement *j)
     if (!check_barred(j) || !check_reference(j))
         return false;
     j->unit = worst_unit(j);
+    j->unit_risk = decimal_mul(
+        risk_of_unit(j->order, j->view->instrument, j->view->reference, j->view->no_stop_pct),
+        j->view->fx);
     if (!check_short(j))
         return false;
     for (size_t i = 0; i < SCOPES; i++) {

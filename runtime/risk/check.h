@@ -33,7 +33,7 @@ struct scope_view {
     uint32_t open_positions;
     bool is_open;         /* the order's own position is one of them */
     bool rate_is_reached; /* as many messages as a second may have */
-    /* As if the others' open orders were all filled, and as if none were: what hedges is not
+    /* As if all open orders were filled, and as if none were: what hedges is not
      * counted on. NULL: no estimate. */
     const struct volatility_book *volatility[2];
 };

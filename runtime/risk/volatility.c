@@ -245,10 +245,19 @@ static double variance(const struct volatility *volatility, const double *weight
     return sum;
 }
 
-bool volatility_book(const struct volatility *volatility, const double *weights, uint32_t k,
-                     struct volatility_book *out)
+bool volatility_variance(const struct volatility *volatility, const double *weights, double *q)
 {
-    if (!volatility_is_known(volatility, k) || !all_are_known(volatility, weights))
+    if (!all_are_known(volatility, weights))
+        return false;
+    *q = variance(volatility, weights);
+    /* A weight that is no number, or too large, shows in q. */
+    return isfinite(*q);
+}
+
+bool volatility_book_of(const struct volatility *volatility, const double *weights, double q,
+                        uint32_t k, struct volatility_book *out)
+{
+    if (!volatility_is_known(volatility, k))
         return false;
 
     double g = 0, fold = 0;
@@ -259,13 +268,18 @@ bool volatility_book(const struct volatility *volatility, const double *weights,
         g += weights[j] * ((pair->low + pair->high) / 2);
         fold += fabs(weights[j]) * ((pair->high - pair->low) / 2);
     }
-    *out = (struct volatility_book){ .q = variance(volatility, weights),
-                                     .g = g,
-                                     .s2 = pair_of(volatility, k, k)->high,
-                                     .weight = weights[k],
-                                     .fold = fold };
-    /* A weight that is no number, or too large, shows in q. */
+    *out = (struct volatility_book){
+        .q = q, .g = g, .s2 = pair_of(volatility, k, k)->high, .weight = weights[k], .fold = fold
+    };
     return isfinite(out->q + out->s2 + fabs(g) + fold);
+}
+
+bool volatility_book(const struct volatility *volatility, const double *weights, uint32_t k,
+                     struct volatility_book *out)
+{
+    double q;
+    return volatility_variance(volatility, weights, &q) &&
+           volatility_book_of(volatility, weights, q, k, out);
 }
 
 double volatility_after(const struct volatility_book *book, double d)

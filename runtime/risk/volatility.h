@@ -48,6 +48,11 @@ struct volatility_book {
 };
 bool volatility_book(const struct volatility *volatility, const double *weights, uint32_t k,
                      struct volatility_book *out);
+/* The same in two steps, for many candidates beside one portfolio: q once, O(held^2), then a book
+ * for each k, O(held). */
+bool volatility_variance(const struct volatility *volatility, const double *weights, double *q);
+bool volatility_book_of(const struct volatility *volatility, const double *weights, double q,
+                        uint32_t k, struct volatility_book *out);
 /* sqrt(q + 2 d g + d^2 s2 + 2 fold (|weight + d| - |weight|)): the volatility when k's weight
  * changes by d, rounded up. */
 double volatility_after(const struct volatility_book *book, double d);
