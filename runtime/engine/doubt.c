@@ -463,12 +463,14 @@ int64_t doubt_due_ns(const struct engine *engine)
 static void act_on_due(struct engine *engine, struct inquiry *inquiry, struct order *order)
 {
     inquiry->ticket = 0;
-    if (order->doubt)
+    if (order->doubt) {
         ask(engine, inquiry, order);
-    else if (inquiry->is_unsent)
+    } else if (inquiry->is_unsent) {
         send_unsent(engine, inquiry, order);
-    else
+    } else {
+        guards_silence(engine, order);
         doubt_begin(engine, order);
+    }
 }
 
 void doubt_advance(struct engine *engine)

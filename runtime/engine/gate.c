@@ -100,23 +100,13 @@ static void view_of(struct engine *engine, int index, const struct order *order,
         view_scope(engine, scopes[i], index, order, &view->scopes[i]);
 }
 
-/* The order is there already, or is counted already: its own part does not stand beside it. */
-static void leave_out(struct engine *engine, struct risk_view *view, struct order *order)
+/* The same without an order that is counted already: it is judged as if it were new. */
+static void view_without(struct engine *engine, int index, struct order *order,
+                         struct risk_view *view)
 {
-    const struct stake *stake = blotter_stake(order);
-    struct scope *scopes[SCOPES];
-    scopes_of(engine, instance_of_order(engine, order), order->instrument, scopes);
-    for (size_t i = 0; i < SCOPES; i++) {
-        struct scope_view *scope = &view->scopes[i];
-        decimal *side = order->side == SIDE_BUY ? &scope->working_buy : &scope->working_sell;
-        *side = decimal_sub(*side, stake->qty);
-        if (!scope->limits)
-            continue;
-        scope->day_volume = decimal_sub(scope->day_volume, stake->value);
-        scope->day_trades -= stake->is_unfilled;
-        if (limit_is_set(scope->limits, LIMIT_HEAT))
-            scope->heat = decimal_sub(scope->heat, stake->heat);
-    }
+    exposure_forget(engine, order->order_id);
+    view_of(engine, index, order, view);
+    exposure_follow(engine, order);
 }
 
 /* One that will work beside it and is not in the blotter yet. */
@@ -201,14 +191,24 @@ static decimal collar_of(const struct risk_view *view)
     return collar;
 }
 
+/* What orders at work will close already cannot be closed a second time. */
+static bool only_reduces(const struct risk_view *view, const struct order *order)
+{
+    const struct scope_view *own = &view->scopes[SCOPE_STRATEGY];
+    decimal held = order->side == SIDE_BUY ? decimal_neg(own->position_qty) : own->position_qty;
+    decimal working = order->side == SIDE_BUY ? own->working_buy : own->working_sell;
+    return order->reduce_only || decimal_cmp(decimal_sub(held, working), order->qty) >= 0;
+}
+
 /* A market entry gets the worst price it may have, where the venue can keep it: it leaves as a
- * limit order, immediate or cancel. */
+ * limit order, immediate or cancel. So does a stop that fires here. */
 static void bind_price(struct engine *engine, const struct risk_view *view, struct order *order)
 {
     const struct venue_port *venue = &engine->options.venue;
     const struct venue_abilities *abilities = venue->abilities(venue->self, order->instrument);
     decimal collar = collar_of(view);
-    if (order->type != ORDER_MARKET || order->reduce_only || !decimal_valid(collar) ||
+    enum order_type type = order->held ? held_fired_type(order->type) : order->type;
+    if (type != ORDER_MARKET || only_reduces(view, order) || !decimal_valid(collar) ||
         !decimal_valid(view->reference) || !(abilities->types & (1u << ORDER_LIMIT)) ||
         !(abilities->tifs & (1u << TIF_IOC)))
         return;
@@ -241,11 +241,7 @@ static bool meets_own(struct engine *engine, int index, const struct risk_view *
 {
     const struct order *own = guards_own_order(engine, order);
     char price[DECIMAL_TEXT_MAX];
-    decimal position = view->scopes[SCOPE_STRATEGY].position_qty;
-    bool reduces =
-        order->reduce_only ||
-        decimal_cmp(order->side == SIDE_BUY ? decimal_neg(position) : position, order->qty) >= 0;
-    if (!own || reduces)
+    if (!own || only_reduces(view, order))
         return false;
     *verdict = (struct risk_verdict){ .verdict = VERDICT_BLOCK, .qty = DECIMAL_ZERO };
     text_copy(verdict->code, sizeof(verdict->code), "self_trade");
@@ -298,8 +294,7 @@ bool gate_amend(struct engine *engine, int index, struct order *order, decimal q
     struct risk_verdict verdict;
     asked.price = price;
     asked.qty = decimal_sub(qty, order->filled_qty);
-    view_of(engine, index, order, &view);
-    leave_out(engine, &view, order);
+    view_without(engine, index, order, &view);
     if (!meets_own(engine, index, &view, &asked, &verdict)) {
         risk_check(&view, &asked, &verdict);
         if (verdict.verdict == VERDICT_APPROVE)
@@ -322,10 +317,10 @@ bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_
     }
     struct risk_view view;
     struct risk_verdict verdict;
-    view_of(engine, index, order, &view);
-    leave_out(engine, &view, order);
+    view_without(engine, index, order, &view);
     bind_price(engine, &view, order);
-    if (judge(engine, index, &view, order, &verdict))
+    if (!meets_own(engine, index, &view, order, &verdict) &&
+        judge(engine, index, &view, order, &verdict))
         return true;
     text_copy(why, REASON_MAX, verdict.reason);
     act_on_halt(engine, index, &verdict);
@@ -353,8 +348,7 @@ bool gate_passes_again(struct engine *engine, struct order *order)
         return false;
     struct risk_view view;
     struct risk_verdict verdict;
-    view_of(engine, index, order, &view);
-    leave_out(engine, &view, order);
+    view_without(engine, index, order, &view);
     risk_check(&view, order, &verdict);
     return verdict.verdict == VERDICT_APPROVE;
 }

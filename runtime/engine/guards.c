@@ -72,7 +72,7 @@ static struct venue *venue_of(struct engine *engine, uint32_t instrument)
 void guards_report(struct engine *engine, const struct order *before, const struct report *report)
 {
     bool waited = before->known == ORDER_PENDING_NEW || before->pending != 0;
-    if (!is_watched(engine) || !waited || report->ticket != 0)
+    if (!is_watched(engine) || !waited || report->ticket != 0 || engine->guards.is_own_word)
         return;
     struct venue *venue = venue_of(engine, before->instrument);
     bool is_probe = before->known == ORDER_PENDING_NEW && !before->reduce_only;
@@ -333,14 +333,26 @@ bool guards_repeats(struct engine *engine, int index, const struct order *order)
 
 /* ---- our own orders ---- */
 
+/* What it is once it leaves: a stop that rests here fires first. */
+static enum order_type leaving_type(struct engine *engine, const struct order *order)
+{
+    return held_is_needed(engine, order) ? held_fired_type(order->type) : order->type;
+}
+
 /* The worst price at which it takes what rests; DECIMAL_NONE: it does not take now. */
 static decimal taking_price(struct engine *engine, const struct order *order)
 {
-    if (order->type == ORDER_LIMIT)
+    enum order_type type = leaving_type(engine, order);
+    if (type == ORDER_LIMIT)
         return order->price;
-    return order->type == ORDER_MARKET
-               ? gate_reference_price(engine, order->instrument, order->side)
-               : DECIMAL_NONE;
+    return type == ORDER_MARKET ? gate_reference_price(engine, order->instrument, order->side)
+                                : DECIMAL_NONE;
+}
+
+static bool is_met(enum order_side side, decimal price, decimal resting)
+{
+    int above = decimal_cmp(price, resting);
+    return side == SIDE_BUY ? above >= 0 : above <= 0;
 }
 
 static bool would_meet(const struct order *resting, const struct order *order, decimal price)
@@ -349,8 +361,9 @@ static bool would_meet(const struct order *resting, const struct order *order, d
         resting->type != ORDER_LIMIT || !order_is_open(resting) ||
         resting->order_id == order->order_id)
         return false;
-    int above = decimal_cmp(price, resting->price);
-    return order->side == SIDE_BUY ? above >= 0 : above <= 0;
+    bool is_replaced = resting->pending & PENDING_REPLACE && decimal_valid(resting->pending_price);
+    return is_met(order->side, price, resting->price) ||
+           (is_replaced && is_met(order->side, price, resting->pending_price));
 }
 
 static bool rests_against(const struct engine *engine, const struct order *order)
@@ -362,8 +375,9 @@ static bool rests_against(const struct engine *engine, const struct order *order
 
 const struct order *guards_own_order(struct engine *engine, const struct order *order)
 {
+    bool waits = !order->held && held_is_needed(engine, order) && !held_is_through(engine, order);
     decimal price = taking_price(engine, order);
-    if (!rests_against(engine, order) || !decimal_valid(price))
+    if (waits || !rests_against(engine, order) || !decimal_valid(price))
         return NULL;
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++)
         if (would_meet(blotter_open_at(engine->blotter, i), order, price))

@@ -263,7 +263,9 @@ static void refuse_command(struct engine *engine, const struct command *command,
                              .transact_ns = engine->now_ns };
     memcpy(report.client_order_id, order->client_order_id, sizeof(report.client_order_id));
     text_copy(report.reason, sizeof(report.reason), why->message);
+    engine->guards.is_own_word = true;
     report_apply_to(engine, order, &report);
+    engine->guards.is_own_word = false;
 }
 
 /* A question that the port cannot take is answered "failed" by ourselves. */
