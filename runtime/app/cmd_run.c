@@ -115,6 +115,7 @@ struct outcome {
     char result_hash[SHA256_TEXT_MAX];
     int exit_code;
     bool is_unfinished; /* there is nothing to sum up */
+    bool is_stopped;    /* an emergency stop was brought about */
 };
 
 /* From the first event to the ledger's last word. */
@@ -151,7 +152,8 @@ static int drive(struct session *session, struct status *status, struct log *log
         code = session_end(session, outcome->result_hash, err);
     sentinel_done(session->sentinel);
     loop_draw(&options);
-    if (code == 0 && failed < 0) {
+    outcome->is_stopped = code == 0 && end == LOOP_EMERGENCY;
+    if (code == 0 && failed < 0 && !outcome->is_stopped) {
         *err = failure;
         return failed;
     }
@@ -161,6 +163,12 @@ static int drive(struct session *session, struct status *status, struct log *log
 static bool was_asked(const struct session *session)
 {
     return session && session_emergency_asked(session);
+}
+
+/* It came too late for the loop, or the session could not do it: the ledger failed, say. */
+static bool is_left_to_do(const struct session *session, const struct outcome *outcome)
+{
+    return was_asked(session) && !outcome->is_stopped && !outcome->is_unfinished;
 }
 
 /* One process that trades; heartbeat_fd -1: without a guardian. */
@@ -188,8 +196,14 @@ static int trade(const struct options *options, int heartbeat_fd)
         code = drive(session, status, log, &outcome, &err);
     }
     status_close(status); /* before anything else is printed on its line */
-    if (code < 0 && (code == ERROR_HALTED || was_asked(session))) {
-        bool is_asked = was_asked(session) || !session;
+    bool is_left = code == ERROR_HALTED || is_left_to_do(session, &outcome);
+    if (is_left && options->guardian_pid) {
+        /* The guardian does it: it believes 75 only of one that traded. */
+        outcome.exit_code = code < 0 ? app_fail(options, &err) : 0;
+        if (session)
+            outcome.exit_code = -ERROR_INTERNAL;
+    } else if (is_left) {
+        bool is_asked = was_asked(session);
         session_close(session); /* what it could not do is done without it */
         session = NULL;
         outcome.exit_code = emergency_end(options, log, is_asked, &err);

@@ -63,6 +63,8 @@ int emergency_end(const struct options *options, struct log *log, bool is_asked,
         list(options);
     }
     struct error told = *why;
+    if (told.code == 0)
+        error_set(&told, ERROR_HALTED, "emergency stop while the run was ending");
     told.code = ERROR_HALTED;
     return app_fail(options, &told);
 }
@@ -75,8 +77,8 @@ static int run(const struct options *options)
                                        .quiet = options->quiet,
                                        .clock = clock_wall() };
     struct log *log = log_open(&log_options);
-    error_set(&why, ERROR_HALTED,
-              "emergency stop: the run hung and was ended; it begins halted until runtime resume");
+    error_set(&why, ERROR_HALTED, "emergency stop: the run hung and was ended%s",
+              options->feeds.count > 0 ? "" : "; it begins halted until runtime resume");
     int code = emergency_end(options, log, true, &why);
     log_close(log);
     return code;

@@ -360,8 +360,8 @@ static bool keep_trading(struct guardian *guardian, int *code)
     for (;; guardian->restarts++) {
         *code = run_child(guardian);
         if (*code >= 0 && guardian_is_final(*code) &&
-            (!guardian->emergency || *code == -ERROR_HALTED))
-            return true;
+            (!guardian->emergency || (*code == -ERROR_HALTED && guardian->has_beaten)))
+            return true;         /* 75 of one that never traded is a refusal to begin */
         if (guardian->emergency) /* it was ended, or ended without doing it */
             return false;
         unsigned failures = note_failure(guardian);
