@@ -489,8 +489,6 @@ return S
 
     local run = support.start({ "rester.lua", "--symbols", SYMBOL, "--speed", "60", "--json" }, { cwd = cwd })
     run:wait_for_running()
-    result = support.expect(69, { "resume" }, { cwd = cwd })
-    assert.truthy(result.err:find("stop it first", 1, true), result.err)
     run:signal("INT")
     assert.equal(75, run:wait().code)
 
