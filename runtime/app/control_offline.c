@@ -107,7 +107,8 @@ static void put_refusal(void *self, const char *kind, int64_t time_ns, const cha
     put_string(writer, "symbol", json_as_string(json_get(root, "symbol")));
     put_string(writer, "side", json_as_string(json_get(root, "side")));
     put_string(writer, "asked", json_as_string(json_get(root, "qty")));
-    put_string(writer, "allowed", is_blocked ? "0" : NULL);
+    put_string(writer, "allowed",
+               is_blocked ? "0" : or_null(json_as_string(json_get(root, "allowed"))));
     put_string(writer, "code", json_as_string(json_get(source, "code")));
     put_string(writer, "reason", json_as_string(json_get(source, "reason")));
     json_object_end(writer);
