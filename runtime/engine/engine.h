@@ -319,6 +319,7 @@ struct engine_counts {
     uint64_t submitted, filled, canceled, rejected, blocked, reduced, expired;
     uint64_t fills, trips, trips_won;
     uint64_t illegal_reports, alerts, failed_instances;
+    uint64_t halts; /* that began: of the session, a scope, an instrument */
     uint64_t asked, resent, lost, reconciled, differences, adjustments;
 };
 const struct engine_counts *engine_counts(const struct engine *engine);

@@ -11,6 +11,7 @@
 static void record_halt(struct engine *engine, int instance, const char *scope, const char *key,
                         const char *value, const char *reason)
 {
+    engine->counts.halts += strcmp(key, "code") == 0;
     struct text body;
     text_init(&body, 4096);
     struct json_writer *writer = json_writer_open(&body, false);

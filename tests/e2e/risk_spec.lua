@@ -214,3 +214,66 @@ describe("a limit", function()
     end)
   end
 end)
+
+-- ---- losses -----------------------------------------------------------------------------------------
+
+-- Ten are bought at 100; at 94 the loss is 60.
+local FALL = { { 100, 5 }, { 94, 5 }, { 100, 10 } }
+local HOLD = { [3] = "ctx:buy(10)", [8] = "ctx:buy(1)", [9] = "ctx:close()", [15] = "ctx:buy(1)" }
+
+describe("a loss", function()
+  before_each(function() cwd = support.directory() end)
+  after_each(support.cleanup)
+
+  for _, limit in ipairs({
+    { name = "max_daily_loss_usd", value = "60", looser = "61", kind = "daily_loss_limit",
+      reason = "today's loss of 60 reaches the limit of 60" },
+    { name = "max_daily_loss", value = "60", looser = "61", kind = "daily_loss_limit",
+      reason = "today's loss of 60 reaches the limit of 60" },
+    { name = "max_daily_loss_pct", value = "0.006", looser = "0.0061", kind = "daily_loss_limit",
+      reason = "today's loss of 60 reaches the limit of 60" },
+    { name = "max_drawdown", value = "0.006", looser = "0.0061", kind = "drawdown_limit",
+      reason = "the loss of 60 from the peak reaches the limit of 60" },
+  }) do
+    local function yaml(value) return ("risk: { %s: %s }\n"):format(limit.name, value) end
+
+    it("of " .. limit.name .. " halts: entries are refused, a way out is not", function()
+      local found = world({ actions = HOLD, prices = FALL, yaml = yaml(limit.value) })
+      assert.same({ qty = 10, code = "-", reason = "-" }, found.answers[3])
+      assert.equal("halted", found.answers[8].code)
+      assert.equal("trading is halted: " .. limit.reason, found.answers[8].reason)
+      assert.equal(10, found.answers[9].qty)
+      assert.equal("halted", found.answers[15].code)
+      assert.same({ "session|" .. limit.kind .. "|" .. limit.reason },
+        query("select scope, code, reason from halts where lifted_ns is null"))
+      assert.same({ limit.kind .. "|" .. limit.reason }, query("select json_extract(body, '$.name'), " ..
+        "json_extract(body, '$.body') from trading_events where kind = 'alert'"))
+      local list = why()
+      assert.same({ "block", "halted" }, { list[1].verdict, list[1].code })
+      assert.same({ "halt", limit.kind }, { list[3].verdict, list[3].code })
+    end)
+
+    it("of " .. limit.name .. " is read from the environment, and the stricter one counts", function()
+      local function halts(file, env)
+        return world({ actions = HOLD, prices = FALL, yaml = file, env = env }).answers[15].code == "halted"
+      end
+      assert.is_false(halts(yaml(limit.looser)))
+      if limit.name == "max_daily_loss" then return end -- a name of the file alone
+      assert.is_true(halts("", { [limit.name:upper()] = limit.value }))
+      assert.is_true(halts(yaml(limit.looser), { [limit.name] = limit.value }))
+      assert.is_true(halts(yaml(limit.value), { [limit.name:upper()] = limit.looser }))
+    end)
+  end
+
+  it("of the day is lifted at the day's border on a feed: the run ends with 0", function()
+    local found = world({ actions = HOLD, prices = FALL, from = MIDNIGHT - 12,
+                          yaml = "risk: { max_daily_loss_usd: 60 }\n" })
+    assert.equal("halted", found.answers[8].code)
+    assert.equal(1, found.answers[15].qty) -- two seconds after midnight
+    assert.same({}, query("select * from halts where lifted_ns is null"))
+    assert.same({ "session|daily_loss_limit" }, query("select scope, code from halts"))
+    local table = support.expect(0, { "asker.lua", "--feed", "X/USDT=x.csv", "--feed", "Y/USDT=y.csv",
+                                      "--config", "c.yaml", "--speed", "max", "--fresh" }, { cwd = cwd })
+    assert.truthy(table.out:find("; halts: 1\n", 1, true), table.out)
+  end)
+end)
