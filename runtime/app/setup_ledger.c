@@ -538,13 +538,33 @@ static int restore_risk(struct session *session, struct error *err)
     return code < 0 ? code : 0;
 }
 
+/* The first stage of a live rollout opens after clean days on paper, in the same state directory.
+ */
+static int count_paper_days(struct session *session, struct error *err)
+{
+    char path[600];
+    struct ledger *paper = NULL;
+    uint32_t days = 0;
+    int code = setup_state_path(session, "ledger-paper.sqlite", path, sizeof(path), err);
+    if (strcmp(session->mode, "live") != 0 || !config_bool(session->config, "rollout.enabled"))
+        return 0;
+    if (code < 0 || access(path, F_OK) < 0)
+        return code;
+    struct ledger_options options = { .path = path };
+    if ((code = ledger_open(&options, &paper, err)) == 0)
+        code = ledger_clean_days(paper, &days, err);
+    ledger_close(paper);
+    engine_set_paper_days(session->engine, days);
+    return code;
+}
+
 int setup_restore(struct session *session, struct error *err)
 {
     uint32_t external = 0;
     int code = 0;
     if (!session_goes_on(session))
         return 0;
-    if ((code = restore_risk(session, err)) < 0)
+    if ((code = restore_risk(session, err)) < 0 || (code = count_paper_days(session, err)) < 0)
         return code;
     if (session->source == SOURCE_VENUE && (code = open_external(session, &external, err)) < 0)
         return code;

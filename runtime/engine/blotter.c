@@ -116,7 +116,7 @@ struct order *blotter_add(struct blotter *blotter, const struct order *order)
     ASSERT(!list_holds(&blotter->all, order->order_id, &index));
     struct order *copy = &((struct entry *)memory_new(sizeof(struct entry)))->order;
     *copy = *order;
-    entry_of(copy)->stake.price = DECIMAL_NONE;
+    entry_of(copy)->stake.price = entry_of(copy)->stake.reference = DECIMAL_NONE;
     list_insert(&blotter->all, index, copy);
     if (order_is_open(copy) && !list_holds(&blotter->open, copy->order_id, &open_index))
         list_insert(&blotter->open, open_index, copy);

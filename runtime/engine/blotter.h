@@ -11,9 +11,10 @@
 /* What an open order counts for in the sums of what is at stake (exposure.c). */
 struct stake {
     decimal qty, value, heat;
-    decimal price; /* DECIMAL_NONE: it counts nothing */
-    bool opens;    /* it may add to a position */
-    bool rests;    /* at the venue, at a limit: another order of ours could meet it */
+    decimal price;     /* DECIMAL_NONE: it counts nothing */
+    decimal reference; /* what the market asked when it was counted first */
+    bool opens;        /* it may add to a position */
+    bool rests;        /* at the venue, at a limit: another order of ours could meet it */
     bool is_unfilled;
 };
 

@@ -299,8 +299,10 @@ void instance_fail(struct engine *engine, int index, int code, const char *why)
     text_copy(instance->why, sizeof(instance->why), why);
     instance->timer_count = 0;
     find_timers_due(engine);
-    if (code != ERROR_NONE)
+    if (code != ERROR_NONE) {
         engine->counts.failed_instances++;
+        rollout_watch_critical(engine);
+    }
     char text[sizeof(instance->why) + 128];
     snprintf(text, sizeof(text), "%s on %s stopped: %s", instance->strategy,
              engine->instruments->list[instance->instruments[0]].symbol, why);

@@ -204,6 +204,12 @@ MUST_CHECK int engine_stop_instance(struct engine *engine, int instance, int64_t
  * `everything`: exits too, and with `flatten` positions are closed at market instead. */
 MUST_CHECK int engine_halt(struct engine *engine, int64_t now_ns, const char *code,
                            const char *reason, bool everything, bool flatten, struct error *err);
+/* What the account may have at stake in the rollout's stage, and what it saw so far; DECIMAL_NONE:
+ * rollout is not enabled. */
+decimal engine_rollout(const struct engine *engine, struct rollout_record *record);
+/* Clean days of paper trading that came before, as its ledger knows them; before the first event.
+ */
+void engine_set_paper_days(struct engine *engine, uint32_t days);
 /* Lifts the halts of the session, of scopes and of instruments. `by` says who, for the record. */
 MUST_CHECK int engine_lift_halts(struct engine *engine, int64_t now_ns, const char *by,
                                  struct error *err);

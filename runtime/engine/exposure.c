@@ -49,7 +49,11 @@ static decimal working_price(const struct engine *engine, const struct order *or
 }
 
 static const struct stake no_stake = {
-    .qty = { 0, 0 }, .value = { 0, 0 }, .heat = { 0, 0 }, .price = { 0, DECIMAL_INVALID }
+    .qty = { 0, 0 },
+    .value = { 0, 0 },
+    .heat = { 0, 0 },
+    .price = { 0, DECIMAL_INVALID },
+    .reference = { 0, DECIMAL_INVALID },
 };
 
 struct stake exposure_stake(const struct engine *engine, const struct order *order)
@@ -63,6 +67,7 @@ struct stake exposure_stake(const struct engine *engine, const struct order *ord
     stake.is_unfilled = order->role == ROLE_PLAIN && decimal_is_zero(order->filled_qty);
     stake.qty = working_qty(engine, order);
     stake.price = working_price(engine, order);
+    stake.reference = gate_reference_price(engine, order->instrument, order->side);
     decimal fx = totals_fx(engine, order->instrument);
     if (!decimal_valid(stake.price) || !decimal_valid(fx))
         return stake; /* restored, and no price yet: the mark counts it when there is one */
@@ -150,7 +155,9 @@ static void count(struct engine *engine, struct order *order, const struct stake
         move(&scopes[i]->open_heat, was->heat, is->heat);
         move_count(&scopes[i]->open_unfilled, was->is_unfilled, is->is_unfilled);
     }
+    decimal reference = decimal_valid(was->reference) ? was->reference : is->reference;
     *was = *is;
+    was->reference = reference;
     forget_worth(engine, holding, order->instrument);
     count_holding(engine, instance, holding, order->instrument);
     engine->stakes++;

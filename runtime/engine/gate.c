@@ -52,16 +52,15 @@ static void view_scope(struct engine *engine, struct scope *scope, int index,
     const struct risk_limits *limits = &scope->limits;
     bool of_strategy = scope->kind == SCOPE_STRATEGY;
     struct holding *holding = instance_holding(engine, index, order->instrument);
-    if (!scope->is_limited && !of_strategy)
-        return;
-    out->limits = scope->is_limited ? limits : NULL;
-    out->name = scope->name;
-    out->equity = scope_equity(engine, scope);
     out->position_qty = of_strategy ? holding->position.qty : exposure->position;
     out->working_buy = of_strategy ? holding->working_buy : exposure->buy;
     out->working_sell = of_strategy ? holding->working_sell : exposure->sell;
+    if (of_strategy || scope->is_limited)
+        out->equity = scope_equity(engine, scope);
     if (!scope->is_limited)
         return;
+    out->limits = limits;
+    out->name = scope->name;
     out->day_opening_equity = scope->day_opening;
     out->peak_equity = scope->peak;
     out->day_volume = decimal_add(scope->day_volume, scope->open_value);

@@ -45,9 +45,11 @@ static void tell_breaker(struct engine *engine, const struct venue *venue)
     bool is_open = breaker->state == BREAKER_OPEN;
     snprintf(text, sizeof(text), "%s: the breaker is %s%s%.120s", venue->name,
              breaker_state_name(breaker->state), is_open ? ": " : "", is_open ? breaker->why : "");
-    if (is_open)
+    if (is_open) {
         turn_alert(engine, -1, "breaker_open", text);
-    else
+        if (!breaker->by_hand)
+            rollout_watch_breaker(engine);
+    } else
         LOG(engine->options.log, LOG_WARN, "risk", text, F_STR("venue", venue->name));
     engine->day_is_news = true;
 }
@@ -72,7 +74,10 @@ static struct venue *venue_of(struct engine *engine, uint32_t instrument)
 void guards_report(struct engine *engine, const struct order *before, const struct report *report)
 {
     bool waited = before->known == ORDER_PENDING_NEW || before->pending != 0;
-    if (!is_watched(engine) || !waited || report->ticket != 0 || engine->guards.is_own_word)
+    if (!waited || report->ticket != 0 || engine->guards.is_own_word)
+        return;
+    rollout_watch_answer(engine, report->kind != REPORT_DOUBT);
+    if (!is_watched(engine))
         return;
     struct venue *venue = venue_of(engine, before->instrument);
     bool is_probe = before->known == ORDER_PENDING_NEW && !before->reduce_only;
@@ -86,6 +91,7 @@ void guards_report(struct engine *engine, const struct order *before, const stru
 void guards_silence(struct engine *engine, const struct order *order)
 {
     struct venue *venue = venue_of(engine, order->instrument);
+    rollout_watch_answer(engine, false);
     if (is_watched(engine))
         told(engine, venue, breaker_failure(&venue->breaker, engine->now_ns, "no answer in time"));
 }

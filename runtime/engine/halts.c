@@ -56,6 +56,7 @@ void halts_instrument(struct engine *engine, uint32_t instrument, const char *co
     char text[REASON_MAX + SYMBOL_MAX + 4];
     if (halt->set)
         return;
+    rollout_watch_critical(engine);
     set_halt(halt, code, reason);
     halt->since_ns = engine->now_ns;
     snprintf(text, sizeof(text), "%s: no new risk: %s", symbol_of(engine, instrument), reason);
@@ -81,6 +82,7 @@ void halts_session(struct engine *engine, int instance, const char *code, const 
 {
     if (engine->halted && (for_day || !engine->halted_for_day))
         return; /* already, and no shorter */
+    rollout_watch_critical(engine);
     engine->halted = true;
     engine->halted_for_day = for_day;
     text_copy(engine->halt_code, sizeof(engine->halt_code), code);

@@ -284,6 +284,7 @@ static void begin_day(struct engine *engine, int64_t now_ns)
     }
     if (!engine->options.risk.halts_latch)
         halts_lift_day(engine);
+    rollout_watch_day(engine, now_ns);
     engine->day_is_news = true;
 }
 
@@ -302,6 +303,8 @@ void scopes_begin(struct engine *engine, int64_t now_ns)
     for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
         if (!decimal_valid(scope->day_opening))
             open_day(engine, scope);
+    if (engine->rollout.began_ns == 0)
+        rollout_watch_day(engine, now_ns);
     engine->day_is_news = true;
 }
 
@@ -392,6 +395,7 @@ void scopes_write(struct engine *engine, struct text *out)
             write_scope(scope, writer);
     json_object_end(writer);
     guards_write(engine, writer);
+    rollout_watch_write(engine, writer);
     json_object_end(writer);
     json_writer_close(writer);
 }
@@ -447,6 +451,7 @@ int engine_restore_risk(struct engine *engine, const char *json, size_t length, 
     bool good = json_parse(json, length, &root, err) == 0 && read_scopes(engine, root);
     if (good)
         guards_read(engine, root);
+    good = good && rollout_watch_read(engine, root, err) == 0;
     json_release(root);
     return good ? 0 : error_set(err, ERROR_IO, "ledger: the day's figures cannot be read");
 }

@@ -16,6 +16,7 @@
  *   scopes.c   the account, venues, strategies, symbols: their limits, equity and day
  *   exposure.c what open orders and positions have at stake, as running sums
  *   portfolio_risk.c heat and volatility of all positions together
+ *   rollout_watch.c what happens during a stage of the rollout
  *   guards.c   closed markets, old data, breakers, repeated orders, our own orders
  *   targets.c  target, close, size, flatten
  *   totals.c   equity, drawdown, exposure, the day's figures
@@ -731,6 +732,20 @@ void portfolio_hour(struct engine *engine, int64_t now_ns);
 /* The close of an hour that ended at end_ns, from history. */
 void portfolio_price(struct engine *engine, uint32_t instrument, int64_t end_ns, double price);
 
+/* ---- rollout_watch.c ---- */
+struct json;
+struct json_writer;
+void rollout_watch_answer(struct engine *engine, bool good); /* a request was answered, or not */
+void rollout_watch_report(struct engine *engine, const struct order *before, struct order *order,
+                          const struct report *report);
+void rollout_watch_breaker(struct engine *engine);
+void rollout_watch_critical(struct engine *engine); /* a halt, a failed strategy */
+/* A session or a day begins. */
+void rollout_watch_day(struct engine *engine, int64_t now_ns);
+void rollout_watch_write(const struct engine *engine, struct json_writer *writer);
+MUST_CHECK int rollout_watch_read(struct engine *engine, const struct json *root,
+                                  struct error *err);
+
 /* ---- guards.c ---- */
 void guards_open(struct engine *engine);
 void guards_close(struct engine *engine);
@@ -752,8 +767,6 @@ bool guards_repeats(struct engine *engine, int instance, const struct order *ord
 const struct order *guards_own_order(struct engine *engine, const struct order *order);
 /* Cancels what adds risk and would be met by this way out. */
 void guards_clear_way(struct engine *engine, const struct order *order);
-struct json;
-struct json_writer;
 void guards_write(const struct engine *engine, struct json_writer *writer);
 void guards_read(struct engine *engine, const struct json *root);
 

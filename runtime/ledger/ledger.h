@@ -126,7 +126,7 @@ MUST_CHECK int ledger_state(struct ledger *ledger, uint32_t instance_id, char **
                             size_t *length, struct error *err);
 
 struct halt_record {
-    char scope[SYMBOL_MAX]; /* "session", or a symbol */
+    char scope[96]; /* "session", a symbol, or what a scope of the engine is called */
     char code[32], reason[REASON_MAX];
 };
 /* Halts that nobody lifted. */
@@ -160,6 +160,8 @@ struct remaining {
     const char *status, *client_order_id, *venue_order_id;
     bool reduce_only;
 };
+/* On how many UTC days orders were made without a halt: clean days of trading, for a rollout. */
+MUST_CHECK int ledger_clean_days(struct ledger *ledger, uint32_t *days, struct error *err);
 /* Orders by their ids, then positions, of all sources that go on. */
 MUST_CHECK int ledger_each_remaining(struct ledger *ledger,
                                      void (*visit)(void *self, const struct remaining *remaining),

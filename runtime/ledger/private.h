@@ -80,6 +80,7 @@ enum statement {
     HALTS,
     CASH,
     STANDING_HALTS,
+    CLEAN_DAYS,
     REMAINING_ORDERS,
     REMAINING_POSITIONS,
     REFUSALS,

@@ -26,8 +26,16 @@ int ledger_each_standing_halt(struct ledger *ledger,
     return found;
 }
 
+int ledger_clean_days(struct ledger *ledger, uint32_t *days, struct error *err)
+{
+    struct binder rows = bind_begin(ledger, CLEAN_DAYS);
+    int found = ledger_step(ledger, rows.statement, err);
+    *days = found > 0 ? (uint32_t)column_int(rows.statement, 0) : 0;
+    return found < 0 ? found : 0;
+}
+
 struct lifted {
-    char mode[12], source[VENUE_MAX], scope[SYMBOL_MAX];
+    char mode[12], source[VENUE_MAX], scope[96];
     bool is_done;
 };
 

@@ -380,6 +380,9 @@ const char *const statement_texts[STATEMENTS] = {
         " JOIN trading_events e ON e.seq = h.halt_id"
         " JOIN sessions s ON s.session_id = e.session_id"
         " WHERE h.lifted_ns IS NULL AND s.source <> 'feed' ORDER BY h.halt_id",
+    [CLEAN_DAYS] = "SELECT count(DISTINCT time_ns / 86400000000000) FROM trading_events"
+                   " WHERE kind = 'order' AND time_ns / 86400000000000 NOT IN"
+                   " (SELECT time_ns / 86400000000000 FROM trading_events WHERE kind = 'halt')",
     [REMAINING_ORDERS] =
         "SELECT i.instance_id, i.strategy, o.venue, o.symbol, o.side, o.type, o.qty, o.filled_qty,"
         " coalesce(o.price, ''), coalesce(o.trigger_price, ''), o.status, o.reduce_only,"

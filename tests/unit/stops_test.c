@@ -1,0 +1,193 @@
+/* stops_test.c - risk.require_stop: a position that nothing protects is given a stop.
+ *
+ * The distance is 2 %; BTC trades at a tick of 0.1 in lots of 0.001. */
+#include "tests/unit/risk_fixture.h"
+
+static struct stage *stage_with_policy(void)
+{
+    struct stage *s = stage_new_planned(&(struct stage_plan){
+        .risk = { .no_stop_pct = D("0.05"), .require_stop = true, .stop_distance_pct = D("0.02") },
+        .more_instruments = more_venues });
+    add_of_all(s, NULL);
+    return s;
+}
+
+/* The newest order of the policy, or NULL. */
+static const struct order *policy(struct stage *s)
+{
+    const struct order *found = NULL;
+    for (uint64_t id = 1; engine_order(s->engine, id); id++)
+        if (strcmp(engine_order(s->engine, id)->tag, "require_stop") == 0)
+            found = engine_order(s->engine, id);
+    return found;
+}
+
+static void acknowledge(struct stage *s)
+{
+    tell(s, policy(s)->order_id, REPORT_ACK);
+}
+
+static void a_bare_position_gets_a_stop_at_the_venue(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    const struct order *stop = policy(s);
+    assert_non_null(stop);
+    assert_string_equal(order_type_name(stop->type), "stop");
+    assert_string_equal(order_side_name(stop->side), "sell");
+    assert_true(stop->reduce_only);
+    assert_decimal(stop->qty, "1");
+    assert_decimal(stop->trigger_price, "98"); /* 100 less 2 % */
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, stop->order_id);
+    stage_free(s);
+}
+
+/* A short of 10 at 101.37: 103.3974, and the tick below it is nearer. */
+static void a_short_is_mirrored_and_the_nearer_tick_counts(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_SELL, "10", "101.37");
+    assert_decimal(policy(s)->trigger_price, "103.3");
+    assert_string_equal(order_side_name(policy(s)->side), "buy");
+    stage_free(s);
+}
+
+static void a_protected_entry_needs_none(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    trade(s, BTC, "100");
+    struct order_request entry = request_of(SIDE_BUY, "1");
+    entry.stop = D("95");
+    fill(s, submit(s, A, entry), "1", "100");
+    assert_null(policy(s));
+    stage_free(s);
+}
+
+static void it_grows_with_the_position(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "3"));
+    fill(s, entry, "1", "100");
+    uint64_t stop = policy(s)->order_id;
+    acknowledge(s);
+    fill(s, entry, "2", "100");
+    assert_int_equal(policy(s)->order_id, stop); /* one that grows, not two */
+    assert_decimal(last_sent(s, SENT_AMEND)->qty, "3");
+    stage_free(s);
+}
+
+static void it_goes_when_the_position_is_flat_or_protected(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t first = policy(s)->order_id;
+    acknowledge(s);
+    /* The strategy places its own: the policy's goes. */
+    struct order_request own = reduce_only(request_of(SIDE_SELL, "1"));
+    own.type = ORDER_STOP;
+    own.trigger_price = D("97");
+    uint64_t id = submit(s, A, own);
+    settle(s);
+    assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, first);
+    tell(s, first, REPORT_CANCELED);
+    assert_int_equal(policy(s)->order_id, first);
+    /* It takes its own away: there is one by policy again, and that goes when all is sold. */
+    tell(s, id, REPORT_ACK);
+    engine_cancel(s->engine, A, id, &s->refusal);
+    settle(s);
+    uint64_t second = policy(s)->order_id;
+    assert_int_not_equal(second, first);
+    acknowledge(s);
+    tell(s, id, REPORT_CANCELED);
+    uint64_t exit = submit(s, A, request_of(SIDE_SELL, "1"));
+    settle(s);
+    fill(s, exit, "1", "101");
+    assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, second);
+    tell(s, second, REPORT_CANCELED);
+    assert_int_equal(engine_open_orders(s->engine), 0);
+    stage_free(s);
+}
+
+/* Half is sold: a reduce-only stop over all of it does no harm and stays, so that there is never a
+ * moment without. */
+static void a_part_too_much_stays(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "2", "100");
+    acknowledge(s);
+    size_t canceled = count_sent(s, SENT_CANCEL);
+    uint64_t exit = submit(s, A, request_of(SIDE_SELL, "1"));
+    settle(s);
+    fill(s, exit, "1", "101");
+    assert_int_equal(count_sent(s, SENT_CANCEL), canceled);
+    assert_decimal(policy(s)->qty, "2");
+    stage_free(s);
+}
+
+/* It is placed again, but not at once: the answer would be the same. */
+static void a_rejected_one_is_tried_again_later(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t first = policy(s)->order_id;
+    tell_why(s, first, REPORT_REJECTED, "no stops today");
+    assert_int_equal(policy(s)->order_id, first);
+    later(s, SECONDS(9));
+    submit(s, A, limit_of(SIDE_BUY, "1", "90")); /* any turn */
+    settle(s);
+    assert_int_equal(policy(s)->order_id, first);
+    later(s, SECONDS(1));
+    submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    settle(s);
+    assert_int_not_equal(policy(s)->order_id, first);
+    stage_free(s);
+}
+
+static void where_the_venue_holds_none_it_rests_here_and_fires(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    assert_true(policy(s)->held);
+    trade(s, BTC, "98.1");
+    assert_true(policy(s)->held);
+    trade(s, BTC, "98");
+    assert_string_equal(order_type_name(last_sent(s, SENT_SUBMIT)->order.type), "market");
+    assert_decimal(last_sent(s, SENT_SUBMIT)->order.qty, "1");
+    stage_free(s);
+}
+
+static void without_the_policy_there_is_none(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .more_instruments = more_venues });
+    add_of_all(s, NULL);
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    assert_null(policy(s));
+    stage_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bare_position_gets_a_stop_at_the_venue),
+        cmocka_unit_test(a_short_is_mirrored_and_the_nearer_tick_counts),
+        cmocka_unit_test(a_protected_entry_needs_none),
+        cmocka_unit_test(it_grows_with_the_position),
+        cmocka_unit_test(it_goes_when_the_position_is_flat_or_protected),
+        cmocka_unit_test(a_part_too_much_stays),
+        cmocka_unit_test(a_rejected_one_is_tried_again_later),
+        cmocka_unit_test(where_the_venue_holds_none_it_rests_here_and_fires),
+        cmocka_unit_test(without_the_policy_there_is_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
