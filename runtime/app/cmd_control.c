@@ -59,6 +59,16 @@ int control_request(const struct options *options, const char *request, int64_t 
     return code < 0 ? code : read_refusal(answer, err);
 }
 
+/* A reason may come from anywhere, and must not move the cursor of a terminal. */
+static void keep_plain(struct text *out)
+{
+    for (size_t i = 0; i < out->length; i++) {
+        unsigned char byte = (unsigned char)out->data[i];
+        if ((byte < 0x20 && byte != '\n') || byte == 0x7f)
+            out->data[i] = '?';
+    }
+}
+
 void control_print(const struct options *options, const char *what, const struct text *answer)
 {
     struct json *root;
@@ -71,6 +81,7 @@ void control_print(const struct options *options, const char *what, const struct
     struct text out;
     text_init(&out, CONTROL_ANSWER_MAX);
     control_table(what, root, &out);
+    keep_plain(&out);
     fwrite(out.data, 1, out.length, stdout);
     text_release(&out);
     json_release(root);

@@ -199,6 +199,16 @@ describe("a running instance", function()
     assert.equal(support.null, ask("status").halt)
   end)
 
+  it("shows a reason without moving the cursor", function()
+    local run = start("holder.lua")
+    expect(0, "halt", "\27[2J\8\127 odd \255", "--state", "s")
+    local out = expect(0, "status", "--state", "s").out
+    assert.truthy(out:find("odd", 1, true), out)
+    assert.falsy(out:find("[%z\1-\9\11-\31\127]"), out)
+    run:signal("TERM")
+    assert.equal(75, run:wait().code)
+  end)
+
   it("latches a halt that a limit caused", function()
     support.write(cwd .. "/c.yaml", "risk: { max_daily_loss_usd: 0.01 }\n")
     local run = start("holder.lua", "--config", "c.yaml") -- the fee alone is more
