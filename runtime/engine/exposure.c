@@ -22,7 +22,8 @@ static decimal counted_by_first(const struct engine *engine, const struct order 
     if (order->group_id == 0 || order->group_id == order->order_id)
         return DECIMAL_ZERO;
     const struct order *first = blotter_find(engine->blotter, order->group_id);
-    bool shared = first && first->side == order->side && gate_may_link(engine, first, order);
+    bool shared = first && !first->reduce_only && first->side == order->side &&
+                  gate_may_link(engine, first, order);
     return shared ? order_remaining(first) : DECIMAL_ZERO;
 }
 
@@ -268,25 +269,80 @@ static bool is_sum(decimal sum, decimal found)
     return decimal_valid(sum) && decimal_valid(found) && decimal_cmp(sum, found) == 0;
 }
 
+/* What a walk over the open orders finds for those of one instrument and instance; -1: of all. */
+struct walk {
+    decimal buy, sell, value, heat;
+    uint32_t entries, unfilled, resting[2];
+    bool is_true; /* every order counts for what it has at stake now, prices aside */
+};
+
+static void walk_over(struct walk *walk, const struct engine *engine, struct order *order)
+{
+    const struct stake *counted = blotter_stake(order);
+    struct stake now = exposure_stake(engine, order);
+    bool buys = order->side == SIDE_BUY;
+    walk->is_true &= counted->opens == now.opens && counted->rests == now.rests &&
+                     counted->is_unfilled == now.is_unfilled && is_sum(counted->qty, now.qty);
+    walk->buy = buys ? decimal_add(walk->buy, now.qty) : walk->buy;
+    walk->sell = buys ? walk->sell : decimal_add(walk->sell, now.qty);
+    walk->value = decimal_add(walk->value, counted->value);
+    walk->heat = decimal_add(walk->heat, counted->heat);
+    walk->entries += now.opens;
+    walk->unfilled += now.is_unfilled;
+    walk->resting[buys] += now.rests;
+}
+
+static struct walk walk_of(const struct engine *engine, int instance, uint32_t instrument)
+{
+    struct walk walk = { .is_true = true };
+    for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if ((instance < 0 || instance_of_order(engine, order) == instance) &&
+            (instrument == INSTRUMENT_NONE || order->instrument == instrument))
+            walk_over(&walk, engine, order);
+    }
+    return walk;
+}
+
+static bool holding_agrees(const struct engine *engine, int instance, uint32_t instrument,
+                           const struct holding *holding)
+{
+    struct walk walk = walk_of(engine, instance, instrument);
+    bool is_open = walk.entries > 0 || !decimal_is_zero(holding->position.qty);
+    return is_sum(holding->working_buy, walk.buy) && is_sum(holding->working_sell, walk.sell) &&
+           holding->entries == walk.entries && holding->is_open == is_open &&
+           is_sum(holding->counted, holding->position.qty);
+}
+
+static bool instrument_agrees(const struct engine *engine, uint32_t instrument, uint32_t *open)
+{
+    const struct exposure *exposure = &engine->exposures[instrument];
+    struct walk walk = walk_of(engine, -1, instrument);
+    decimal position = DECIMAL_ZERO;
+    bool agrees = walk.is_true;
+    for (int i = 0; i < engine->instance_count; i++) {
+        size_t at = holding_index(&engine->instances[i], instrument);
+        if (at == SIZE_MAX)
+            continue;
+        const struct holding *holding = &engine->instances[i].holdings[at];
+        agrees &= holding_agrees(engine, i, instrument, holding);
+        position = decimal_add(position, holding->position.qty);
+        *open += holding->is_open;
+    }
+    return agrees && is_sum(exposure->position, position) && is_sum(exposure->buy, walk.buy) &&
+           is_sum(exposure->sell, walk.sell) && exposure->resting[0] == walk.resting[0] &&
+           exposure->resting[1] == walk.resting[1];
+}
+
 bool engine_sums_agree(struct engine *engine)
 {
-    for (uint32_t k = 0; k < engine->instruments->count; k++) {
-        decimal position = DECIMAL_ZERO, buy = DECIMAL_ZERO, sell = DECIMAL_ZERO;
-        for (int i = 0; i < engine->instance_count; i++) {
-            size_t at = holding_index(&engine->instances[i], k);
-            if (at != SIZE_MAX)
-                position = decimal_add(position, engine->instances[i].holdings[at].position.qty);
-        }
-        for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
-            const struct order *order = blotter_open_at(engine->blotter, i);
-            decimal *side = order->side == SIDE_BUY ? &buy : &sell;
-            if (order->instrument == k)
-                *side = decimal_add(*side, exposure_stake(engine, order).qty);
-        }
-        const struct exposure *exposure = &engine->exposures[k];
-        if (!is_sum(exposure->position, position) || !is_sum(exposure->buy, buy) ||
-            !is_sum(exposure->sell, sell))
-            return false;
-    }
-    return true;
+    uint32_t open = 0;
+    bool agrees = true;
+    for (uint32_t k = 0; k < engine->instruments->count; k++)
+        agrees &= instrument_agrees(engine, k, &open);
+    struct walk all = walk_of(engine, -1, INSTRUMENT_NONE);
+    const struct scope *account = &engine->account;
+    return agrees && is_sum(account->open_value, all.value) &&
+           is_sum(account->open_heat, all.heat) && account->open_unfilled == all.unfilled &&
+           account->open_positions == open;
 }
