@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/config/calendars.h"
+#include "runtime/config/schema.h"
 
 #define NAMED_MAX 256
 
@@ -158,6 +159,32 @@ static int read_calendars(struct session *session, struct error *err)
     return 0;
 }
 
+/* ---- what binds nothing ---- */
+
+static bool is_venue(const char *name)
+{
+    for (const char *const *venue = schema_venues(); *venue; venue++)
+        if (strcmp(*venue, name) == 0)
+            return true;
+    return false;
+}
+
+/* One file may serve several runs, so that a stranger is no fault; but a symbol with a letter too
+ * many would be a limit that nobody misses until it is needed. */
+static void warn_of_strangers(const struct session *session, const char *map, bool venues_too,
+                              const char *module, const char *what)
+{
+    char key[160];
+    for (size_t i = 0; i < config_members(session->config, map); i++) {
+        const char *name = config_member(session->config, map, i);
+        if (instruments_find(&session->instruments, name, NULL) != INSTRUMENT_NONE ||
+            (venues_too && is_venue(name)))
+            continue;
+        snprintf(key, sizeof(key), "%s.%s", map, name);
+        LOG(session->log, LOG_WARN, module, what, F_STR("key", key));
+    }
+}
+
 /* ---- breakers, throttles, rollout ---- */
 
 static bool any_set(const struct session *session, const char *prefix)
@@ -265,6 +292,10 @@ int setup_risk(struct session *session, struct engine_options *options, struct e
     risk->venue_count = read_named(session, "risk.venues", session->risk->venues);
     risk->breaker = read_breaker(session);
     read_switches(session, risk);
+    warn_of_strangers(session, "risk.symbols", false, "risk",
+                      "no symbol of this run: its limits bind nothing");
+    warn_of_strangers(session, "calendar.venues", true, "calendar",
+                      "neither a venue nor a symbol of this run: its hours bind nothing");
     int code = read_calendars(session, err);
     risk->calendars = session->risk->calendars;
     return code < 0 ? code : read_rollout(session, &risk->rollout, err);

@@ -5,7 +5,6 @@
 -- and fills at the next trade: what is expected is then plain arithmetic.
 local support = require("e2e.support")
 
-local X, Y = "X/USDT", "Y/USDT"
 local MIDNIGHT = 1704067200 -- 2024-01-01T00:00:00Z, a Monday
 local cwd
 
@@ -45,7 +44,7 @@ local function asker(name, actions, limits)
   for at, action in pairs(actions) do
     lines[#lines + 1] = ("[%d] = function(ctx, tick) return %s end,"):format(at, action)
   end
-  local source = ASKER:gsub("NAME", name):gsub("LIMITS", limits or "")
+  local source = ASKER:gsub("NAME", name):gsub("LIMITS", function() return limits or "" end)
   support.write(cwd .. "/" .. name .. ".lua", (source:gsub("ACTIONS", function()
     return table.concat(lines, "\n  ")
   end)))
@@ -115,8 +114,8 @@ end
 -- value: what binds; looser: what does not; actions at trades 3 and 4, the last is judged: to qty (of
 -- asked), or blocked.
 local LIMITS = {
-  { name = "max_order_size_usd", code = "max_order_size", value = "200", looser = "5000", asked = 10, qty = 2,
-    reason = "qty 10 is worth more than max_order_size_usd 200" },
+  { name = "max_order_size_usd", code = "max_order_size", value = "200", looser = "5000", asked = 10,
+    qty = 2, reason = "qty 10 is worth more than max_order_size_usd 200" },
   { name = "max_daily_volume_usd", code = "max_daily_volume", value = "500", looser = "5000",
     before = "ctx:buy(3)", asked = 3, qty = 2, reason = "qty 3 goes over max_daily_volume_usd 500" },
   { name = "max_open_positions", code = "max_open_positions", value = "1", looser = "2",
@@ -275,5 +274,372 @@ describe("a loss", function()
     local table = support.expect(0, { "asker.lua", "--feed", "X/USDT=x.csv", "--feed", "Y/USDT=y.csv",
                                       "--config", "c.yaml", "--speed", "max", "--fresh" }, { cwd = cwd })
     assert.truthy(table.out:find("; halts: 1\n", 1, true), table.out)
+  end)
+end)
+
+-- ---- scopes -----------------------------------------------------------------------------------------
+
+local BOTH = { [3] = "ctx:buy(10)", [5] = "ctx:buy(10, { symbol = 'Y/USDT' })" }
+
+local function bought(found)
+  return { found.answers[3].qty, found.answers[5].qty }
+end
+
+describe("a limit of", function()
+  before_each(function() cwd = support.directory() end)
+  after_each(support.cleanup)
+
+  it("a symbol binds there alone, and is named", function()
+    local found = world({ actions = BOTH, yaml = [[
+risk: { symbols: { Y/USDT: { max_order_size_usd: 300 } } }
+]] })
+    assert.same({ 10, 3 }, bought(found))
+    assert.equal("qty 10 is worth more than max_order_size_usd 300 (symbol Y/USDT)", found.risk[1].reason)
+  end)
+
+  it("a venue binds all its symbols together", function()
+    local found = world({ actions = BOTH, yaml = [[
+risk: { venues: { sim: { max_daily_volume_usd: 1500 } } }
+]] })
+    assert.same({ 10, 5 }, bought(found))
+    assert.equal("qty 10 goes over max_daily_volume_usd 1500 (venue sim)", found.risk[1].reason)
+  end)
+
+  it("the strictest scope binds", function()
+    local found = world({ actions = BOTH, yaml = [[
+risk:
+  max_order_size_usd: 500
+  venues: { sim: { max_order_size_usd: 600 } }
+  symbols: { X/USDT: { max_order_size_usd: 400 }, Y/USDT: { max_order_size_usd: 900 } }
+]] })
+    assert.same({ 4, 5 }, bought(found))
+  end)
+
+  it("a strategy file narrows, and never widens", function()
+    local found = world({ actions = BOTH, limits = "max_order_size_usd = 250" })
+    assert.same({ 2.5, 2.5 }, bought(found))
+    assert.truthy(found.risk[1].reason:find("(strategy asker on X/USDT)", 1, true), found.risk[1].reason)
+    for _, of in ipairs({ { "300", "400", 3 }, { "400", "300", 3 } }) do
+      found = world({ actions = BOTH, limits = "max_order_size_usd = " .. of[1],
+                      yaml = ("risk: { max_order_size_usd: %s }\n"):format(of[2]) })
+      assert.same({ of[3], of[3] }, bought(found))
+    end
+  end)
+
+  it("an entry of strategies: binds its strategy alone, with what the file says", function()
+    asker("one", BOTH, "max_order_size_usd = 200")
+    asker("two", BOTH)
+    local found = world({ files = {}, yaml = [[
+strategies:
+  - { file: one.lua, capital: 0.5, limits: { max_order_size_usd: 300 } }
+  - { file: two.lua, capital: 0.5, limits: { max_order_size_usd: 400 } }
+]] })
+    assert.same({ "one|2", "one|2", "two|4", "two|4" }, query("select strategy, qty from orders " ..
+      "join instances using (instance_id) order by 1, 2"))
+    assert.equal(4, #found.risk)
+  end)
+
+  it("a symbol that loses halts that symbol alone, until the day ends", function()
+    local actions = { [3] = "ctx:buy(10)", [8] = "ctx:buy(1)", [9] = "ctx:buy(1, { symbol = 'Y/USDT' })",
+                      [15] = "ctx:buy(1)" }
+    local found = world({ actions = actions, prices = FALL, from = MIDNIGHT - 12,
+                          yaml = "risk: { symbols: { X/USDT: { max_daily_loss_usd: 60 } } }\n" })
+    assert.equal("trading is halted: today's loss of 60 reaches the limit of 60 (symbol X/USDT)",
+      found.answers[8].reason)
+    assert.equal("halted", found.answers[8].code)
+    assert.equal(1, found.answers[9].qty)
+    assert.equal(1, found.answers[15].qty)
+    assert.same({ "symbol X/USDT|daily_loss_limit|1" },
+      query("select scope, code, lifted_ns is not null from halts"))
+  end)
+end)
+
+-- ---- the simulated market, and restarts ---------------------------------------------------------------
+
+-- Turns a position over at every 20th trade: each turn pays the spread and two fees.
+local CHURN = support.busy
+
+local function sim(code, seconds, yaml, env)
+  support.write(cwd .. "/churn.lua", CHURN)
+  support.write(cwd .. "/c.yaml", yaml)
+  return support.expect(code, { "churn.lua", "--symbols", "BTC/USDT:USDT", "--capital", "10000", "--config",
+                                "c.yaml", "--speed", "max", "--duration", tostring(seconds), "--state", "s",
+                                "--json" }, { cwd = cwd, env = env })
+end
+
+-- The day as a restart would find it: what the ledger keeps of instance 0.
+local function day()
+  local body = query("select body from strategy_state where instance_id = 0")[1]
+  return support.json(body).scopes["the account"]
+end
+
+describe("on sim", function()
+  before_each(function() cwd = support.directory() end)
+  after_each(support.cleanup)
+
+  it("a day's loss ends with 75, latched: a restart in that day stays halted until runtime resume", function()
+    local yaml = "risk: { max_daily_loss_usd: 5 }\n"
+    local first = support.json(sim(75, 3600, yaml).out)
+    assert.is_true(first.orders.blocked > 0)
+    assert.same({ "session|daily_loss_limit" },
+      query("select scope, code from halts where lifted_ns is null"))
+    local status = support.expect(0, { "status", "--state", "s" }, { cwd = cwd })
+    assert.truthy(status.out:find("\nHALTED      daily_loss_limit: today's loss of ", 1, true), status.out)
+    local fills = query("select count(*) from fills")[1]
+
+    local again = support.json(sim(75, 3600, yaml).out)
+    assert.equal(0, again.orders.filled)
+    assert.equal(fills, query("select count(*) from fills")[1])
+    for _, verdict in ipairs(why()) do
+      if verdict.verdict == "block" then assert.equal("halted", verdict.code) end
+    end
+
+    local resumed = support.expect(0, { "resume", "--state", "s" }, { cwd = cwd })
+    assert.truthy(resumed.out:find("today's loss of", 1, true), resumed.out)
+    assert.same({}, query("select * from halts where lifted_ns is null"))
+    -- The loss of the day stands: what it halted for is reached at once.
+    sim(75, 600, yaml)
+    support.expect(0, { "resume", "--state", "s" }, { cwd = cwd })
+    assert.is_true(support.json(sim(0, 600, "risk: { max_daily_loss_usd: 5000 }\n").out).fills > 0)
+  end)
+
+  it("a restart in the middle of a busy day keeps the day's volume and trades", function()
+    sim(0, 600, "risk: { max_daily_trades: 1000, max_daily_volume_usd: 1000000000 }\n")
+    local before = day()
+    assert.is_true(before.trades > 5)
+    local trades = before.trades + 3
+    local result = sim(0, 3600, ("risk: { max_daily_trades: %d }\n"):format(trades))
+    -- The way out of the last position is no new risk and passes.
+    assert.is_true(support.json(result.out).orders.filled <= 4)
+    local after = day()
+    assert.is_true(after.trades >= trades and after.trades <= trades + 1)
+    assert.equal("max_daily_trades", why()[1].code)
+    assert.equal(query("select count(*) from orders where filled_qty <> '0'")[1], tostring(after.trades))
+    local sum = tonumber(query("select sum(cast(notional as real)) from fills")[1])
+    assert.is_true(math.abs(sum - tonumber(after.volume)) < 1e-6 * sum)
+    assert.is_true(tonumber(after.volume) > tonumber(before.volume))
+  end)
+end)
+
+-- ---- what stops new risk besides limits ---------------------------------------------------------------
+
+describe("market hours", function()
+  before_each(function()
+    cwd = support.directory()
+    local nyse = "/config/calendars/nyse.yaml"
+    support.write(cwd .. nyse, support.read(support.root .. nyse))
+  end)
+  after_each(support.cleanup)
+
+  local NYSE = "calendar: { venues: { sim: nyse } }\n"
+
+  -- A trade every ten minutes from 14:00 UTC of a winter day; NYSE is open from 14:30 to 21:00.
+  local function on(day_of_january, actions, yaml)
+    local from = MIDNIGHT + (day_of_january - 1) * 86400 + 14 * 3600
+    return world({ actions = actions, prices = { { 100, 45 } }, every = 600, from = from,
+                   yaml = yaml or NYSE })
+  end
+
+  it("block what would open, with the next opening; a way out passes", function()
+    local found = on(2, { [3] = "ctx:buy(1)", [4] = "ctx:buy(1)", [42] = "ctx:buy(2)", [43] = "ctx:buy(3)",
+                          [44] = "ctx:close()" })
+    assert.equal("market_closed", found.answers[3].code) -- 14:20
+    assert.equal("the market is closed; it opens at 2024-01-02T14:30:00.000000000Z", found.answers[3].reason)
+    assert.equal(1, found.answers[4].qty) -- the first instant
+    assert.equal(2, found.answers[42].qty) -- 20:50
+    assert.equal("market_closed", found.answers[43].code) -- 21:00, the first instant after it
+    assert.equal("the market is closed; it opens at 2024-01-03T14:30:00.000000000Z", found.answers[43].reason)
+    assert.equal(3, found.answers[44].qty)
+    assert.equal("market_closed", why()[1].code)
+  end)
+
+  it("know weekends and holidays", function()
+    -- Friday evening before Martin Luther King Jr. Day: Tuesday is next.
+    local found = on(12, { [43] = "ctx:buy(1)" })
+    assert.equal("the market is closed; it opens at 2024-01-16T14:30:00.000000000Z", found.answers[43].reason)
+    found = on(1, { [20] = "ctx:buy(1)" }) -- New Year's Day
+    assert.equal("the market is closed; it opens at 2024-01-02T14:30:00.000000000Z", found.answers[20].reason)
+  end)
+
+  it("may be of one symbol, or an instrument's own", function()
+    local actions = { [3] = "ctx:buy(1)", [20] = "ctx:buy(1, { symbol = 'Y/USDT' })" }
+    local found = on(1, actions, "calendar: { venues: { X/USDT: nyse, sim: 24x7 } }\n")
+    assert.equal("market_closed", found.answers[3].code)
+    assert.equal(1, found.answers[20].qty)
+    local words = asker("asker", actions)
+    support.write(cwd .. "/c.yaml", (BASE:gsub("min_notional: 5 }", "min_notional: 5, calendar: nyse }", 1)))
+    local x, y = feeds({ { 100, 45 } }, { every = 600, from = MIDNIGHT + 14 * 3600 })
+    local result = support.expect(0, { words, "--feed", x, "--feed", y, "--config", "c.yaml", "--speed",
+                                       "max", "--fresh" }, { cwd = cwd })
+    found = told(result.err)
+    assert.equal("market_closed", found.answers[3].code)
+    assert.equal(1, found.answers[20].qty)
+  end)
+end)
+
+-- The orders as they ended, oldest first.
+local function orders()
+  return query("select side || ' ' || type || ' ' || qty || ' ' || coalesce(price, trigger_price, '-')" ..
+    " || ' ' || status || ' ' || tag from orders order by order_id")
+end
+
+describe("a guard:", function()
+  before_each(function() cwd = support.directory() end)
+  after_each(support.cleanup)
+
+  it("require_stop gives a position a stop, which fires", function()
+    world({ actions = { [3] = "ctx:buy(10)" }, prices = { { 100, 6 }, { 98.01, 3 }, { 97.99, 3 } },
+            yaml = "risk: { require_stop: true }\n" })
+    assert.same({ "buy market 10 - filled ", "sell stop 10 98 filled require_stop" }, orders())
+    assert.same({ "0" }, query("select qty from positions where symbol = 'X/USDT'"))
+  end)
+
+  it("require_stop's stop goes when the strategy places its own", function()
+    world({ actions = { [3] = "ctx:sell(10)", [6] = "ctx:buy(10, { type = 'stop', trigger_price = 105, " ..
+                              "reduce_only = true, tag = 'mine' })" },
+            yaml = "risk: { require_stop: true, stop_distance_pct: 0.03 }\n" })
+    assert.same({ "sell market 10 - filled ", "buy stop 10 103 canceled require_stop",
+                  "buy stop 10 105 new mine" }, orders())
+  end)
+
+  it("a protected entry needs no other stop", function()
+    world({ actions = { [3] = "ctx:buy(10, { stop = 90, tag = 'own' })" },
+            yaml = "risk: { require_stop: true }\n" })
+    assert.equal(2, #orders())
+  end)
+
+  it("the collar binds a market order: it does not chase a jump, and a way out is not bound", function()
+    world({ actions = { [3] = "ctx:buy(1)", [5] = "ctx:buy(2)", [8] = "ctx:close()" },
+            prices = { { 100, 5 }, { 120, 3 }, { 80, 4 } }, yaml = "risk: { price_collar_pct: 0.05 }\n" })
+    assert.same({ "buy market 1 105 filled ", "buy market 2 105 canceled ", "sell market 1 - filled " },
+      orders())
+    assert.same({ "100", "80" }, query("select price from fills order by fill_id"))
+  end)
+
+  it("two strategies do not trade with each other", function()
+    asker("maker", { [3] = "ctx:buy(1, { type = 'limit', price = 99 })" })
+    asker("taker", { [5] = "ctx:sell(1, { type = 'limit', price = 98 })", [6] = "ctx:sell(1)" })
+    local files = { "maker.lua", "taker.lua" }
+    local found = world({ files = files })
+    assert.equal("self_trade", found.answers[5].code)
+    assert.truthy(found.answers[5].reason:find("it would trade with our own buy order ", 1, true))
+    assert.truthy(found.answers[5].reason:find(" at 99", 1, true))
+    assert.equal(1, found.answers[6].qty) -- at 100 nobody of ours is met
+    found = world({ files = files, yaml = "risk: { self_trade_prevention: false }\n" })
+    assert.equal(1, found.answers[5].qty)
+  end)
+
+  it("repeated executions halt, of fills and of equal orders", function()
+    local yaml = "risk: { repeated_executions: { count: 3, within: 4s } }\n"
+    local found = world({ actions = { [3] = "ctx:buy(1)", [5] = "ctx:buy(2)", [6] = "ctx:buy(3)",
+                                      [9] = "ctx:buy(4)" }, yaml = yaml }) -- filled a second later each
+    assert.equal("halted", found.answers[9].code)
+    assert.truthy(found.answers[9].reason:find("3 fills of asker on X/USDT within 4s", 1, true),
+      found.answers[9].reason)
+    assert.same({ "session|repeated_executions" },
+      query("select scope, code from halts where lifted_ns is null"))
+    -- Exactly four seconds after the first, it counts no more.
+    found = world({ actions = { [3] = "ctx:buy(1)", [5] = "ctx:buy(2)", [7] = "ctx:buy(3)",
+                                [9] = "ctx:buy(4)" }, yaml = yaml })
+    assert.equal(4, found.answers[9].qty)
+
+    local bid = "ctx:buy(1, { type = 'limit', price = 50 })"
+    found = world({ actions = { [3] = bid, [4] = bid, [5] = bid, [9] = bid }, yaml = yaml })
+    assert.equal("halted", found.answers[5].code)
+    local reason = "3 equal orders in a row of asker on X/USDT within 4s"
+    assert.truthy(found.answers[5].reason:find(reason, 1, true),
+      found.answers[5].reason)
+    assert.same({ "canceled", "canceled" }, query("select status from orders"))
+  end)
+
+  it("a price that jumps opens the breaker, for a time", function()
+    local found = world({ actions = { [3] = "ctx:buy(2)", [6] = "ctx:buy(1)", [7] = "ctx:sell(1)",
+                                      [11] = "ctx:buy(1)", [12] = "ctx:buy(1)" },
+                          prices = { { 100, 5 }, { 111, 15 } }, every = 10,
+                          yaml = "circuit_breaker: { price_jump_pct: 0.1 }\n" })
+    assert.equal("breaker_open", found.answers[6].code)
+    assert.equal("the breaker is open: a price went from 100 to 111, allowed is 0.1 of it",
+      found.answers[6].reason)
+    assert.equal(1, found.answers[7].qty) -- a way out
+    assert.equal("breaker_open", found.answers[11].code) -- 50 s later
+    assert.equal(1, found.answers[12].qty) -- 60 s later: a probe
+    assert.same({ "breaker_open" }, query("select json_extract(body, '$.name') from trading_events " ..
+      "where kind = 'alert'"))
+  end)
+end)
+
+-- ---- wrong input --------------------------------------------------------------------------------------
+
+describe("a limit that is none is refused with 78, wherever it stands:", function()
+  before_each(function()
+    cwd = support.directory()
+    asker("asker", {})
+  end)
+  after_each(support.cleanup)
+
+  local function refused(code, yaml, env, ...)
+    support.write(cwd .. "/c.yaml", yaml)
+    local result = support.expect(code, { "asker.lua", "--symbols", "X/USDT", "--config", "c.yaml", "--speed",
+                                          "max", "--duration", "60" }, { cwd = cwd, env = env })
+    for _, words in ipairs({ ... }) do
+      assert.truthy(result.err:find(words, 1, true), words .. " is not in\n" .. result.err)
+    end
+    assert.is_false(support.exists(cwd .. "/artifacts"), "something was written")
+  end
+
+  for _, value in ipairs({ "nan", "inf", "-0", "1e400", "5%", "-5", "0", "1e-400", "0x10" }) do
+    it(value, function()
+      refused(78, ("risk: { max_order_size_usd: %s }\n"):format(value), nil, "c.yaml:1:29",
+        "risk.max_order_size_usd: found " .. value, "allowed a number >0")
+      refused(78, ('risk: { symbols: { X/USDT: { max_daily_trades: "%s" } } }\n'):format(value), nil,
+        "risk.symbols.X/USDT.max_daily_trades", "allowed a whole number >0")
+      refused(78, "{}\n", { max_drawdown = value }, "environment max_drawdown", "allowed a fraction >0")
+    end)
+  end
+
+  it("a percentage where a fraction is meant", function()
+    refused(78, "risk: { max_position_size: 20 }\n", nil, "did you mean 0.2?")
+  end)
+
+  it("a name that is no limit's, with the nearest", function()
+    refused(78, "risk: { max_order_sise_usd: 5 }\n", nil, "did you mean max_order_size_usd?")
+    refused(78, "risk: { venues: { simm: { max_drawdown: 0.1 } } }\n", nil, "did you mean sim?")
+    refused(78, "risk: { symbols: { X/USDT: { max_drawdwn: 0.1 } } }\n", nil, "did you mean max_drawdown?")
+    refused(78, "strategies: [ { file: asker.lua, limits: { per_trade_risk: 0.1 } } ]\n", nil,
+      "did you mean per_trade_risk_pct?")
+  end)
+
+  it("in a strategy's file, with 65", function()
+    for _, one in ipairs({ { "max_order_size_usd = 0/0", "max_order_size_usd" },
+                           { "max_order_size_usd = 1/0", "max_order_size_usd" },
+                           { "max_order_size_usd = -5", "max_order_size_usd" },
+                           { "max_drawdown = '5%'", "max_drawdown" }, { "max_drawdown = 20", "max_drawdown" },
+                           { "max_drawdwn = 0.2", "did you mean 'max_drawdown'?" } }) do
+      asker("asker", {}, one[1])
+      refused(65, "{}\n", nil, "asker.lua", "limits", one[2])
+    end
+  end)
+
+  it("a calendar that there is none of: what is allowed is named", function()
+    refused(78, "calendar: { venues: { sim: nasdaq } }\n", nil, "calendar.venues.sim: found nasdaq",
+      "allowed nse, nfo, mcx, nyse, cme or 24x7")
+    support.write(cwd .. "/c.yaml", "calendar: { venues: { sim: nyse } }\n")
+    local result = support.expect(78, { "asker.lua", "--symbols", "X/USDT", "--config", "c.yaml" },
+      { cwd = cwd })
+    assert.truthy(result.err:find("found no calendar nyse; allowed 24x7, or a name whose file is there " ..
+      "(looked for config/calendars/nyse.yaml", 1, true), result.err)
+  end)
+
+  it("what nothing can bind to is warned of", function()
+    support.write(cwd .. "/c.yaml", [[
+risk: { symbols: { X/USD: { max_order_size_usd: 5 } } }
+calendar: { venues: { smi: nyse } }
+]])
+    local result = support.expect(0, { "asker.lua", "--symbols", "X/USDT", "--config", "c.yaml", "--speed",
+                                       "max", "--duration", "60" }, { cwd = cwd })
+    assert.truthy(result.err:find('warn risk "no symbol of this run: its limits bind nothing" key=' ..
+      'risk.symbols.X/USD', 1, true), result.err)
+    assert.truthy(result.err:find('warn calendar "neither a venue nor a symbol of this run: its hours ' ..
+      'bind nothing" key=calendar.venues.smi', 1, true), result.err)
   end)
 end)
