@@ -294,10 +294,7 @@ bool engine_oco(struct engine *engine, int index, const struct order_request req
     struct order legs[2];
     if (!prepare(engine, index, &requests[0], NULL, &legs[0], refusal))
         return false;
-    legs[1] = legs[0];
-    legs[1].type = requests[1].type;
-    const struct order *beside = gate_may_link(engine, &legs[0], &legs[1]) ? NULL : &legs[0];
-    if (!prepare(engine, index, &requests[1], beside, &legs[1], refusal))
+    if (!prepare(engine, index, &requests[1], &legs[0], &legs[1], refusal))
         return false;
     if (blotter_open_count(engine->blotter) + 2 > ORDERS_OPEN_MAX)
         return desk_refuse(refusal, "too_many_orders", "%d orders are open already",
@@ -343,7 +340,7 @@ bool desk_ends_with(const struct order *order, enum stop_policy policy)
 
 /* Not a strategy's wish, which may change: what a halt, a stop or an adoption cancels may not work.
  */
-static bool must_go(struct engine *engine, const struct order *order)
+bool desk_must_go(struct engine *engine, const struct order *order)
 {
     int index = instance_of_order(engine, order);
     const struct instance *instance = &engine->instances[index];
@@ -360,7 +357,7 @@ static void insist_on_cancel(struct engine *engine, const struct order *before, 
 {
     bool refused = report->kind == REPORT_CANCEL_REJECT && before->pending & PENDING_CANCEL;
     if (refused && order_is_open(order) && !(order->pending & PENDING_CANCEL) &&
-        must_go(engine, order))
+        desk_must_go(engine, order))
         doubt_insist(engine, order);
 }
 

@@ -70,8 +70,10 @@ struct stake exposure_stake(const struct engine *engine, const struct order *ord
     stake.price = working_price(engine, order);
     stake.reference = gate_reference_price(engine, order->instrument, order->side);
     decimal fx = totals_fx(engine, order->instrument);
-    if (!decimal_valid(stake.price) || !decimal_valid(fx))
-        return stake; /* restored, and no price yet: the mark counts it when there is one */
+    if (!decimal_valid(stake.price) || !decimal_valid(fx)) {
+        stake.price = DECIMAL_NONE; /* restored, and no price yet: see exposure_price_all */
+        return stake;
+    }
     decimal money = decimal_mul(decimal_mul(stake.qty, instrument->multiplier), fx);
     stake.value = decimal_mul(money, stake.price);
     stake.heat =
@@ -135,6 +137,11 @@ static void note_price(struct exposure *exposure, const struct stake *was, const
             decimal_valid(exposure->price) ? decimal_max(exposure->price, is->price) : is->price;
 }
 
+static bool lacks_price(const struct stake *stake)
+{
+    return stake->opens && !decimal_valid(stake->price);
+}
+
 static void count(struct engine *engine, struct order *order, const struct stake *is)
 {
     struct stake *was = blotter_stake(order);
@@ -148,6 +155,7 @@ static void count(struct engine *engine, struct order *order, const struct stake
     move(buys ? &exposure->buy : &exposure->sell, was->qty, is->qty);
     move_count(&holding->entries, was->opens, is->opens);
     move_count(&exposure->resting[buys], was->rests, is->rests);
+    move_count(&engine->unpriced, lacks_price(was), lacks_price(is));
     note_price(exposure, was, is);
     struct scope *scopes[SCOPES];
     scopes_of(engine, instance, order->instrument, scopes);
@@ -183,6 +191,12 @@ void exposure_follow(struct engine *engine, struct order *order)
     engine->covers += order->reduce_only && held_is_stop(order->type);
     if (order->group_id != 0 && order->group_id == order->order_id && !order->reduce_only)
         follow_group(engine, order);
+}
+
+void exposure_price_all(struct engine *engine)
+{
+    for (size_t i = 0; engine->unpriced > 0 && i < blotter_open_count(engine->blotter); i++)
+        exposure_follow(engine, blotter_open_at(engine->blotter, i));
 }
 
 void exposure_forget(struct engine *engine, uint64_t order_id)

@@ -67,7 +67,7 @@ static void view_scope(struct engine *engine, struct scope *scope, int index,
     out->day_trades = scope->day_trades + scope->open_unfilled;
     out->open_positions = scope->open_positions;
     out->is_open = holding->is_open;
-    out->rate_is_reached = scope_rate_is_reached(scope, engine->now_ns);
+    out->rate_is_reached = scope_rate_is_reached(scope, engine->now_ns, 0);
     if (limit_is_set(limits, LIMIT_HEAT))
         out->heat = portfolio_heat(engine, scope);
     for (int i = 0; limit_is_set(limits, LIMIT_VOLATILITY) && i < 2; i++)
@@ -86,6 +86,7 @@ static void view_of(struct engine *engine, int index, const struct order *order,
     struct instance *instance = &engine->instances[index];
     struct scope *scopes[SCOPES];
     memset(view, 0, sizeof(*view));
+    exposure_price_all(engine);
     view->instrument = instrument_at(engine, order->instrument);
     view->reference = gate_reference_price(engine, order->instrument, order->side);
     view->fx = totals_fx(engine, order->instrument);
@@ -108,9 +109,19 @@ static void view_without(struct engine *engine, int index, struct order *order,
     exposure_follow(engine, order);
 }
 
-/* One that will work beside it and is not in the blotter yet. */
-static void put_beside(struct engine *engine, struct risk_view *view, const struct order *beside)
+/* One that will leave before it and is not in the blotter yet: its message counts, and all of it
+ * where the venue does not link them. */
+static void put_beside(struct engine *engine, int index, struct risk_view *view,
+                       const struct order *order, const struct order *beside)
 {
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, index, order->instrument, scopes);
+    bool leaves = !held_is_needed(engine, beside);
+    bool linked = beside->side == order->side && gate_may_link(engine, beside, order);
+    for (size_t i = 0; i < SCOPES && leaves; i++)
+        view->scopes[i].rate_is_reached |= scope_rate_is_reached(scopes[i], engine->now_ns, 1);
+    if (beside->reduce_only || linked)
+        return;
     struct stake stake = exposure_stake(engine, beside);
     for (size_t i = 0; i < SCOPES; i++) {
         struct scope_view *scope = &view->scopes[i];
@@ -200,13 +211,15 @@ static bool only_reduces(const struct risk_view *view, const struct order *order
 }
 
 /* A market entry gets the worst price it may have, where the venue can keep it: it leaves as a
- * limit order, immediate or cancel. So does a stop that fires here. */
+ * limit order, immediate or cancel. So does a stop that fires here, or is through its trigger
+ * already. */
 static void bind_price(struct engine *engine, const struct risk_view *view, struct order *order)
 {
     const struct venue_port *venue = &engine->options.venue;
     const struct venue_abilities *abilities = venue->abilities(venue->self, order->instrument);
     decimal collar = collar_of(view);
-    enum order_type type = order->held ? held_fired_type(order->type) : order->type;
+    bool fires = order->held || (held_is_needed(engine, order) && held_is_through(engine, order));
+    enum order_type type = fires ? held_fired_type(order->type) : order->type;
     if (type != ORDER_MARKET || only_reduces(view, order) || !decimal_valid(collar) ||
         !decimal_valid(view->reference) || !(abilities->types & (1u << ORDER_LIMIT)) ||
         !(abilities->tifs & (1u << TIF_IOC)))
@@ -258,8 +271,8 @@ bool gate_pass(struct engine *engine, int index, struct order *order, const stru
     struct risk_verdict verdict;
     bool repeats = !order->reduce_only && guards_repeats(engine, index, order);
     view_of(engine, index, order, &view);
-    if (beside && !beside->reduce_only)
-        put_beside(engine, &view, beside);
+    if (beside)
+        put_beside(engine, index, &view, order, beside);
     bind_price(engine, &view, order);
     if (!repeats && meets_own(engine, index, &view, order, &verdict))
         return blocked(engine, index, order, &verdict, refusal);
@@ -349,5 +362,6 @@ bool gate_passes_again(struct engine *engine, struct order *order)
     struct risk_verdict verdict;
     view_without(engine, index, order, &view);
     risk_check(&view, order, &verdict);
-    return verdict.verdict == VERDICT_APPROVE;
+    bool meets = guards_own_order(engine, order) && !only_reduces(&view, order);
+    return verdict.verdict == VERDICT_APPROVE && !meets;
 }

@@ -184,10 +184,11 @@ void scopes_take_message_back(struct engine *engine, const struct order *order)
         throttle_take_back(&scopes[i]->messages, 1);
 }
 
-bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns)
+bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns, uint32_t more)
 {
-    return scope->orders_a_second > 0 &&
-           throttle_is_full(&scope->messages, now_ns, NS_PER_SECOND, scope->orders_a_second);
+    uint32_t most = scope->orders_a_second;
+    return most > 0 &&
+           (more >= most || throttle_is_full(&scope->messages, now_ns, NS_PER_SECOND, most - more));
 }
 
 /* ---- equity ---- */

@@ -420,6 +420,7 @@ struct engine {
     struct volatility *volatility; /* NULL: no limit asks for it */
     int64_t hour;                  /* of the newest price that it has; 0: none yet */
     struct stamp heat_at;
+    uint32_t unpriced; /* open orders that count without a price yet: exposure.c */
     struct rollout_record rollout;
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
@@ -638,6 +639,8 @@ void desk_send_cancel(struct engine *engine, const struct order *order);
 bool desk_amend(struct engine *engine, struct order *order, decimal qty, decimal price);
 void desk_stop_orders(struct engine *engine, int instance, enum stop_policy policy);
 bool desk_ends_with(const struct order *order, enum stop_policy policy);
+/* Its cancel is no strategy's wish, which may change: a halt, a stop or an adoption ends it. */
+bool desk_must_go(struct engine *engine, const struct order *order);
 /* What is left for this order to reduce of the instance's own position. */
 decimal desk_reducible(struct engine *engine, int instance, const struct order *order);
 /* Asks the venue; sent at the end of the turn. Returns the ticket. */
@@ -712,7 +715,8 @@ void scopes_lift_all(struct engine *engine, const char *by);
 /* A message about this order is asked for: it counts for the rate; or is taken back. */
 void scopes_message(struct engine *engine, const struct order *order);
 void scopes_take_message_back(struct engine *engine, const struct order *order);
-bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns);
+/* With `more` that will be counted before this one. */
+bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns, uint32_t more);
 void scopes_begin(struct engine *engine, int64_t now_ns); /* what it begins with is known */
 void scopes_mark(struct engine *engine, int64_t now_ns);  /* each market second: the day's border */
 void scopes_judge(struct engine *engine);                 /* losses: at fills and market seconds */
@@ -774,6 +778,8 @@ void guards_read(struct engine *engine, const struct json *root);
 /* An order may have changed; a position may have. */
 void exposure_follow(struct engine *engine, struct order *order);
 void exposure_forget(struct engine *engine, uint64_t order_id);
+/* Orders that a restart found before there was a price count as soon as there is one. */
+void exposure_price_all(struct engine *engine);
 void exposure_follow_position(struct engine *engine, int instance, uint32_t instrument);
 /* What an order would count for, were it placed. */
 struct stake exposure_stake(const struct engine *engine, const struct order *order);

@@ -308,6 +308,27 @@ static void refuse(struct engine *engine, const struct command *command, const s
         refuse_command(engine, command, why);
 }
 
+/* A halt of this turn came after it was asked for, and canceled it. */
+static bool is_too_late(struct engine *engine, const struct command *command)
+{
+    if (command->kind != COMMAND_SUBMIT && command->kind != COMMAND_RESEND &&
+        command->kind != COMMAND_AMEND)
+        return false;
+    const struct order *order = blotter_find(engine->blotter, command->order_id);
+    return order->pending & PENDING_CANCEL && desk_must_go(engine, order);
+}
+
+/* It stays here, and where it never was at the venue its cancel does too. */
+static void withhold(struct engine *engine, const struct command *command, size_t count)
+{
+    struct error why;
+    error_set(&why, ERROR_REFUSED, "trading was halted before it could leave");
+    for (size_t i = 0; command->kind == COMMAND_SUBMIT && i < count; i++)
+        if (engine->commands[i].order_id == command->order_id)
+            engine->commands[i].kind = COMMAND_HOLD; /* nothing leaves */
+    refuse(engine, command, &why);
+}
+
 static void send_one(struct engine *engine, const struct command *command)
 {
     struct error err = { 0 };
@@ -327,7 +348,10 @@ static void send_commands(struct engine *engine)
     size_t count = engine->command_count;
     for (size_t i = 0; i < count; i++) {
         struct command command = engine->commands[i];
-        send_one(engine, &command);
+        if (is_too_late(engine, &command))
+            withhold(engine, &command, count);
+        else
+            send_one(engine, &command);
     }
     engine->command_count -= count;
     memmove(engine->commands, engine->commands + count,

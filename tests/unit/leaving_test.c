@@ -1,0 +1,246 @@
+/* leaving_test.c - the gate at the moment an order leaves: what fires, what is linked, what was
+ * asked for before a halt of the same turn, and what a restart finds on its way.
+ *
+ * Capital is 100,000. BTC trades in lots of 0.001 at a tick of 0.1, a price of 100 stands. */
+#include "tests/unit/risk_fixture.h"
+
+static const struct risk_options plain = { .no_stop_pct = { 5, 2 }, .cancel_reserve = 0.2 };
+
+static struct order_request stop_of(enum order_side side, const char *qty, const char *trigger)
+{
+    struct order_request request = request_of(side, qty);
+    request.type = ORDER_STOP;
+    request.trigger_price = D(trigger);
+    return request;
+}
+
+/* The venue holds no stops: they rest in the engine. */
+static struct stage *stage_of_held(const struct risk_limits *limits, struct risk_options risk)
+{
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, limits, risk);
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    trade(s, BTC, "100");
+    return s;
+}
+
+/* ---- what fires ---- */
+
+/* 0.05 beyond 110 is 115.5. */
+static void a_stop_that_fires_leaves_bound_by_the_collar(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_COLLAR, "0.05");
+    struct stage *s = stage_of_held(&limits, plain);
+    assert_passes(s, submit(s, A, stop_of(SIDE_BUY, "1", "110")));
+    trade(s, BTC, "110");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    const struct sent *sent = last_sent(s, SENT_SUBMIT);
+    assert_int_equal(sent->order.type, ORDER_LIMIT);
+    assert_int_equal(sent->order.tif, TIF_IOC);
+    assert_decimal(sent->order.price, "115.5");
+    stage_free(s);
+}
+
+/* A way out takes what it gets. */
+static void a_stop_that_reduces_is_not_bound(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_COLLAR, "0.05");
+    struct stage *s = stage_of_held(&limits, plain);
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    assert_passes(s, submit(s, A, reduce_only(stop_of(SIDE_SELL, "1", "90"))));
+    trade(s, BTC, "90");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.type, ORDER_MARKET);
+    stage_free(s);
+}
+
+static void a_stop_that_fires_does_not_meet_our_own_order(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.self_trade_prevention = true;
+    risk_limits_init(&limits);
+    struct stage *s = stage_of_held(&limits, risk);
+    uint64_t resting = submit(s, A, limit_of(SIDE_SELL, "1", "105"));
+    assert_passes(s, resting);
+    tell(s, resting, REPORT_ACK);
+    uint64_t stop = submit(s, A, stop_of(SIDE_BUY, "2", "110"));
+    assert_passes(s, stop);
+    trade(s, BTC, "110");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+    assert_string_equal(status_of(s, stop), "canceled");
+    assert_string_equal(newest_verdict(s).code, "self_trade");
+    stage_free(s);
+}
+
+/* ---- linked orders ---- */
+
+/* Two messages leave, so there must be room for two. */
+static void linked_orders_are_two_messages(void **state)
+{
+    (void)state;
+    for (int oco = 0; oco < 2; oco++) {
+        struct risk_limits limits = limits_of(LIMIT_ORDER_RATE, "1");
+        struct stage *s = stage_limited(SCOPE_SYMBOL, &limits, plain);
+        s->abilities.oco = oco;
+        trade(s, BTC, "100");
+        struct order_request legs[2] = { limit_of(SIDE_BUY, "1", "99"),
+                                         stop_of(SIDE_BUY, "1", "110") };
+        uint64_t ids[2];
+        assert_false(engine_oco(s->engine, A, legs, ids, &s->refusal));
+        assert_string_equal(s->refusal.code, "max_orders_per_second");
+        settle(s);
+        assert_int_equal(count_sent(s, SENT_SUBMIT), 0);
+        stage_free(s);
+    }
+}
+
+/* ---- a halt of the same turn ---- */
+
+/* The second of two equal orders halts: the first was approved, and must not leave either. What
+ * only reduces does. */
+static void what_was_asked_for_before_a_halt_of_the_turn_does_not_leave(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.repeated_count = 2;
+    risk.repeated_within_ns = SECONDS(10);
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    struct order_request request = limit_of(SIDE_BUY, "1", "99"),
+                         out = reduce_only(limit_of(SIDE_SELL, "1", "120"));
+    uint64_t first = engine_submit(s->engine, A, &request, &s->refusal);
+    uint64_t way_out = engine_submit(s->engine, A, &out, &s->refusal);
+    uint64_t third = engine_submit(s->engine, A, &request, &s->refusal);
+    uint64_t fourth = engine_submit(s->engine, A, &request, &s->refusal);
+    assert_true(first != 0 && way_out != 0);
+    assert_int_equal(fourth, 0);
+    settle(s);
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2); /* that of the position, and the way out */
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+    assert_string_equal(status_of(s, first), "rejected");
+    if (third != 0)
+        assert_string_equal(status_of(s, third), "rejected");
+    assert_string_equal(status_of(s, way_out), "pending_new");
+    sums_agree(s);
+    stage_free(s);
+}
+
+/* A change that asks for more stays as well, and what works is canceled. */
+static void a_change_before_a_halt_of_the_turn_does_not_leave(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.repeated_count = 2;
+    risk.repeated_within_ns = SECONDS(10);
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    trade(s, BTC, "100");
+    uint64_t works = submit(s, A, limit_of(SIDE_BUY, "1", "98"));
+    tell(s, works, REPORT_ACK);
+    struct order_request request = limit_of(SIDE_BUY, "1", "99");
+    assert_true(engine_amend(s->engine, A, works, D("2"), DECIMAL_NONE, &s->refusal));
+    for (int i = 0; i < 3; i++)
+        engine_submit(s->engine, A, &request, &s->refusal);
+    settle(s);
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    assert_int_equal(count_sent(s, SENT_AMEND), 0);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    stage_free(s);
+}
+
+/* ---- what never arrived and is sent again ---- */
+
+static void answer_not_found(struct stage *s, uint64_t id)
+{
+    uint64_t ticket = last_query(s)->ticket;
+    struct report report = report_on(s, id, REPORT_NOT_FOUND);
+    report.ticket = ticket;
+    assert_done(s, tell_code(s, &report));
+    struct event event = { .kind = EVENT_ANSWER,
+                           .time_ns = s->now_ns,
+                           .answer = { .ticket = ticket, .complete = true } };
+    assert_done(s, engine_step(s->engine, &event, &s->err));
+}
+
+/* An order of ours that it would meet came meanwhile. */
+static void what_is_sent_again_does_not_meet_our_own_order(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.self_trade_prevention = true;
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, request_of(SIDE_BUY, "1"));
+    tell(s, id, REPORT_DOUBT);
+    assert_passes(s, submit(s, A, limit_of(SIDE_SELL, "1", "101")));
+    trade(s, BTC, "102");
+    answer_not_found(s, id);
+    later(s, SECONDS(32));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_string_equal(status_of(s, id), "rejected");
+    stage_free(s);
+}
+
+/* ---- a restart ---- */
+
+/* Six at the market were on their way: they count as soon as there is a price for them. */
+static void what_a_restart_finds_on_its_way_counts(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_VOLUME, "1000");
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    struct order order = { .order_id = 7,
+                           .instance_id = 1,
+                           .instrument = BTC,
+                           .side = SIDE_BUY,
+                           .type = ORDER_MARKET,
+                           .qty = D("6"),
+                           .price = DECIMAL_NONE,
+                           .trigger_price = DECIMAL_NONE,
+                           .trail = DECIMAL_NONE,
+                           .stop = DECIMAL_NONE,
+                           .take = DECIMAL_NONE,
+                           .wanted_qty = DECIMAL_NONE,
+                           .known = ORDER_PENDING_NEW,
+                           .pending_qty = DECIMAL_NONE,
+                           .pending_price = DECIMAL_NONE,
+                           .filled_qty = DECIMAL_ZERO,
+                           .notional = DECIMAL_ZERO,
+                           .fees = DECIMAL_ZERO,
+                           .inferred_qty = DECIMAL_ZERO,
+                           .inferred_notional = DECIMAL_ZERO,
+                           .expires_ns = TIME_NEVER };
+    strcpy(order.client_order_id, "r7");
+    strcpy(order.current_client_order_id, "r7");
+    assert_done(s, engine_restore_order(s->engine, &order, &s->err));
+    trade(s, BTC, "100");
+    assert_reduced(s, submit(s, A, limit_of(SIDE_BUY, "5", "100")), "max_daily_volume", "4", "");
+    stage_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stop_that_fires_leaves_bound_by_the_collar),
+        cmocka_unit_test(a_stop_that_reduces_is_not_bound),
+        cmocka_unit_test(a_stop_that_fires_does_not_meet_our_own_order),
+        cmocka_unit_test(linked_orders_are_two_messages),
+        cmocka_unit_test(what_was_asked_for_before_a_halt_of_the_turn_does_not_leave),
+        cmocka_unit_test(a_change_before_a_halt_of_the_turn_does_not_leave),
+        cmocka_unit_test(what_is_sent_again_does_not_meet_our_own_order),
+        cmocka_unit_test(what_a_restart_finds_on_its_way_counts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
