@@ -26,6 +26,7 @@ struct mirror {
     int known, status; /* enum order_status */
     int64_t trigger;   /* ticks, of a stop that watches trades; 0: none */
     bool due;          /* a trade went through it */
+    bool was_out;      /* it left as a way out, while nothing else might */
     enum order_role role;
     uint64_t group;
 };
@@ -464,18 +465,25 @@ static bool agrees(const struct model *model, uint32_t market)
     return qty == model->exchange->markets[market].position;
 }
 
-/* Of a halt: the market's index, or the place of the session's. */
+/* Of a halt: the market's index, or the place of the session's; beyond it: of a limit's scope,
+ * which is the referee's. */
 static uint32_t scope_of(const struct model *model, const char *scope)
 {
-    uint32_t market = strcmp(scope, "session") == 0 ? MARKETS_MAX : (uint32_t)(scope[0] - 'A');
-    ASSERT(market == MARKETS_MAX || market < model->exchange->market_count);
+    if (strcmp(scope, "session") == 0)
+        return MARKETS_MAX;
+    if (scope[0] < 'A' || scope[0] > 'Z')
+        return MARKETS_MAX + 1;
+    uint32_t market = (uint32_t)(scope[0] - 'A');
+    ASSERT(market < model->exchange->market_count);
     return market;
 }
 
 /* Set by a limit or by the operator: nothing at the venue gave the reason. */
 static bool is_by_limit(const char *body)
 {
-    static const char *const codes[] = { "\"code\":\"daily_loss_limit\"", "\"code\":\"max_",
+    static const char *const codes[] = { "\"code\":\"daily_loss_limit\"",
+                                         "\"code\":\"drawdown_limit\"",
+                                         "\"code\":\"repeated_executions\"",
                                          "\"code\":\"operator\"" };
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
         if (strstr(body, codes[i]))
@@ -487,6 +495,8 @@ static void apply_halt(struct model *model, const struct record *record)
 {
     uint32_t scope = scope_of(model, record->name);
     bool is_lifted = strstr(record->body, "\"lifted_by\"") != NULL;
+    if (scope > MARKETS_MAX)
+        return;
     model->halts[scope] = is_lifted ? STANDS_NOT : STANDS;
     model->by_limit[scope] = is_by_limit(record->body);
     if (is_lifted && scope == MARKETS_MAX)
@@ -568,7 +578,7 @@ static void apply(struct model *model, const struct record *records, size_t coun
         if (!later)
             apply_position(model, &records[i]);
     }
-    referee_turn(model->referee, now_ns);
+    referee_turn(model->referee);
     model->dirty = true;
 }
 
@@ -586,7 +596,12 @@ void model_commit_unsure(struct model *model, const struct turn *turn)
     model->unsure_ns = turn->time_ns;
     for (size_t i = 0; i < turn->count; i++) {
         if (turn->records[i].kind == RECORD_HALT) { /* its words do not outlive the process */
-            model->halts[scope_of(model, turn->records[i].name)] = STANDS_PERHAPS;
+            uint32_t scope = scope_of(model, turn->records[i].name);
+            referee_halt_unsure(model->referee, turn->records[i].name);
+            if (scope <= MARKETS_MAX) {
+                model->halts[scope] = STANDS_PERHAPS;
+                model->by_limit[scope] |= is_by_limit(turn->records[i].body);
+            }
             model->unsure[i].kind = RECORD_JOURNAL;
         }
         if (turn->records[i].kind != RECORD_STATE)
@@ -696,7 +711,7 @@ void model_send(struct model *model, const struct referee_send *send)
     const struct order *order = send->order;
     if (send->kind == SEND_QUERY)
         return;
-    const struct mirror *mirror = mirror_of(model, order->order_id);
+    struct mirror *mirror = mirror_of(model, order->order_id);
     if (mirror)
         judge(model, send);
     if (send->kind != SEND_SUBMIT)
@@ -707,9 +722,10 @@ void model_send(struct model *model, const struct referee_send *send)
     }
     if (strcmp(order->tag, "must_not_leave") == 0)
         model_fail(model, "C8 an order of a failed callback leaves: %s", order->client_order_id);
+    bool stands = model->halts[MARKETS_MAX] == STANDS || model->halts[order->instrument] == STANDS;
+    mirror->was_out |= stands;
     if (!adds_risk(model, order))
         return;
-    bool stands = model->halts[MARKETS_MAX] == STANDS || model->halts[order->instrument] == STANDS;
     if (stands || model->halted || model->halted_market[order->instrument])
         model_fail(model, "C8 order %s adds risk and leaves while halted", order->client_order_id);
     if (is_too_large(model, order) && mirror->status == ORDER_PENDING_NEW)
@@ -787,9 +803,7 @@ static void note_bust(struct model *model, const struct report *report)
 
 void model_event(struct model *model, const struct event *event)
 {
-    bool is_history = event->kind == EVENT_BAR && event->bar.is_history;
-    if (!is_history)
-        referee_event(model->referee, event, event->time_ns);
+    referee_event(model->referee, event);
     if (event->kind == EVENT_TRADE)
         note_trade(model, event->instrument, event->trade.price);
     if (event->kind == EVENT_REPORT && event->report->kind == REPORT_BUST)
@@ -914,10 +928,18 @@ static void check_halts(struct model *model, const struct session *session)
     }
 }
 
+void model_restart(struct model *model)
+{
+    referee_restart(model->referee);
+}
+
 static void tell_referee(struct model *model, const struct rules *rules,
-                         const struct session *session)
+                         const struct session *session, const char *const *symbols)
 {
     struct referee_instances instances = { .count = (size_t)session->instance_count,
+                                           .symbols = symbols,
+                                           .venue = session->world->venue,
+                                           .now_ns = session->now_ns,
                                            .leverage = model->exchange->profile.is_spot
                                                            ? 1
                                                            : rules->leverage };
@@ -929,11 +951,14 @@ static void tell_referee(struct model *model, const struct rules *rules,
     referee_begin(model->referee, rules, &instances);
 }
 
-void model_reopened(struct model *model, const struct rules *rules, const struct session *session)
+void model_reopened(struct model *model, const struct rules *rules, const struct session *session,
+                    const char *const *symbols)
 {
     forget_heard(model);
     check_halts(model, session);
-    tell_referee(model, rules, session);
+    if (model->lost_power)
+        referee_forget_figures(model->referee);
+    tell_referee(model, rules, session, symbols);
     if (model->lost_power)
         forget_lost_turns(model, session);
     if (model->silent) { /* who was not called has not counted */
@@ -980,7 +1005,7 @@ static void rest_orders(struct model *model, const struct session *session)
     for (size_t i = 0; i < exchange->open_count; i++) {
         const struct exchange_order *order = exchange_order(exchange, exchange->open[i]);
         const struct mirror *mirror = mirror_of_client(model, order->client_id);
-        if (order->client_id[0] == 'r' && mirror && !order->reduce_only &&
+        if (order->client_id[0] == 'r' && mirror && !order->reduce_only && !mirror->was_out &&
             opens(model, mirror, mirror->instance_id) && is_flagged(session, order->market))
             model_fail(model, "C8 order %s adds risk and works on, and no new risk is allowed",
                        order->client_id);

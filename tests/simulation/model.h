@@ -59,8 +59,13 @@ void model_send(struct model *model, const struct referee_send *send);
 void model_event(struct model *model, const struct event *event);
 /* After each event. */
 void model_step(struct model *model, const struct session *session);
-/* A process began again, under these limits: the engine's books against ours. */
-void model_reopened(struct model *model, const struct rules *rules, const struct session *session);
+/* A process begins: what the last one heard is forgotten. */
+void model_restart(struct model *model);
+/* It has begun, under these limits: the engine's books against ours. */
+void model_reopened(struct model *model, const struct rules *rules, const struct session *session,
+                    const char *const *symbols);
+/* The operator opened the breaker, or closed it. */
+void model_breaker(struct model *model, bool open);
 /* From now on strategies are called no more, until a process begins. */
 void model_silence(struct model *model, bool silent);
 /* From now on no limit order that adds risk may be worth more. */

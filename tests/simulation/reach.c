@@ -66,17 +66,17 @@ static const struct {
     unsigned verdicts; /* that must be met */
 } limits[RULES] = {
     [RULE_ORDER_SIZE] = { "max_order_size", REDUCES },
-    [RULE_DAILY_VOLUME] = { "max_daily_volume", 0 },
+    [RULE_DAILY_VOLUME] = { "max_daily_volume", REDUCES },
     [RULE_OPEN_POSITIONS] = { "max_open_positions", BLOCKS },
     [RULE_DAILY_LOSS] = { "max_daily_loss", HALTS },
     [RULE_DAILY_LOSS_PCT] = { "max_daily_loss", HALTS },
     [RULE_POSITION_SIZE] = { "max_position_size", REDUCES },
-    [RULE_VOLATILITY] = { "max_portfolio_volatility", 0 },
-    [RULE_HEAT] = { "max_portfolio_heat", 0 },
-    [RULE_DRAWDOWN] = { "max_drawdown", 0 },
-    [RULE_TRADE_RISK] = { "per_trade_risk", 0 },
-    [RULE_DAILY_TRADES] = { "max_daily_trades", 0 },
-    [RULE_ORDER_RATE] = { "max_orders_per_second", 0 },
+    [RULE_VOLATILITY] = { "max_portfolio_volatility", REDUCES },
+    [RULE_HEAT] = { "max_portfolio_heat", REDUCES },
+    [RULE_DRAWDOWN] = { "max_drawdown", HALTS },
+    [RULE_TRADE_RISK] = { "per_trade_risk", REDUCES },
+    [RULE_DAILY_TRADES] = { "max_daily_trades", BLOCKS },
+    [RULE_ORDER_RATE] = { "max_orders_per_second", BLOCKS },
     [RULE_COLLAR] = { "price_collar", BLOCKS },
 };
 

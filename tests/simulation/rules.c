@@ -22,8 +22,7 @@ static const struct {
     [RULE_DAILY_LOSS] = { "max_daily_loss_usd", MONEY, false, 5000, 300000 },
     [RULE_DAILY_LOSS_PCT] = { "max_daily_loss_pct", SHARE, true, 5000, 300000 },
     [RULE_POSITION_SIZE] = { "max_position_size", SHARE, true, 200000, 15000000 },
-    [RULE_VOLATILITY] = { "max_portfolio_volatility", SHARE, false, SHARE_WHOLE / 100,
-                          SHARE_WHOLE },
+    [RULE_VOLATILITY] = { "max_portfolio_volatility", SHARE, false, 1000, SHARE_WHOLE / 50 },
     [RULE_HEAT] = { "max_portfolio_heat", SHARE, true, 5000, 500000 },
     [RULE_DRAWDOWN] = { "max_drawdown", SHARE, true, 5000, 300000 },
     [RULE_TRADE_RISK] = { "per_trade_risk_pct", SHARE, true, 1000, 50000 },
@@ -61,18 +60,10 @@ static void draw_rule(struct rule_set *set, enum rule rule, int64_t capital, str
         set->value[rule] = 1;
 }
 
-/* What binds in this version, by scope. */
-#define OF_ACCOUNT                                                                                 \
-    (1u << RULE_ORDER_SIZE | 1u << RULE_OPEN_POSITIONS | 1u << RULE_DAILY_LOSS |                   \
-     1u << RULE_DAILY_LOSS_PCT | 1u << RULE_COLLAR)
-#define OF_STRATEGY (1u << RULE_ORDER_SIZE | 1u << RULE_POSITION_SIZE | 1u << RULE_COLLAR)
-#define OF_OTHERS 0u
-
-static void draw_set(struct rule_set *set, unsigned rules, unsigned percent, int64_t capital,
-                     struct random *random)
+static void draw_set(struct rule_set *set, unsigned percent, int64_t capital, struct random *random)
 {
     for (int i = 0; i < RULES; i++)
-        if (chance(random, percent) && rules & (1u << i))
+        if (chance(random, percent))
             draw_rule(set, (enum rule)i, capital, random);
 }
 
@@ -84,10 +75,33 @@ static int64_t capital_of(const struct rules *rules)
     return sum;
 }
 
+static void draw_others(struct rules *rules, struct random *random)
+{
+    rules->self_trade_prevention = chance(random, 75);
+    if (chance(random, 30))
+        rules->reserve = between(random, 0, 90);
+    if (chance(random, 30))
+        rules->no_stop = between(random, SHARE_WHOLE / 1000, SHARE_WHOLE / 5);
+    if (chance(random, 15)) {
+        rules->repeated = between(random, 2, 20);
+        rules->repeated_s = between(random, 1, 100);
+    }
+    if (chance(random, 25)) {
+        rules->failures = between(random, 1, 6);
+        rules->open_for_s = between(random, 1, 60);
+        rules->probes = between(random, 1, 4);
+        rules->latency_ms = between(random, 1000, 20000);
+        rules->error_rate = between(random, SHARE_WHOLE / 20, SHARE_WHOLE);
+        rules->price_jump = between(random, SHARE_WHOLE / 1000, SHARE_WHOLE / 10);
+    }
+}
+
 void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_t strategy_count)
 {
     struct random random;
-    *rules = (struct rules){ .leverage = 5 };
+    *rules = (struct rules){
+        .leverage = 5, .reserve = 20, .no_stop = SHARE_WHOLE / 20, .self_trade_prevention = true
+    };
     random_seed(&random, hash64(seed, 11, 12));
     rules->any = chance(&random, 65);
     if (!rules->any)
@@ -95,21 +109,22 @@ void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_
     for (size_t i = 0; i < strategy_count; i++)
         rules->capital[i] = between(&random, 100, 5000);
     rules->leverage = between(&random, 1, 10);
+    draw_others(rules, &random);
     rules->crosses_day = chance(&random, 30);
     rules->begins_ns = NS_PER_DAY / 2;
     if (rules->crosses_day)
         rules->begins_ns = NS_PER_DAY - between(&random, 60, 600) * NS_PER_SECOND;
     int64_t capital = capital_of(rules);
     /* Few at once: each then speaks for itself, and the strategies still get somewhere. */
-    draw_set(&rules->account, OF_ACCOUNT, chance(&random, 80) ? 15 : 40, capital, &random);
+    draw_set(&rules->account, chance(&random, 80) ? 15 : 40, capital, &random);
     if (chance(&random, 20))
-        draw_set(&rules->venue, OF_OTHERS, 15, capital, &random);
+        draw_set(&rules->venue, 15, capital, &random);
     for (uint32_t i = 0; i < market_count; i++)
         if (chance(&random, 20))
-            draw_set(&rules->symbols[i], OF_OTHERS, 15, capital, &random);
+            draw_set(&rules->symbols[i], 15, capital, &random);
     for (size_t i = 0; i < strategy_count; i++)
         if (chance(&random, 20))
-            draw_set(&rules->strategies[i], OF_STRATEGY, 15, rules->capital[i], &random);
+            draw_set(&rules->strategies[i], 15, rules->capital[i], &random);
 }
 
 void rules_lower(struct rules *rules, struct random *random)
@@ -174,6 +189,34 @@ static void write_scope(const char *name, const struct rule_set *set, bool *firs
     *first = false;
 }
 
+static void write_share(const char *name, int64_t value, struct text *out)
+{
+    text_printf(out, "%s: %" PRId64 ".%09" PRId64, name, value / SHARE_WHOLE, value % SHARE_WHOLE);
+}
+
+static void write_others(const struct rules *rules, bool first, struct text *out)
+{
+    text_printf(out, "%scancel_reserve: 0.%02" PRId64 ", ", first ? "" : ", ", rules->reserve);
+    write_share("heat_no_stop_pct", rules->no_stop, out);
+    if (!rules->self_trade_prevention)
+        text_add(out, ", self_trade_prevention: false");
+    if (rules->repeated > 0)
+        text_printf(out, ", repeated_executions: { count: %" PRId64 ", within: %" PRId64 "s }",
+                    rules->repeated, rules->repeated_s);
+}
+
+static void write_breaker(const struct rules *rules, struct text *out)
+{
+    text_printf(out,
+                "circuit_breaker: { failures: %" PRId64 ", open_for: %" PRId64
+                "s, half_open_probes: %" PRId64 ", max_latency: %" PRId64 "ms, ",
+                rules->failures, rules->open_for_s, rules->probes, rules->latency_ms);
+    write_share("max_error_rate", rules->error_rate, out);
+    text_add(out, ", ");
+    write_share("price_jump_pct", rules->price_jump, out);
+    text_add(out, " }\n");
+}
+
 void rules_write(const struct rules *rules, const char *venue, const char *const *symbols,
                  uint32_t market_count, struct text *out)
 {
@@ -194,5 +237,9 @@ void rules_write(const struct rules *rules, const char *venue, const char *const
             text_printf(out, "%ssymbols: { ", first ? "" : ", ");
         write_scope(symbols[i], &rules->symbols[i], &alone, out);
     }
-    text_add(out, alone ? " }\n" : " } }\n");
+    text_add(out, alone ? "" : " }");
+    write_others(rules, first && alone, out);
+    text_add(out, " }\n");
+    if (rules->failures > 0)
+        write_breaker(rules, out);
 }

@@ -42,6 +42,12 @@ struct rules {
     struct rule_set account, venue, symbols[MARKETS_MAX], strategies[RULE_STRATEGIES_MAX];
     int64_t capital[RULE_STRATEGIES_MAX]; /* whole units; 0: the runtime shares it out */
     int64_t leverage;                     /* of each instrument, but at a spot venue */
+    int64_t reserve;                      /* of the message rate, kept for cancels: percent */
+    int64_t no_stop;                      /* share that is lost without a stop */
+    bool self_trade_prevention;
+    int64_t repeated, repeated_s; /* executions within so many seconds; 0: any */
+    /* Of the venue's breaker; failures 0: it has none. */
+    int64_t failures, open_for_s, probes, latency_ms, error_rate, price_jump;
     int64_t begins_ns; /* the world does, after midnight; a day's end comes while it runs, or
                           none however wrong its clock is */
     bool crosses_day;

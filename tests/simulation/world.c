@@ -22,7 +22,7 @@
 #define REST_SECONDS 200                               /* no market, no strategies */
 #define STRATEGY_FILES 3
 #define ORDER_MOST_USD 20 /* the limit that an operator lowers to */
-#define VENUE "exchange"
+#define VENUE "binance"   /* one that the configuration knows */
 #define LEDGER "state/ledger-live.sqlite"
 /* Trades are asked for from ten minutes before the last one known: a clock that is wrong by more
  * may miss one, and the money then rests on what the sums told. */
@@ -61,7 +61,6 @@ struct world {
     struct rules rules;
     struct random operator; /* draws what only worlds with limits do */
     int64_t lift_ns;        /* when the operator lifts his halt */
-    uint64_t verdicts;      /* of the process, that were looked at */
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
     bool shared;        /* all strategies trade one market */
@@ -269,15 +268,18 @@ static void on_disk_point(void *self, enum disk_point kind, const char *path, ui
 
 /* ---- the seams ---- */
 
-/* A limit that halts, by the code in its record. */
-static void note_halt(struct world *world, const struct record *record)
+/* A limit that spoke, by the code in its record. */
+static void note_verdict(struct world *world, const struct record *record)
 {
-    if (record->kind != RECORD_HALT)
-        return;
-    if (strstr(record->body, "daily_loss"))
-        reach_spoke(&world->result->reach, "max_daily_loss", REACH_HALT, &world->rules);
-    if (strstr(record->body, "max_drawdown"))
-        reach_spoke(&world->result->reach, "max_drawdown", REACH_HALT, &world->rules);
+    struct reach *reach = &world->result->reach;
+    if (record->kind == RECORD_BLOCKED)
+        reach_spoke(reach, record->code, REACH_BLOCK, &world->rules);
+    if (record->kind == RECORD_REDUCED)
+        reach_spoke(reach, record->code, REACH_REDUCE, &world->rules);
+    if (record->kind == RECORD_HALT && strstr(record->body, "\"daily_loss_limit\""))
+        reach_spoke(reach, "max_daily_loss", REACH_HALT, &world->rules);
+    if (record->kind == RECORD_HALT && strstr(record->body, "\"drawdown_limit\""))
+        reach_spoke(reach, "max_drawdown", REACH_HALT, &world->rules);
 }
 
 static int commit(void *self, const struct turn *turn, struct error *err)
@@ -287,7 +289,7 @@ static int commit(void *self, const struct turn *turn, struct error *err)
         return world->ledger.commit(self, turn, err);
     for (size_t i = 0; i < turn->count; i++) {
         trace_record(world, &turn->records[i]);
-        note_halt(world, &turn->records[i]);
+        note_verdict(world, &turn->records[i]);
     }
     bool kill = random_below(&world->random, 8) == 0 && fault(world, FAULT_KILL_COMMIT);
     bool power =
@@ -362,13 +364,14 @@ static bool on_send(void *self, enum wire_send kind, const struct order *order,
 {
     struct world *world = self;
     trace_send(world, kind, order, query, qty, price);
-    int64_t true_ns = wire_now_ns(world->wire);
+    int64_t now_ns = wire_now_ns(world->wire) + world->offset_ns;
+    int64_t event_ns = world->session ? engine_now(world->session->engine) : now_ns;
     model_send(world->model, &(struct referee_send){ .kind = kind,
                                                      .order = order,
                                                      .qty = qty,
                                                      .price = price,
-                                                     .now_ns = true_ns + world->offset_ns,
-                                                     .true_ns = true_ns });
+                                                     .now_ns = now_ns,
+                                                     .rate_ns = event_ns - world->offset_ns });
     struct world_point point = { .what = send_names[kind],
                                  .name = order ? order->client_order_id : "",
                                  .is_send = true,
@@ -658,6 +661,7 @@ static bool start(struct world *world)
 {
     struct error err = { 0 };
     trace(world, "a process begins");
+    model_restart(world->model);
     int code = session_open(&world->arguments, &world->seams, NULL, &world->session, &err);
     if (code < 0) {
         world->session = NULL;
@@ -668,12 +672,11 @@ static bool start(struct world *world)
     if (world->dead)
         return false;
     world->started = true;
-    world->verdicts = 0;
     world->offset_ns = world->session->now_ns - wire_now_ns(world->wire);
     wire_set_offset(world->wire, world->offset_ns);
     world->flush_ns = wire_now_ns(world->wire) + NS_PER_SECOND;
     trace(world, "its clock is %.3f s ahead", (double)world->offset_ns / 1e9);
-    model_reopened(world->model, &world->rules, world->session);
+    model_reopened(world->model, &world->rules, world->session, symbols);
     return true;
 }
 
@@ -828,23 +831,6 @@ static int operate(struct world *world, struct error *err)
     return code;
 }
 
-/* What risk said of orders since the last look. */
-static void note_verdicts(struct world *world)
-{
-    const struct engine *engine = world->session->engine;
-    const struct engine_counts *counts = engine_counts(engine);
-    struct told_verdict told;
-    uint64_t count = counts->blocked + counts->reduced;
-    uint64_t news = count - world->verdicts;
-    if (count < world->verdicts)
-        news = count;
-    world->verdicts = count;
-    for (size_t i = 0; i < news && engine_verdict(engine, i, &told); i++)
-        if (told.verdict == VERDICT_REDUCE || told.verdict == VERDICT_BLOCK)
-            reach_spoke(&world->result->reach, told.code,
-                        told.verdict == VERDICT_REDUCE ? REACH_REDUCE : REACH_BLOCK, &world->rules);
-}
-
 /* One event, and what a second brings. */
 static void step(struct world *world)
 {
@@ -880,8 +866,6 @@ static void step(struct world *world)
         model_fail(world->model, "run: %s: %s", err.where, err.message);
     else
         model_step(world->model, world->session);
-    if (world->rules.any && !model_failure(world->model))
-        note_verdicts(world);
 }
 
 /* Till end_ns, which an end of the process may bring forward. */

@@ -41,6 +41,20 @@ static void a_stop_that_fires_leaves_bound_by_the_collar(void **state)
     stage_free(s);
 }
 
+/* Its trigger is behind the price already: it leaves at once. */
+static void a_stop_that_is_through_leaves_bound_by_the_collar(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_COLLAR, "0.05");
+    struct stage *s = stage_of_held(&limits, plain);
+    assert_passes(s, submit(s, A, stop_of(SIDE_BUY, "1", "90")));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    const struct sent *sent = last_sent(s, SENT_SUBMIT);
+    assert_int_equal(sent->order.type, ORDER_LIMIT);
+    assert_decimal(sent->order.price, "105");
+    stage_free(s);
+}
+
 /* A way out takes what it gets. */
 static void a_stop_that_reduces_is_not_bound(void **state)
 {
@@ -234,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_that_fires_leaves_bound_by_the_collar),
+        cmocka_unit_test(a_stop_that_is_through_leaves_bound_by_the_collar),
         cmocka_unit_test(a_stop_that_reduces_is_not_bound),
         cmocka_unit_test(a_stop_that_fires_does_not_meet_our_own_order),
         cmocka_unit_test(linked_orders_are_two_messages),
