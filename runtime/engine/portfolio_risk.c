@@ -163,11 +163,10 @@ void portfolio_hour(struct engine *engine, int64_t now_ns)
     int64_t hour = now_ns / NS_PER_HOUR;
     if (!engine->volatility || hour == engine->hour)
         return;
-    if (engine->hour != 0)
-        for (uint32_t i = 0; i < engine->instruments->count; i++)
-            if (traded_at(engine, i, hour * NS_PER_HOUR - 1))
-                volatility_price(engine->volatility, i, hour - 1,
-                                 market_mark_double(engine->market, i));
+    for (uint32_t i = 0; i < engine->instruments->count; i++)
+        if (traded_at(engine, i, hour * NS_PER_HOUR - 1))
+            volatility_price(engine->volatility, i, hour - 1,
+                             market_mark_double(engine->market, i));
     engine->hour = hour;
 }
 

@@ -176,6 +176,7 @@ void totals_begin(struct engine *engine, int64_t now_ns)
         return;
     engine->started_ns = now_ns;
     engine->day = now_ns / NS_PER_DAY;
+    engine->hour = now_ns / NS_PER_HOUR;
     engine->next_mark_ns = now_ns;
     engine->peak = decimal_to_double(totals_account_equity(engine));
     if (engine->unmarked == 0)
