@@ -2,7 +2,6 @@
  * lower the quantity lowers it for those after it. */
 #include "runtime/risk/check.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,10 +34,10 @@ static void say(struct judgement *j, enum verdict verdict, const char *code, con
     out->verdict = verdict;
     out->scope = j->scope ? (enum scope_kind)(j->scope - j->view->scopes) : SCOPE_ACCOUNT;
     text_copy(out->code, sizeof(out->code), code);
-    int length = snprintf(out->reason, sizeof(out->reason), format, a, b);
-    if (out->scope != SCOPE_ACCOUNT && length > 0 && (size_t)length < sizeof(out->reason))
-        snprintf(out->reason + length, sizeof(out->reason) - (size_t)length, " (%s)",
-                 j->scope->name);
+    snprintf(out->reason, sizeof(out->reason), format, a, b);
+    size_t length = strlen(out->reason);
+    if (out->scope != SCOPE_ACCOUNT)
+        snprintf(out->reason + length, sizeof(out->reason) - length, " (%s)", j->scope->name);
 }
 
 static bool block(struct judgement *j, const char *code, const char *format, decimal a, decimal b)
@@ -49,32 +48,38 @@ static bool block(struct judgement *j, const char *code, const char *format, dec
     return false;
 }
 
-/* The most whole lots that are not above `most`. */
+/* A sum that does not fit, or of something that is not known, keeps no limit. */
+static bool block_range(struct judgement *j, decimal limit)
+{
+    return block(j, "range", "a sum does not fit a decimal (%s, limit %s)", j->order->qty, limit);
+}
+
+/* The most whole lots that are not above `most`, which is not below 0. */
 static decimal whole_lots(const struct judgement *j, decimal most)
 {
     decimal lot = j->view->instrument->lot_size;
-    decimal lots = decimal_to_multiple(decimal_max(most, DECIMAL_ZERO), lot, ROUND_DOWN);
+    decimal lots = decimal_to_multiple(most, lot, ROUND_DOWN);
     /* "Within 1e-6 of a multiple" must never lift the quantity above a limit. */
     if (decimal_valid(lots) && decimal_cmp(lots, most) > 0)
-        lots = decimal_max(decimal_sub(lots, lot), DECIMAL_ZERO);
+        lots = decimal_sub(lots, lot);
     return lots;
 }
 
-/* Lowers the opening part to `allowed` base units in whole lots; blocks when nothing is left. */
+/* Lowers the opening part to `allowed` base units; blocks when nothing is left. What leaves is in
+ * whole lots, also where the part that closes is not (a fee was taken from what was bought). */
 static bool lower(struct judgement *j, decimal allowed, const char *code, const char *format,
                   decimal limit)
 {
     if (!decimal_valid(allowed) || !decimal_valid(j->opening))
-        return block(j, "range", "a sum does not fit a decimal (%s, limit %s)", j->order->qty,
-                     limit);
+        return block_range(j, limit);
     if (decimal_cmp(j->opening, allowed) <= 0)
         return true;
-    decimal lots = whole_lots(j, allowed);
-    decimal total = decimal_add(j->reducing, lots);
-    if (!decimal_valid(total) || decimal_is_zero(total))
+    decimal total = whole_lots(j, decimal_add(j->reducing, decimal_max(allowed, DECIMAL_ZERO)));
+    if (decimal_sign(total) == 0) /* nothing, or nothing that fits */
         return block(j, code, format, j->order->qty, limit);
     char asked[DECIMAL_TEXT_MAX], bound[DECIMAL_TEXT_MAX];
-    j->opening = lots;
+    j->reducing = decimal_min(j->reducing, total);
+    j->opening = decimal_sub(total, j->reducing);
     say(j, VERDICT_REDUCE, code, format, decimal_format(j->order->qty, asked),
         decimal_format(limit, bound));
     return true;
@@ -111,6 +116,12 @@ static decimal value_of(const struct judgement *j, decimal qty)
     return decimal_mul(qty, j->unit);
 }
 
+/* Worth of one base unit at a price, in account currency. */
+static decimal unit_at(const struct judgement *j, decimal price)
+{
+    return decimal_mul(decimal_mul(price, j->view->instrument->multiplier), j->view->fx);
+}
+
 /* ---- what is asked of no scope ---- */
 
 static bool check_barred(struct judgement *j)
@@ -125,10 +136,10 @@ static bool check_barred(struct judgement *j)
 
 static bool check_reference(struct judgement *j)
 {
-    if (!decimal_valid(j->view->reference) || decimal_sign(j->view->reference) <= 0)
+    if (decimal_sign(j->view->reference) <= 0) /* 0: also of none */
         return block(j, "no_quote", "no price yet for this instrument: qty %s cannot be judged%.0s",
                      j->order->qty, DECIMAL_ZERO);
-    if (!decimal_valid(j->view->fx) || decimal_sign(j->view->fx) <= 0)
+    if (decimal_sign(j->view->fx) <= 0)
         return block(j, "no_fx_rate",
                      "no rate into the account's currency: qty %s at %s cannot be judged",
                      j->order->qty, j->view->reference);
@@ -204,14 +215,6 @@ static bool check_collar(struct judgement *j)
                  j->order->price, j->view->reference);
 }
 
-/* The smaller one of two bounds of which either may be missing. */
-static decimal stricter(decimal a, decimal b)
-{
-    if (!decimal_valid(a))
-        return b;
-    return decimal_valid(b) ? decimal_min(a, b) : a;
-}
-
 static bool day_is_lost(const struct risk_limits *limits, decimal equity, decimal opening,
                         decimal *loss, decimal *bound)
 {
@@ -223,7 +226,7 @@ static bool day_is_lost(const struct risk_limits *limits, decimal equity, decima
         decimal share = decimal_mul(opening, limits->value[LIMIT_DAILY_LOSS_PCT]);
         if (!decimal_valid(share))
             return true;
-        *bound = stricter(*bound, share);
+        *bound = decimal_valid(*bound) ? decimal_min(*bound, share) : share;
     }
     return !decimal_valid(*loss) || decimal_cmp(*loss, *bound) >= 0;
 }
@@ -298,24 +301,20 @@ static bool check_daily_volume(struct judgement *j)
  * other side). */
 static decimal held_before(const struct judgement *j, const struct scope_view *scope)
 {
-    bool buys = j->order->side == SIDE_BUY;
-    decimal working = buys ? scope->working_buy : scope->working_sell;
-    decimal toward = buys ? scope->position_qty : decimal_neg(scope->position_qty);
-    decimal held = decimal_add(decimal_add(toward, working), j->reducing);
-    return decimal_valid(held) ? decimal_max(held, DECIMAL_ZERO) : held;
+    decimal side = j->order->side == SIDE_BUY
+                       ? decimal_add(scope->position_qty, scope->working_buy)
+                       : decimal_sub(scope->working_sell, scope->position_qty);
+    return decimal_max(decimal_add(side, j->reducing), DECIMAL_ZERO);
 }
 
 /* Working orders may be dearer than this one. */
 static decimal held_value(const struct judgement *j, const struct scope_view *scope)
 {
     decimal price = j->view->working_price;
-    decimal value = value_of(j, held_before(j, scope));
-    if (!decimal_valid(price) || !decimal_valid(value))
-        return value;
-    decimal each = decimal_mul(decimal_mul(price, j->view->instrument->multiplier), j->view->fx);
-    if (!decimal_valid(each))
-        return each;
-    return decimal_cmp(each, j->unit) > 0 ? decimal_mul(held_before(j, scope), each) : value;
+    decimal each = j->unit;
+    if (decimal_valid(price))
+        each = decimal_max(each, unit_at(j, price));
+    return decimal_mul(held_before(j, scope), each);
 }
 
 static bool check_position_size(struct judgement *j)
@@ -375,14 +374,16 @@ static decimal volatility_units(const struct judgement *j, const struct volatili
 {
     double equity = decimal_to_double(j->scope->equity), unit = decimal_to_double(j->unit);
     double each = (j->order->side == SIDE_BUY ? 1 : -1) * unit / equity;
-    double qty = decimal_to_double(decimal_add(j->reducing, j->opening));
-    double asked = qty * each, open = decimal_to_double(before) * each;
+    decimal whole = decimal_add(j->reducing, j->opening);
+    double asked = decimal_to_double(whole) * each, open = decimal_to_double(before) * each;
     double room = volatility_room(book, open + asked, decimal_to_double(limit));
-    if (room == open + asked && equity > 0)
-        return decimal_add(j->reducing, j->opening);
-    /* As a share of what was asked: with no equity, or none that can be told, nothing. */
-    double share = equity > 0 && asked != 0 ? fmin((room - open) / asked, 1) : 0;
-    return decimal_from_double(share > 0 ? qty * share * VOLATILITY_SAFETY : 0);
+    double share = (room - open) / asked;
+    /* With no equity, or where the share cannot be told, nothing. */
+    if (!(equity > 0) || !(share > 0))
+        return DECIMAL_ZERO;
+    if (room == open + asked)
+        return whole;
+    return decimal_from_double(decimal_to_double(whole) * share * VOLATILITY_SAFETY);
 }
 
 static bool check_volatility(struct judgement *j)
@@ -390,7 +391,7 @@ static bool check_volatility(struct judgement *j)
     decimal limit = limit_of(j, LIMIT_VOLATILITY);
     if (!decimal_valid(limit))
         return true;
-    for (size_t i = 0; i < ARRAY_SIZE(j->scope->volatility); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(j->scope->volatility) && !decimal_is_zero(j->opening); i++) {
         const struct volatility_book *book = j->scope->volatility[i];
         if (!book)
             return block(j, "no_volatility",
@@ -451,9 +452,14 @@ static bool check_minimum(struct judgement *j)
     decimal qty = decimal_add(j->reducing, j->opening);
     decimal price = risk_entry_price(j->order, j->view->reference);
     decimal worth = decimal_mul(decimal_mul(qty, price), instrument->multiplier);
-    if (!decimal_valid(worth) || decimal_cmp(worth, instrument->min_notional) >= 0)
+    if (!decimal_valid(worth) || !decimal_valid(instrument->min_notional))
+        return block_range(j, instrument->min_notional);
+    if (decimal_cmp(worth, instrument->min_notional) >= 0)
         return true;
-    return block(j, j->out->code[0] ? j->out->code : "min_notional",
+    bool was_lowered = j->out->verdict == VERDICT_REDUCE;
+    if (was_lowered) /* too far: whose limit did that */
+        j->scope = &j->view->scopes[j->out->scope];
+    return block(j, was_lowered ? j->out->code : "min_notional",
                  "an order worth %s is below the instrument's min_notional %s", worth,
                  instrument->min_notional);
 }
@@ -467,7 +473,7 @@ static void split_quantity(struct judgement *j)
     bool buys = j->order->side == SIDE_BUY;
     decimal against = buys ? decimal_neg(own->position_qty) : own->position_qty;
     against = decimal_sub(against, buys ? own->working_buy : own->working_sell);
-    j->reducing = decimal_sign(against) > 0 ? decimal_min(j->order->qty, against) : DECIMAL_ZERO;
+    j->reducing = decimal_max(decimal_min(j->order->qty, against), DECIMAL_ZERO);
     if (j->order->reduce_only)
         j->reducing = j->order->qty;
     j->opening = decimal_sub(j->order->qty, j->reducing);
@@ -481,7 +487,7 @@ static decimal worst_unit(const struct judgement *j)
         worst = decimal_max(worst, j->order->price);
     if (decimal_valid(j->order->trigger_price))
         worst = decimal_max(worst, j->order->trigger_price);
-    return decimal_mul(decimal_mul(worst, j->view->instrument->multiplier), j->view->fx);
+    return unit_at(j, worst);
 }
 
 /* Once nothing is left that opens, the rest of the order is a way out, which nothing holds back. */
@@ -535,15 +541,13 @@ decimal risk_collar_bound(const struct instrument *instrument, enum order_side s
     decimal beyond = decimal_mul(reference, collar);
     decimal bound =
         side == SIDE_BUY ? decimal_add(reference, beyond) : decimal_sub(reference, beyond);
-    if (!decimal_valid(bound))
+    decimal price = decimal_to_multiple(bound, instrument->tick_size, ROUND_DOWN);
+    if (!decimal_valid(price))
         return DECIMAL_NONE;
-    decimal price = decimal_to_multiple(bound, instrument->tick_size,
-                                        side == SIDE_BUY ? ROUND_FLOOR : ROUND_CEILING);
     /* "Within 1e-6 of a tick" must not carry it beyond. */
-    int beyond_it = decimal_valid(price) ? decimal_cmp(price, bound) : 0;
-    if (side == SIDE_BUY && beyond_it > 0)
+    if (side == SIDE_BUY && decimal_cmp(price, bound) > 0)
         price = decimal_sub(price, instrument->tick_size);
-    if (side == SIDE_SELL && beyond_it < 0)
+    if (side == SIDE_SELL && decimal_cmp(price, bound) < 0)
         price = decimal_add(price, instrument->tick_size);
-    return price;
+    return decimal_sign(price) > 0 ? price : DECIMAL_NONE;
 }

@@ -76,7 +76,7 @@ decimal risk_entry_price(const struct order *order, decimal reference);
 decimal risk_of_unit(const struct order *order, const struct instrument *instrument,
                      decimal reference, decimal no_stop_pct);
 /* The worst price that a market order may get: the reference beyond by the collar, rounded to the
- * tick toward the reference. */
+ * tick toward the reference. DECIMAL_NONE: no price above 0 is one. */
 decimal risk_collar_bound(const struct instrument *instrument, enum order_side side,
                           decimal reference, decimal collar);
 

@@ -30,7 +30,7 @@ awk -F, '
   $1 ~ /^runtime\/engine\/(doubt|exits|halts|held|pairs|reconcile|reports|strangers)\.c$/ {
     row($1, $6, $5)
   }
-  $1 ~ /^runtime\/risk\/(breaker|limits|throttle)\.c$/ { row($1, $6, $5); risk += $5; risk_taken += $6 }
+  $1 ~ /^runtime\/risk\/(breaker|check|limits|throttle)\.c$/ { row($1, $6, $5); risk += $5; risk_taken += $6 }
   $1 == "runtime/engine/reconcile.c" { reconcile = $5; reconcile_taken = $6 }
   END {
     promise("runtime/domain/order.c", order_taken, order, 100)
