@@ -118,13 +118,58 @@ static int ctx_instrument(lua_State *L)
     return 1;
 }
 
-/* ctx:session(venue) -> "open": every venue of this version trades around the clock */
+/* "'kite', 'alpaca'": each venue of this instance's instruments once, as many as fit; pushed. */
+static const char *push_venues(lua_State *L, const struct script *script)
+{
+    char list[400] = "";
+    for (size_t i = 0; i < script->symbol_count; i++) {
+        char quoted[VENUE_MAX + 3];
+        size_t length = strlen(list);
+        snprintf(quoted, sizeof(quoted), "'%s'",
+                 script->instruments->list[script->symbols[i]].venue);
+        if (!strstr(list, quoted) && length + sizeof(quoted) + 2 < sizeof(list))
+            snprintf(list + length, sizeof(list) - length, "%s%s", length ? ", " : "", quoted);
+    }
+    return lua_pushstring(L, list);
+}
+
+/* One of this instance's instruments at the venue that argument 2 names; raises where there is
+ * none, and says which venues there are. None or nil is the venue of ctx.symbol. */
+static uint32_t check_venue(lua_State *L, const struct script *script)
+{
+    if (lua_isnoneornil(L, 2))
+        return script->symbols[0];
+    const char *name = check_name(L, 2, VENUE_MAX - 1, "ctx:session: venue");
+    for (size_t i = 0; i < script->symbol_count; i++)
+        if (strcmp(script->instruments->list[script->symbols[i]].venue, name) == 0)
+            return script->symbols[i];
+    luaL_error(L, "ctx:session: '%s' is not a venue of this strategy's symbols; those are %s", name,
+               push_venues(L, script));
+    return INSTRUMENT_NONE;
+}
+
+static void set_instant(lua_State *L, const char *name, int64_t time_ns)
+{
+    if (time_ns == TIME_NEVER)
+        return;
+    push_time(L, time_ns);
+    lua_setfield(L, -2, name);
+}
+
+/* ctx:session([venue]) -> table: state "open" or "closed", opens, closes (the next instants, nil
+ * for none within two years), day_end; seconds. Venue absent: that of ctx.symbol.
+ *
+ *   raises when none of this strategy's symbols is of the venue */
 static int ctx_session(lua_State *L)
 {
-    check_ctx(L, "ctx:session");
-    if (!lua_isnoneornil(L, 2))
-        check_name(L, 2, VENUE_MAX - 1, "ctx:session: venue");
-    lua_pushstring(L, "open");
+    struct script *script = check_ctx(L, "ctx:session");
+    struct venue_session session;
+    engine_venue_session(script->engine, script->instance, check_venue(L, script), &session);
+    lua_createtable(L, 0, 4);
+    set_string(L, "state", session.is_open ? "open" : "closed");
+    set_instant(L, "opens", session.opens_ns);
+    set_instant(L, "closes", session.closes_ns);
+    set_instant(L, "day_end", session.day_end_ns);
     return 1;
 }
 

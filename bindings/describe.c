@@ -19,8 +19,7 @@ const char *const strategy_fields[] = { "api",    "name",  "version", "author", 
 const char *const param_fields[] = { "min", "max", "step", "choices", "help", "live", NULL };
 static const char *const needs_fields[] = { "book", "signals", "warmup", NULL };
 /* Callbacks of the contract that this version never calls. */
-static const char *const later_callbacks[] = { "on_book", "on_signal", "on_funding", "on_session",
-                                               NULL };
+static const char *const later_callbacks[] = { "on_book", "on_signal", "on_funding", NULL };
 
 struct reading {
     struct strategy_info *info;

@@ -87,6 +87,7 @@ static void push_subject(lua_State *L, const struct delivery *delivery)
         push_view(L, script, VIEW_DIFFERENCE, event);
         break;
     case GUEST_CONNECTION:
+    case GUEST_SESSION:
         lua_pushstring(L, script->instruments->list[event->instrument].venue);
         lua_pushstring(L, event->name);
         break;

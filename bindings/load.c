@@ -19,6 +19,7 @@ const char *const callback_names[GUEST_CALLS + 1] = {
     [GUEST_PARAMS] = "on_params",
     [GUEST_CONNECTION] = "on_connection",
     [GUEST_RECONCILE] = "on_reconcile",
+    [GUEST_SESSION] = "on_session",
 };
 
 const char *strategy_module(void *source, const char *name, size_t *length)

@@ -1,6 +1,12 @@
 ---@meta
 -- ctx: what a strategy reads, and what it says to people. Orders are in orders.lua.
 
+---@class runtime.session
+---@field state "open"|"closed"
+---@field opens? number the next opening after now, UTC seconds; nil: none within two years
+---@field closes? number the next closing
+---@field day_end? number the end of the trading day
+
 ---@class runtime.ctx
 ---@field symbol string the first of `symbols`
 ---@field symbols string[] read-only
@@ -80,9 +86,9 @@ function ctx:capital() end
 ---@return table
 function ctx:risk() end
 
----"open": every venue of this version trades around the clock.
+---When a venue trades: that of ctx.symbol where none is named. One without symbols here raises.
 ---@param venue? string
----@return string
+---@return runtime.session
 function ctx:session(venue) end
 
 ---Nil: this version has no signals.

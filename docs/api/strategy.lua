@@ -58,6 +58,7 @@
 ---@field on_timer? fun(ctx: runtime.ctx, name: string, p: runtime.params)
 ---@field on_risk? fun(ctx: runtime.ctx, verdict: runtime.verdict, p: runtime.params)
 ---@field on_connection? fun(ctx: runtime.ctx, venue: string, state: "up"|"down", p: runtime.params)
+---@field on_session? fun(ctx: runtime.ctx, venue: string, state: "open"|"closed", p: runtime.params)
 ---@field on_reconcile? fun(ctx: runtime.ctx, difference: runtime.difference, p: runtime.params)
 ---@field on_reload? fun(ctx: runtime.ctx, old_version: string, p: runtime.params)
 ---@field on_params? fun(ctx: runtime.ctx, p: runtime.params, changed: table) changed: old values by name

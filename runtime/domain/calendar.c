@@ -549,6 +549,16 @@ int64_t calendar_day_end(const struct calendar *calendar, int64_t time_ns)
     return TIME_NEVER;
 }
 
+int64_t market_day_end(const struct calendar *calendar, int64_t time_ns)
+{
+    int64_t end_ns = calendar ? calendar_day_end(calendar, time_ns) : TIME_NEVER;
+    if (end_ns != TIME_NEVER)
+        return end_ns;
+    return __builtin_mul_overflow(floor_div(time_ns, NS_PER_DAY) + 1, NS_PER_DAY, &end_ns)
+               ? TIME_NEVER
+               : end_ns;
+}
+
 double calendar_hours_per_year(const struct calendar *calendar)
 {
     return calendar->hours_per_year;

@@ -24,6 +24,9 @@ int64_t calendar_next_close(const struct calendar *calendar, int64_t time_ns);
  * last session (24x7: midnight UTC). Between two days it is the end of the coming one. This is the
  * day's border of `risk.day: venue` and of orders with time in force `day`. */
 int64_t calendar_day_end(const struct calendar *calendar, int64_t time_ns);
+/* The same of any market: without a calendar (NULL), and where it knows no session within two
+ * years, the day ends at midnight UTC. */
+int64_t market_day_end(const struct calendar *calendar, int64_t time_ns);
 /* Trading hours of a year, the N of annualised volatility: 8760 for 24x7. An average over rules. */
 double calendar_hours_per_year(const struct calendar *calendar);
 /* The last day that its dated rules (holidays) cover, as days since 1970-01-01; INT64_MAX when it

@@ -139,7 +139,7 @@ static bool check_terms(struct engine *engine, struct order *order, struct refus
     if (limits && !decimal_valid(order->price))
         return desk_refuse(refusal, "no_price", "a %s order needs a price",
                            order_type_name(order->type));
-    if (held_expiry_ns(order) <= engine->now_ns)
+    if (held_expiry_ns(engine, order) <= engine->now_ns)
         return desk_refuse(refusal, "expired", "the order would have expired already");
     return order->type != ORDER_TRAILING || check_trail(engine, order, refusal);
 }

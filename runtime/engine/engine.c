@@ -2,7 +2,7 @@
  *
  * Order at one instant: bars that end now close and all series update; on_bar runs, longest
  * timeframe first, instruments in listed order, instances in the order they were added; then timers
- * in the order they are due; then events at that instant. */
+ * in the order they are due; then markets that open or close; then events at that instant. */
 #include "runtime/engine/state.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->inquiries_due_ns = TIME_NEVER;
     engine->reconciliation.next_ns = TIME_NEVER;
     engine->reconciliation.agreed.amount = DECIMAL_NONE;
-    engine->timers_due_ns = TIME_NEVER;
+    engine->timers_due_ns = engine->sessions_due_ns = TIME_NEVER;
     engine->expiry_due_ns = engine->trails_due_ns = TIME_NEVER;
     engine->next_mark_ns = TIME_NEVER;
     engine->gross_won = engine->gross_lost = engine->traded_notional = DECIMAL_ZERO;
@@ -315,6 +315,7 @@ int engine_stop_instance(struct engine *engine, int index, int64_t now_ns, const
 {
     engine->now_ns = now_ns > engine->now_ns ? now_ns : engine->now_ns;
     totals_begin(engine, engine->now_ns);
+    sessions_begin(engine, engine->now_ns);
     engine->instances[index].alive = true; /* a quarantined one never ran, its policy still does */
     instance_fail(engine, index, ERROR_INTERNAL, why);
     return turn_finish(engine, err);
@@ -388,6 +389,7 @@ int64_t engine_due_ns(const struct engine *engine)
 {
     int64_t due_ns = market_due_ns(engine->market);
     due_ns = due_ns < engine->timers_due_ns ? due_ns : engine->timers_due_ns;
+    due_ns = due_ns < engine->sessions_due_ns ? due_ns : engine->sessions_due_ns;
     int64_t held_ns = held_due_ns(engine);
     due_ns = due_ns < held_ns ? due_ns : held_ns;
     int64_t doubt_ns = doubt_due_ns(engine), reconcile_ns = reconcile_due_ns(engine);
@@ -401,10 +403,12 @@ int64_t engine_due_ns(const struct engine *engine)
 static void move_clock(struct engine *engine, int64_t now_ns)
 {
     now_ns = now_ns > engine->now_ns ? now_ns : engine->now_ns;
-    if (engine->started_ns == TIME_NEVER)
+    if (engine->started_ns == TIME_NEVER) {
         totals_begin(engine, now_ns);
-    else
+        sessions_begin(engine, now_ns);
+    } else {
         totals_mark(engine, now_ns);
+    }
     engine->now_ns = now_ns;
 }
 
@@ -454,6 +458,8 @@ int engine_advance(struct engine *engine, int64_t now_ns, struct error *err)
     call_bars(engine, closed, count);
     if (engine->timers_due_ns <= now_ns)
         fire_timers(engine, now_ns);
+    if (engine->sessions_due_ns <= now_ns)
+        sessions_advance(engine);
     held_advance(engine);
     doubt_advance(engine);
     reconcile_advance(engine);

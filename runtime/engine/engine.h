@@ -7,6 +7,10 @@
  * A turn: event -> order and position changes -> exits -> callbacks until quiet -> commit -> send.
  * Callbacks never nest: what an order causes is delivered after the current callback.
  *
+ * At one instant: bars close, timers fire, markets open and close, orders whose time is over end;
+ * then events. Sessions: venues in the order in which the instruments list them, each told to its
+ * instances in the order they were added.
+ *
  * The same events in the same order give the same records, byte for byte. */
 #ifndef RUNTIME_ENGINE_ENGINE_H
 #define RUNTIME_ENGINE_ENGINE_H
@@ -170,7 +174,8 @@ MUST_CHECK int engine_resume(struct engine *engine, int64_t now_ns, int64_t know
 
 /* ---- events ---- */
 
-/* The next instant the engine must be stepped at (bar ends, timers), TIME_NEVER for none. */
+/* The next instant the engine must be stepped at (bar ends, timers, borders of sessions),
+ * TIME_NEVER for none. */
 int64_t engine_due_ns(const struct engine *engine);
 /* Steps the clock to a due instant: bars close, timers fire. MUST be called with each due instant
  * in turn before an event at or after it. Same errors as engine_step. */
@@ -317,6 +322,18 @@ const struct instruments *engine_instruments(const struct engine *engine);
 const uint32_t *engine_instance_instruments(const struct engine *engine, int instance,
                                             size_t *count);
 bool engine_in_start(const struct engine *engine, int instance); /* order calls raise then */
+
+/* When a venue trades, as an instance sees it: it is open while one of its instruments there is,
+ * and without a calendar that is always. Instants after now, TIME_NEVER for none within two years.
+ */
+struct venue_session {
+    bool is_open;
+    int64_t opens_ns, closes_ns;
+    int64_t day_end_ns; /* of the first of these instruments; without a calendar midnight UTC */
+};
+/* `instrument`: any of the instance's at the venue. */
+void engine_venue_session(const struct engine *engine, int instance, uint32_t instrument,
+                          struct venue_session *out);
 
 /* ---- the session's figures ---- */
 

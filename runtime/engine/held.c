@@ -451,12 +451,12 @@ void held_meet_bar(struct engine *engine, uint32_t instrument, const struct bar_
 
 /* ---- time in force ---- */
 
-int64_t held_expiry_ns(const struct order *order)
+int64_t held_expiry_ns(const struct engine *engine, const struct order *order)
 {
     if (order->tif == TIF_GTD)
         return order->expires_ns;
     if (order->tif == TIF_DAY)
-        return (order->created_ns / NS_PER_DAY + 1) * NS_PER_DAY;
+        return market_day_end(sessions_calendar(engine, order->instrument), order->created_ns);
     return TIME_NEVER;
 }
 
@@ -467,7 +467,7 @@ static bool expires_here(const struct engine *engine, const struct order *order)
 
 void held_note_expiry(struct engine *engine, const struct order *order)
 {
-    int64_t at_ns = held_expiry_ns(order);
+    int64_t at_ns = held_expiry_ns(engine, order);
     if (at_ns == TIME_NEVER || !expires_here(engine, order))
         return;
     engine->expiries = memory_grow(engine->expiries, &engine->expiry_capacity,

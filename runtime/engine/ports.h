@@ -206,6 +206,7 @@ enum guest_call {
     GUEST_PARAMS,
     GUEST_CONNECTION,
     GUEST_RECONCILE,
+    GUEST_SESSION,
     GUEST_CALLS
 };
 
@@ -227,7 +228,7 @@ struct guest_event {
     const struct position *position;     /* POSITION */
     const struct difference *difference; /* RECONCILE */
     const char *name;    /* TIMER: its name; STOP, REJECT, RISK: the reason; RELOAD: old version;
-                            CONNECTION: "up", "down" */
+                            CONNECTION: "up", "down"; SESSION: "open", "closed" */
     const char *code;    /* RISK: reason code */
     const char *verdict; /* RISK: "reduce", "block", "halt" */
 };

@@ -7,6 +7,7 @@
  *   strangers.c orders at the venue that we do not know: kept, told, ours are canceled
  *   reconcile.c our books against the venue's: orders, fills, positions, cash
  *   halts.c    where no new risk may go: the session, or one instrument
+ *   sessions.c markets that open and close
  *   held.c     orders that rest here because the venue cannot hold them: triggers, expiry
  *   pairs.c    two orders of which one fills (oco), where the venue links nothing
  *   exits.c    the stop and take of protected entries
@@ -391,6 +392,7 @@ struct engine {
     uint64_t filled_exit; /* whose siblings the venue reduces by itself, during its report */
 
     int64_t timers_due_ns;
+    int64_t sessions_due_ns; /* the next border of any market; TIME_NEVER without calendars */
 
     /* figures */
     struct engine_counts counts;
@@ -544,6 +546,12 @@ bool halts_of_scopes(struct engine *engine, const struct order *order);
 /* Why a new order of the instance that adds risk may not leave now; NULL: no halt is in its way. */
 const char *halts_why(struct engine *engine, int instance, uint32_t instrument, const char **code);
 
+/* ---- sessions.c ---- */
+/* Of the instrument; NULL: always open. */
+const struct calendar *sessions_calendar(const struct engine *engine, uint32_t instrument);
+void sessions_begin(struct engine *engine, int64_t now_ns); /* the first instant is known */
+void sessions_advance(struct engine *engine);               /* one is due */
+
 /* ---- held.c ---- */
 bool held_is_stop(enum order_type type); /* has a trigger */
 /* What a stop becomes when it fires: MARKET or LIMIT; other types stay. */
@@ -594,7 +602,7 @@ static inline void held_bar(struct engine *engine, uint32_t instrument, const st
         held_meet_bar(engine, instrument, bar);
 }
 /* When it ends by its time in force; TIME_NEVER: it does not. */
-int64_t held_expiry_ns(const struct order *order);
+int64_t held_expiry_ns(const struct engine *engine, const struct order *order);
 void held_note_expiry(struct engine *engine, const struct order *order);
 /* The end of a cancel that was for its time in force is an expiry. */
 void held_name_end(const struct engine *engine, const struct order *order, struct report *report);

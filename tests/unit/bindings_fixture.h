@@ -179,7 +179,8 @@ static inline struct guest_options fixture_options(struct fixture *fixture)
 }
 
 /* A session of two symbols, "BTC" and "ETH", around the text; the guest is not opened yet. */
-static inline struct fixture *fixture_new(const char *text)
+static inline struct fixture *fixture_new_in(const char *text,
+                                             const struct calendar *const *calendars)
 {
     struct fixture *fixture = memory_new(sizeof(*fixture));
     struct error err = { 0 };
@@ -198,6 +199,7 @@ static inline struct fixture *fixture_new(const char *text)
                     .commit = fixture_commit,
                     .next_order_id = fixture_next_order_id,
                     .find_fill = fixture_find_fill },
+        .risk = { .calendars = calendars },
     };
     risk_limits_init(&options.account);
     fixture->engine = engine_open(&options);
@@ -222,6 +224,11 @@ static inline struct fixture *fixture_new(const char *text)
 
     fixture->now_ns = FIXTURE_START_NS;
     return fixture;
+}
+
+static inline struct fixture *fixture_new(const char *text)
+{
+    return fixture_new_in(text, NULL);
 }
 
 /* Opens the guest and runs on_start. Returns what guest_open said. */

@@ -1,6 +1,8 @@
 /* bindings_test.c - a strategy in a session: callbacks, ctx, orders, events, series. */
 #include "tests/unit/bindings_fixture.h"
 
+#include "runtime/config/calendars.h"
+
 /* Runs a body in on_tick of the first trade and asserts that it did not fail. */
 static struct fixture *ticked(const char *body)
 {
@@ -146,6 +148,52 @@ static void connections_and_differences_are_told(void **state)
     fixture_close(fixture);
 }
 
+/* 2024-01-01 is a Monday; the market trades 09:00-17:00 UTC. 1704099600 is its 09:00. */
+static void sessions_are_told_and_can_be_asked(void **state)
+{
+    (void)state;
+    static const char hours[] = "zone: { offset: +00:00 }\n"
+                                "sessions: [ { days: mon-fri, hours: 09:00-17:00 } ]\n";
+    struct calendar *calendar;
+    struct error err = { 0 };
+    assert_int_equal(calendar_parse("test", hours, strlen(hours), &calendar, &err), 0);
+    const struct calendar *list[] = { calendar, calendar };
+    struct fixture *fixture = fixture_new_in(
+        HEAD "local function text(s)\n"
+             "  return ('%s %d %d %d'):format(s.state, s.opens, s.closes, s.day_end)\nend\n"
+             "function S.on_start(ctx) ctx.state.start = text(ctx:session()) end\n"
+             "function S.on_session(ctx, venue, what, p)\n"
+             "  assert(p == ctx.params)\n"
+             "  ctx.state[what] = venue .. ' ' .. ctx:now() .. ' ' .. text(ctx:session(venue))\n"
+             "  ctx:session().state = 'mine'\n"
+             "  if what == 'closed' then ctx:session('nyse') end\nend\nreturn S",
+        list);
+    assert_int_equal(fixture_open(fixture, &err), 0);
+    assert_string_equal(fixture->info.notes, "");
+    fixture_advance(fixture, FIXTURE_START_NS + 17 * NS_PER_HOUR - 1);
+    assert_int_equal(engine_flush(fixture->engine, fixture->now_ns, &err), 0);
+    assert_contains(fixture->state, "\"start\":\"closed 1704099600 1704128400 1704128400\"");
+    assert_contains(fixture->state, "\"open\":\"sim 1704099600.0 open 1704186000 1704128400 "
+                                    "1704128400\"");
+    fixture_advance(fixture, FIXTURE_START_NS + 17 * NS_PER_HOUR);
+    assert_contains(fixture_failure(fixture), "ctx:session: 'nyse' is not a venue of this "
+                                              "strategy's symbols; those are 'sim'");
+    fixture_close(fixture);
+    calendar_release(calendar);
+}
+
+/* Always open: there is no next opening and no closing; the day is the UTC day. */
+static void a_market_without_a_calendar_is_open(void **state)
+{
+    (void)state;
+    assert_ticks("for _, s in ipairs{ ctx:session(), ctx:session('sim'), ctx:session(nil) } do\n"
+                 "  assert(s.state == 'open' and s.opens == nil and s.closes == nil)\n"
+                 "  assert(s.day_end == 1704067200 + 86400)\nend");
+    assert_tick_fails("ctx:session('binance')", "'binance' is not a venue");
+    assert_tick_fails("ctx:session(1)", "ctx:session: venue");
+    assert_tick_fails("ctx.session()", "call it with a colon: ctx:session(...)");
+}
+
 /* "copy what you keep": a kept event would otherwise silently show another one. */
 static void an_event_ends_with_its_callback(void **state)
 {
@@ -208,7 +256,7 @@ static void ctx_reads_the_session(void **state)
         "assert(ctx.mode == 'paper' and ctx.params == p)\n"
         "assert(ctx:last() == 100 and ctx:last('ETH') == nil and ctx:quote() == nil)\n"
         "assert(ctx:last('BTC@sim') == 100 and ctx:book() == nil)\n"
-        "assert(ctx:now_ns() == tick.time_ns and ctx:session('sim') == 'open')\n"
+        "assert(ctx:now_ns() == tick.time_ns and ctx:session('sim').state == 'open')\n"
         "assert(ctx:equity() == 100000 and ctx:cash() == 100000 and ctx:capital() == 100000)\n"
         "local i = ctx:instrument('ETH')\n"
         "assert(i == ctx:instrument('ETH') and i.tick_size == 0.5 and i.lot_size == 0.001)\n"
@@ -764,6 +812,8 @@ int main(void)
         cmocka_unit_test(callbacks_get_what_the_contract_says),
         cmocka_unit_test(rejections_and_verdicts_are_told),
         cmocka_unit_test(connections_and_differences_are_told),
+        cmocka_unit_test(sessions_are_told_and_can_be_asked),
+        cmocka_unit_test(a_market_without_a_calendar_is_open),
         cmocka_unit_test(an_event_ends_with_its_callback),
         cmocka_unit_test(events_are_read_only_and_know_their_fields),
         cmocka_unit_test(a_failed_callback_is_taken_back),

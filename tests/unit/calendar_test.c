@@ -287,6 +287,31 @@ static void cme_trades_from_sunday_evening(void **state)
     calendar_release(cme);
 }
 
+/* Any market has a day, also one without a calendar, and one that stops for ever. */
+static void every_market_has_a_day(void **state)
+{
+    (void)state;
+    struct calendar *nyse = shipped("nyse"),
+                    *ended = parsed(UTC "sessions:\n"
+                                        "  - { days: mon-fri, hours: "
+                                        "09:00-17:00, until: 2020-12-31 }\n");
+    same_instant(market_day_end(nyse, at("2026-12-24T18:00:00Z")), at("2026-12-28T21:00:00Z"),
+                 "market_day_end", "nyse");
+    same_instant(market_day_end(NULL, at("2026-12-24T18:00:00Z")), at("2026-12-25"),
+                 "market_day_end", "no calendar");
+    same_instant(market_day_end(NULL, at("2026-12-24")), at("2026-12-25"), "market_day_end",
+                 "midnight");
+    same_instant(market_day_end(NULL, -1), 0, "market_day_end", "before 1970");
+    same_instant(market_day_end(ended, at("2020-12-31T16:00:00Z")), at("2020-12-31T17:00:00Z"),
+                 "market_day_end", "the last day");
+    same_instant(market_day_end(ended, at("2020-12-31T17:00:00Z")), at("2021-01-01"),
+                 "market_day_end", "after the last day");
+    assert_true(market_day_end(NULL, TIME_NEVER) == TIME_NEVER);
+    assert_true(market_day_end(ended, TIME_NEVER - 1) == TIME_NEVER);
+    calendar_release(nyse);
+    calendar_release(ended);
+}
+
 /* ---- 24x7, and the ends of time ---- */
 
 static void a_crypto_market_never_closes(void **state)
@@ -1379,6 +1404,7 @@ int main(void)
         cmocka_unit_test(nse_ends_earlier_since_august_2026),
         cmocka_unit_test(mcx_follows_the_united_states_in_the_evening),
         cmocka_unit_test(cme_trades_from_sunday_evening),
+        cmocka_unit_test(every_market_has_a_day),
         cmocka_unit_test(a_crypto_market_never_closes),
         cmocka_unit_test(a_time_that_never_comes_is_never_open),
         cmocka_unit_test(a_market_without_sessions_for_two_years),

@@ -291,9 +291,10 @@ static inline size_t count_records(const struct stage *s, enum record_kind kind)
 
 static inline const char *call_name(enum guest_call call)
 {
-    static const char *const names[] = { "start", "stop",   "trade",  "quote",      "bar",
-                                         "order", "fill",   "reject", "position",   "timer",
-                                         "risk",  "reload", "params", "connection", "reconcile" };
+    static const char *const names[] = { "start",    "stop",       "trade",     "quote",
+                                         "bar",      "order",      "fill",      "reject",
+                                         "position", "timer",      "risk",      "reload",
+                                         "params",   "connection", "reconcile", "session" };
     return names[call];
 }
 

@@ -2,18 +2,24 @@
  * time in force it does not know. */
 #include "tests/unit/fakes.h"
 
+#include "runtime/config/calendars.h"
+
 #define A 0
 #define BIT(x) (1u << (x))
 
 /* A venue of market and limit orders, good till canceled or immediate. */
-static struct stage *plain_stage(void)
+static struct stage *stage_of(struct stage *s)
 {
-    struct stage *s = stage_new(NULL);
     stage_add(s, instance_defaults());
     s->abilities.types = BIT(ORDER_MARKET) | BIT(ORDER_LIMIT);
     s->abilities.tifs = BIT(TIF_GTC) | BIT(TIF_IOC);
     s->abilities.oco = false;
     return s;
+}
+
+static struct stage *plain_stage(void)
+{
+    return stage_of(stage_new(NULL));
 }
 
 static struct stage *stage_at(const char *price)
@@ -513,6 +519,140 @@ static void a_day_order_ends_with_the_day(void **state)
     stage_free(s);
 }
 
+/* BTC trades Monday to Friday 14:30-21:00 UTC, ETH always. T0 is a Monday. */
+static const struct calendar *hours[3];
+
+static struct stage *stage_with_hours(int64_t now_ns)
+{
+    struct risk_options risk = { .no_stop_pct = { 5, 2 }, .calendars = hours };
+    struct stage *s = stage_of(stage_new_planned(&(struct stage_plan){ .risk = risk }));
+    s->now_ns = now_ns;
+    trade(s, BTC, "100");
+    trade(s, ETH, "100");
+    return s;
+}
+
+static bool take_order(void *self, const struct order *order)
+{
+    struct stage *fresh = self;
+    assert_int_equal(engine_restore_order(fresh->engine, order, &fresh->err), 0);
+    return true;
+}
+
+static int open_hours(void **state)
+{
+    static const char text[] = "zone: { offset: -05:00 }\n"
+                               "sessions: [ { days: mon-fri, hours: 09:30-16:00 } ]\n";
+    struct calendar *calendar;
+    struct error err = { 0 };
+    assert_int_equal(calendar_parse("test", text, strlen(text), &calendar, &err), 0);
+    hours[BTC] = *state = calendar;
+    return 0;
+}
+
+static int release_hours(void **state)
+{
+    hours[BTC] = NULL;
+    calendar_release(*state);
+    return 0;
+}
+
+static uint64_t day_order(struct stage *s, uint32_t instrument)
+{
+    struct order_request request = limit_of(SIDE_BUY, "1", "90");
+    request.instrument = instrument;
+    request.tif = TIF_DAY;
+    uint64_t id = submit(s, A, request);
+    if (id == 0)
+        fail_msg("%s", s->refusal.reason);
+    tell(s, id, REPORT_ACK);
+    return id;
+}
+
+static void a_day_order_ends_with_the_trading_day(void **state)
+{
+    (void)state;
+    const int64_t close = T0 + 21 * NS_PER_HOUR;
+    struct stage *s = stage_with_hours(T0 + 15 * NS_PER_HOUR);
+    uint64_t stock = day_order(s, BTC), coin = day_order(s, ETH);
+    struct order_request held = stop_of(SIDE_BUY, "1", "105");
+    held.tif = TIF_DAY;
+    uint64_t stop = submit(s, A, held);
+    clock_to(s, close - 1);
+    assert_null(last_sent(s, SENT_CANCEL));
+    assert_status(s, stop, "new");
+    clock_to(s, close);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    assert_status(s, stop, "expired");
+    tell(s, stock, REPORT_CANCELED);
+    assert_status(s, stock, "expired");
+    clock_to(s, T0 + NS_PER_DAY - 1);
+    assert_status(s, coin, "new");
+    clock_to(s, T0 + NS_PER_DAY);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 2);
+    stage_free(s);
+}
+
+/* What reduces may be asked for while the market is closed: it is of the coming day. On Friday
+ * evening that is Monday. */
+static void a_day_order_of_the_evening_is_of_the_next_day(void **state)
+{
+    (void)state;
+    const int64_t friday = T0 + 4 * NS_PER_DAY, monday = T0 + 7 * NS_PER_DAY;
+    struct stage *s = stage_with_hours(friday + 20 * NS_PER_HOUR);
+    bought(s, SIDE_BUY, "1", "100");
+    clock_to(s, friday + 21 * NS_PER_HOUR); /* the close itself is the coming day's */
+    struct order_request out = limit_of(SIDE_SELL, "1", "120");
+    out.tif = TIF_DAY;
+    out.reduce_only = true;
+    uint64_t id = submit(s, A, out);
+    if (id == 0)
+        fail_msg("%s", s->refusal.reason);
+    tell(s, id, REPORT_ACK);
+    clock_to(s, monday + 21 * NS_PER_HOUR - 1);
+    assert_null(last_sent(s, SENT_CANCEL));
+    clock_to(s, monday + 21 * NS_PER_HOUR);
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    stage_free(s);
+}
+
+/* The day is that in which it was placed: later in it, and on the next one. */
+static void a_restart_knows_the_day_of_an_order(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_hours(T0 + 15 * NS_PER_HOUR);
+    uint64_t id = day_order(s, BTC);
+    for (int i = 0; i < 2; i++) {
+        struct risk_options risk = { .no_stop_pct = { 5, 2 }, .calendars = hours };
+        struct stage *fresh = stage_of(stage_new_planned(&(struct stage_plan){ .risk = risk }));
+        fresh->next_id = s->next_id;
+        fresh->now_ns = T0 + (i == 0 ? 20 : 22) * NS_PER_HOUR;
+        engine_each_order(s->engine, A, false, take_order, fresh);
+        assert_done(fresh, engine_begin(fresh->engine, A, fresh->now_ns, NULL, &fresh->err));
+        clock_to(fresh, fresh->now_ns);
+        assert_int_equal(count_sent(fresh, SENT_CANCEL), i);
+        clock_to(fresh, T0 + (i == 0 ? 21 : 22) * NS_PER_HOUR);
+        assert_int_equal(count_sent(fresh, SENT_CANCEL), 1);
+        tell(fresh, id, REPORT_CANCELED);
+        assert_status(fresh, id, "expired");
+        stage_free(fresh);
+    }
+    stage_free(s);
+}
+
+static void a_venue_that_knows_the_day_ends_it(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_hours(T0 + 15 * NS_PER_HOUR);
+    s->abilities.tifs |= BIT(TIF_DAY);
+    uint64_t id = day_order(s, BTC);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.tif, TIF_DAY);
+    clock_to(s, T0 + 3 * NS_PER_DAY);
+    assert_null(last_sent(s, SENT_CANCEL));
+    assert_status(s, id, "new");
+    stage_free(s);
+}
+
 static void an_order_good_till_a_time_ends_then(void **state)
 {
     (void)state;
@@ -602,13 +742,6 @@ static void a_time_that_is_over_is_refused(void **state)
 
 /* ---- a restart ----------------------------------------------------------------------------- */
 
-static bool take_order(void *self, const struct order *order)
-{
-    struct stage *fresh = self;
-    assert_int_equal(engine_restore_order(fresh->engine, order, &fresh->err), 0);
-    return true;
-}
-
 static struct stage *restarted(struct stage *s)
 {
     struct stage *fresh = plain_stage();
@@ -685,6 +818,10 @@ int main(void)
         cmocka_unit_test(held_orders_count_as_working),
         cmocka_unit_test(a_stop_that_leaves_is_position_soon),
         cmocka_unit_test(a_day_order_ends_with_the_day),
+        cmocka_unit_test(a_day_order_ends_with_the_trading_day),
+        cmocka_unit_test(a_day_order_of_the_evening_is_of_the_next_day),
+        cmocka_unit_test(a_restart_knows_the_day_of_an_order),
+        cmocka_unit_test(a_venue_that_knows_the_day_ends_it),
         cmocka_unit_test(an_order_good_till_a_time_ends_then),
         cmocka_unit_test(the_strategys_own_cancel_is_no_expiry),
         cmocka_unit_test(a_held_order_expires_here),
@@ -693,5 +830,5 @@ int main(void)
         cmocka_unit_test(held_orders_go_on_after_a_restart),
         cmocka_unit_test(what_expired_meanwhile_ends_at_the_start),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_hours, release_hours);
 }
