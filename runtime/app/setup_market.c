@@ -316,6 +316,7 @@ static int open_paper(struct session *session, struct error *err)
         .costs = session->costs,
         .latency_ns = session->latency_ns,
         .fill_on = session->fill_on,
+        .calendars = setup_calendar_list(session),
         .sink = { .self = &session->queue, .put = session_queue_put },
         .first_exec = 1,
         .exec_prefix = prefix,

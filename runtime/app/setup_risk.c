@@ -37,6 +37,11 @@ static bool is_live(const struct session *session)
            !(session->world && session->world->only_set_limits_bind);
 }
 
+const struct calendar *const *setup_calendar_list(const struct session *session)
+{
+    return session->risk->calendars;
+}
+
 /* ---- limits ---- */
 
 static void read_limits(const struct session *session, const char *prefix, bool defaults,
@@ -133,19 +138,37 @@ static int load_calendar(struct session *session, const char *name, const struct
     return 0;
 }
 
+/* The last instant that the run is known to reach: a feed's last row, --duration, or now. */
+static int64_t reaches(const struct session *session)
+{
+    int64_t last_ns = session->now_ns;
+    for (size_t i = 0; i < session->feed_count; i++)
+        if (session->feeds[i].info.last_ns > last_ns)
+            last_ns = session->feeds[i].info.last_ns;
+    bool ends_itself = session->end_ns != TIME_NEVER;
+    if (session->source == SOURCE_FEED)
+        return ends_itself && session->end_ns < last_ns ? session->end_ns : last_ns;
+    return ends_itself ? session->end_ns : last_ns;
+}
+
 /* Beyond its dates a calendar knows no holidays. */
 static void warn_of_end(const struct session *session, const struct calendar *calendar)
 {
-    int64_t until = calendar_covers_until(calendar);
-    if (until != INT64_MAX && session->now_ns / NS_PER_DAY > until)
-        LOG(session->log, LOG_WARN, "calendar",
-            "the holidays of this calendar are not known for this date: only its weekly hours "
-            "count",
-            F_STR("calendar", calendar_name(calendar)));
+    int64_t until = calendar_covers_until(calendar), last_ns = reaches(session);
+    char known[DAY_TEXT_MAX], last[DAY_TEXT_MAX];
+    if (until == INT64_MAX || last_ns / NS_PER_DAY <= until)
+        return;
+    LOG(session->log, LOG_WARN, "calendar",
+        "the holidays of this calendar are not known for all of this run: beyond them only its "
+        "weekly hours count",
+        F_STR("calendar", calendar_name(calendar)),
+        F_STR("known_until", time_format_day(until * NS_PER_DAY, known)),
+        F_STR("run_until", time_format_day(last_ns, last)));
 }
 
-static int read_calendars(struct session *session, struct error *err)
+int setup_calendars(struct session *session, struct error *err)
 {
+    session->risk = memory_new(sizeof(*session->risk));
     for (uint32_t i = 0; i < session->instruments.count; i++) {
         const char *name = calendar_of(session, &session->instruments.list[i]);
         int code = name && strcmp(name, "24x7") != 0
@@ -154,7 +177,7 @@ static int read_calendars(struct session *session, struct error *err)
         if (code < 0)
             return code;
     }
-    for (size_t i = 0; i < session->risk->loaded_count; i++)
+    for (size_t i = 0; !session->only_remains && i < session->risk->loaded_count; i++)
         warn_of_end(session, session->risk->loaded[i].calendar);
     return 0;
 }
@@ -282,7 +305,6 @@ static void read_switches(const struct session *session, struct risk_options *ri
 int setup_risk(struct session *session, struct engine_options *options, struct error *err)
 {
     struct risk_options *risk = &options->risk;
-    session->risk = memory_new(sizeof(*session->risk));
     read_limits(session, "risk", is_live(session), &options->account);
     if (is_live(session) && check_own_limits(session, err) < 0)
         return err->code;
@@ -296,9 +318,8 @@ int setup_risk(struct session *session, struct engine_options *options, struct e
                       "no symbol of this run: its limits bind nothing");
     warn_of_strangers(session, "calendar.venues", true, "calendar",
                       "neither a venue nor a symbol of this run: its hours bind nothing");
-    int code = read_calendars(session, err);
     risk->calendars = session->risk->calendars;
-    return code < 0 ? code : read_rollout(session, &risk->rollout, err);
+    return read_rollout(session, &risk->rollout, err);
 }
 
 /* ---- what decides a run ---- */

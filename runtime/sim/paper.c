@@ -332,11 +332,6 @@ static struct request request_pop(struct paper *paper)
 
 /* ---- requests that come in ---- */
 
-static int64_t next_midnight(int64_t ns)
-{
-    return (ns / NS_PER_DAY + 1) * NS_PER_DAY;
-}
-
 static int64_t mantissa_toward(decimal price, int scale, enum rounding rounding, bool *exact)
 {
     int64_t mantissa;
@@ -510,10 +505,17 @@ static const char *order_refused(struct paper *paper, const struct paper_order *
     return NULL;
 }
 
+static const struct calendar *calendar_of(const struct paper *paper,
+                                          const struct paper_order *order)
+{
+    const struct calendar *const *calendars = paper->options.calendars;
+    return calendars ? calendars[order->instrument] : NULL;
+}
+
 static void note_expiry(struct paper *paper, struct paper_order *order)
 {
     if (order->tif == TIF_DAY && order->expires_ns == TIME_NEVER)
-        order->expires_ns = next_midnight(order->arrival_ns);
+        order->expires_ns = market_day_end(calendar_of(paper, order), order->arrival_ns);
     if (order->expires_ns < paper->expiry_ns)
         paper->expiry_ns = order->expires_ns;
 }

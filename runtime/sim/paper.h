@@ -13,6 +13,7 @@
 #define RUNTIME_SIM_PAPER_H
 
 #include "runtime/base/error.h"
+#include "runtime/domain/calendar.h"
 #include "runtime/engine/ports.h"
 #include "runtime/sim/costs.h"
 
@@ -23,6 +24,7 @@ struct paper_options {
     struct costs costs;
     int64_t latency_ns;
     enum fill_on fill_on;
+    const struct calendar *const *calendars; /* by instrument, NULL: always open; borrowed */
     struct event_sink sink;
     uint64_t first_exec;     /* exec ids count from here; resumed sessions go on */
     const char *exec_prefix; /* makes exec ids unique over sessions */

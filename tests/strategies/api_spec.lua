@@ -867,7 +867,7 @@ describe("time and talk", function()
         local i = ctx:instrument()
         ctx.state.instrument = { i.symbol, i.tick_size, i.lot_size, i.min_notional, i.leverage, i.multiplier,
                                  i.currency, i.short_allowed }
-        ctx.state.out = { ctx:last(), ctx.mode, ctx:session("sim"), tostring(ctx:book()),
+        ctx.state.out = { ctx:last(), ctx.mode, ctx:session("sim").state, tostring(ctx:book()),
                           tostring(ctx:signal("x")),
                           tostring(ctx:quote()) }
       end
@@ -887,6 +887,98 @@ describe("time and talk", function()
     assert.same({ n = 3, after = true }, result.state)
     assert.is_false(result.instances[1].alive)
     assert.equal("enough", result.instances[1].why)
+  end)
+end)
+
+-- 2024-01-01 is a holiday in New York; the next session is Tuesday 14:30-21:00 UTC, then Wednesday's.
+describe("market sessions", function()
+  after_each(testing.cleanup)
+
+  local HOUR = 3600
+  local OPEN, CLOSE = 24 * HOUR + 14.5 * HOUR, 24 * HOUR + 21 * HOUR
+  local CONFIG = [[
+backtest: { fees: { maker: 0, taker: 0 }, slippage_model: none, latency: 0ms }
+calendar: { venues: { sim: nyse } }
+]]
+
+  -- A trade at 100 every half hour of three days, a second after it.
+  local function three_days()
+    local rows = {}
+    for half = 0, 143 do rows[#rows + 1] = { half * HOUR / 2 + 1, 100 } end
+    return testing.trades(rows)
+  end
+
+  local NOTES = [[
+      function S.on_session(ctx, venue, state)
+        local list = ctx.state.list or {}
+        list[#list + 1] = ("%s %s %d"):format(venue, state, ctx:now())
+        ctx.state.list = list
+      end
+  ]]
+
+  local function told(venue, state, seconds)
+    return ("%s %s %d"):format(venue, state, testing.start + seconds)
+  end
+
+  it("are told at their borders, and can be asked for", function()
+    local result = run(NOTES .. [[
+      function S.on_start(ctx) ctx.state.at_start = ctx:session() end
+      function S.on_tick(ctx)
+        if ctx:session("sim").state == "open" then ctx.state.open_ticks = (ctx.state.open_ticks or 0) + 1 end
+      end
+    ]], { feed = three_days(), config = CONFIG })
+    local start = testing.start
+    assert.same({ state = "closed", opens = start + OPEN, closes = start + CLOSE, day_end = start + CLOSE },
+      result.state.at_start)
+    assert.same({ told("sim", "open", OPEN), told("sim", "closed", CLOSE),
+                  told("sim", "open", OPEN + 24 * HOUR), told("sim", "closed", CLOSE + 24 * HOUR) },
+      result.state.list)
+    assert.equal(2 * 13, result.state.open_ticks)
+  end)
+
+  it("a reload hears of what comes next", function()
+    local strategy = testing.strategy("function S.on_tick() end")
+    local result = run(nil, { feed = three_days(), config = CONFIG, strategy = strategy,
+                              pauses = { { OPEN + HOUR, function()
+      local head = "local S = { api = 1, name = 'spec', version = '2' }\n"
+      testing.overwrite(strategy, head .. NOTES .. "return S\n")
+    end } } })
+    assert.same({ told("sim", "closed", CLOSE), told("sim", "open", OPEN + 24 * HOUR),
+                  told("sim", "closed", CLOSE + 24 * HOUR) }, result.state.list)
+  end)
+
+  it("end day orders: by the calendar, else with the UTC day", function()
+    local body = [[
+      function S.on_tick(ctx)
+        if ctx.state.asked or ctx:now() < %d then return end
+        ctx.state.asked = true
+        assert(ctx:buy(1, { type = "limit", price = 90, tif = "day" }))
+      end
+      function S.on_order(ctx, order) ctx.state.out = { order.status, ctx:now() } end
+    ]]
+    body = body:format(testing.start + OPEN)
+    local result = run(body, { feed = three_days(), config = CONFIG })
+    assert.same({ "expired", testing.start + CLOSE }, result.state.out)
+    result = run(body, { feed = three_days() })
+    assert.same({ "expired", testing.start + 48 * HOUR }, result.state.out)
+  end)
+
+  it("warn once where the calendar's dates end before the data", function()
+    local function warnings(day)
+      local rows = { { 0, 100 }, { day * 24 * HOUR, 100 } }
+      local result = run("function S.on_tick() end", { feed = testing.trades(rows),
+        config = CONFIG:gsub("nyse", "nse") })
+      local list = {}
+      for _, line in ipairs(result.log) do
+        if line.component == "calendar" then list[#list + 1] = line end
+      end
+      return list
+    end
+    assert.same({}, warnings(1095)) -- 2026-12-31
+    local list = warnings(1096)
+    assert.equal(1, #list)
+    assert.same({ "nse", "2026-12-31", "2027-01-01" },
+      { list[1].calendar, list[1].known_until, list[1].run_until })
   end)
 end)
 

@@ -3,6 +3,8 @@
  * markets are in paper_market_test.c. */
 #include "tests/unit/paper_fixture.h"
 
+#include "runtime/config/calendars.h"
+
 /* ---- arrival ---- */
 
 static void an_order_arrives_after_its_latency(void **state)
@@ -1344,6 +1346,43 @@ static void gtd_and_day_orders_expire(void **state)
     done(desk);
 }
 
+/* X0 trades from 09:00 to 17:00 UTC, X1 always. What comes at 16:59:59.950 arrives at the close and
+ * is of the next day. */
+static void a_day_order_ends_with_its_trading_day(void **state)
+{
+    (void)state;
+    static const char text[] = "zone: { offset: +00:00 }\n"
+                               "sessions: [ { days: mon-sun, hours: 09:00-17:00 } ]\n";
+    const double hour = 3600e3;
+    struct calendar *calendar;
+    struct error err = { 0 };
+    assert_int_equal(calendar_parse("test", text, strlen(text), &calendar, &err), 0);
+    const struct calendar *list[] = { calendar, NULL };
+    struct paper_options options = plain_options();
+    options.calendars = list;
+    struct desk *desk = desk_with(options);
+    struct order stock = limit(desk, SIDE_BUY, "1", "98"), late = limit(desk, SIDE_BUY, "1", "97");
+    struct order coin = limit(desk, SIDE_BUY, "1", "96");
+    coin.instrument = 1;
+    stock.tif = late.tif = coin.tif = TIF_DAY;
+    send(desk, 10 * hour, stock);
+    send(desk, 10 * hour, coin);
+    run_to(desk, 10 * hour + 50);
+    expect_ack(desk, stock, 10 * hour + 50);
+    expect_ack(desk, coin, 10 * hour + 50);
+    assert_true(desk->venue.due_ns(desk->venue.self) == at(17 * hour));
+    send(desk, 17 * hour - 50, late);
+    run_to(desk, 17 * hour);
+    expect(desk, REPORT_EXPIRED, stock, 17 * hour, "");
+    expect_ack(desk, late, 17 * hour);
+    assert_true(desk->venue.due_ns(desk->venue.self) == at(24 * hour));
+    run_to(desk, 24 * hour);
+    expect(desk, REPORT_EXPIRED, coin, 24 * hour, "");
+    assert_true(desk->venue.due_ns(desk->venue.self) == at(41 * hour));
+    done(desk);
+    calendar_release(calendar);
+}
+
 /* ---- bars ---- */
 
 /* The report comes when the bar is told, its instant lies inside the bar. */
@@ -2043,6 +2082,7 @@ int main(void)
         TEST(reduce_only_never_fills_beyond_the_position),
         TEST(a_flat_position_ends_its_resting_exits),
         TEST(gtd_and_day_orders_expire),
+        TEST(a_day_order_ends_with_its_trading_day),
         TEST(a_trailing_stop_follows_the_best_trade_since_it_arrived),
         TEST(a_trail_may_be_a_share_of_the_price),
         TEST(a_trailing_stop_may_watch_the_quote),
