@@ -82,7 +82,8 @@ function ctx:cash() end
 ---@return number
 function ctx:capital() end
 
----equity, cash, capital, exposure, open_positions, and the strategy's own limits.
+---Of this instance: equity, cash, capital, exposure (money in positions at the mark), open_positions,
+---and the limits that its own file declares. What the operator set besides is in the verdicts.
 ---@return table
 function ctx:risk() end
 

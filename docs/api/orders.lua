@@ -126,8 +126,8 @@ function ctx:cancel_all(symbol) end
 ---@return string? code
 function ctx:amend(order, terms) end
 
----The quantity that loses risk_percent of equity over stop_distance: a lot multiple, capped by
----buying power and limits; 0, reason, code where there is none.
+---The quantity that loses risk_percent of equity over stop_distance: a lot multiple, at most what buying
+---power, max_order_size_usd and max_position_size allow from flat; 0, reason, code where there is none.
 ---@param risk_percent number above 0
 ---@param stop_distance number
 ---@param symbol? string

@@ -17,18 +17,22 @@
 ---@field signals? string[] none in this version
 ---@field warmup? boolean false: market callbacks run before every series is ready
 
----Limits of this strategy; they only narrow the operator's.
+---Limits of this strategy; they only narrow the operator's (docs/risk.md).
 ---@class runtime.limits
 ---@field max_order_size_usd? number
 ---@field max_daily_volume_usd? number
----@field max_position_size? number share of equity
+---@field max_open_positions? integer
 ---@field max_daily_loss_usd? number
 ---@field max_daily_loss? number the same as max_daily_loss_usd
 ---@field max_daily_loss_pct? number share of the day's opening equity
----@field price_collar_pct? number share of the reference price
----@field max_open_positions? integer
+---@field max_position_size? number share of equity
+---@field max_portfolio_volatility? number a year's, as a share
+---@field max_portfolio_heat? number what positions lose at their stops, share of equity
+---@field max_drawdown? number share of the peak
+---@field per_trade_risk_pct? number what an entry loses at its stop, share of equity
 ---@field max_daily_trades? integer
 ---@field max_orders_per_second? integer
+---@field price_collar_pct? number share of the reference price
 
 ---@alias runtime.params table<string, number|string|boolean> read-only; an unknown name raises
 

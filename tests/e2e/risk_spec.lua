@@ -121,7 +121,8 @@ local LIMITS = {
   { name = "max_open_positions", code = "max_open_positions", value = "1", looser = "2",
     before = "ctx:buy(1, { symbol = 'Y/USDT' })", asked = 1, reason = "1 positions are open, allowed 1" },
   { name = "max_position_size", code = "max_position_size", value = "0.05", looser = "0.9",
-    before = "ctx:buy(3)", asked = 3, qty = 2, reason = "qty 3 makes the position larger than 0.05 of equity" },
+    before = "ctx:buy(3)", asked = 3, qty = 2,
+    reason = "qty 3 makes the position larger than 0.05 of equity" },
   { name = "max_portfolio_heat", code = "max_portfolio_heat", value = "0.01", looser = "0.9", asked = 50,
     qty = 20, reason = "qty 50 makes all positions lose more than 0.01 of equity at their stops" },
   { name = "per_trade_risk_pct", code = "per_trade_risk", value = "0.001", looser = "0.9", asked = 8,
@@ -212,6 +213,20 @@ describe("a limit", function()
       end
     end)
   end
+end)
+
+-- A trade an hour, 100 and 101 in turn. 21 closes are 20 returns of +-ln 1.01; a year has 8760 hours:
+-- sqrt(20/19 * ln(1.01)^2 * 8760) = 0.955494. 0.25 / 0.955494 of 10,000 at 101 are 25.905.
+it("max_portfolio_volatility lowers to what leaves the portfolio calm enough", function()
+  cwd = support.directory()
+  local turns = {}
+  for i = 1, 26 do turns[i] = 100 + (i + 1) % 2 end
+  local found = world({ actions = { [21] = "ctx:buy(50)", [22] = "ctx:buy(50)" }, prices = turns,
+                        every = 3600, yaml = "risk: { max_portfolio_volatility: 0.25 }\n" })
+  assert.equal("no_volatility", found.answers[21].code)
+  assert.equal(25.905, found.answers[22].qty)
+  assert.equal("qty 50 makes the portfolio move more than 0.25 a year", found.risk[2].reason)
+  support.cleanup()
 end)
 
 -- ---- losses -----------------------------------------------------------------------------------------
