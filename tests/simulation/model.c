@@ -624,7 +624,8 @@ static int order_is_there(const struct model *model, const struct ledger_port *l
 {
     const struct mirror *mirror = mirror_of(model, said->order_id);
     struct order found;
-    bool is_known = ledger->find_order(ledger->self, said->client_order_id, &found);
+    bool is_known = ledger->find_order(ledger->self, said->client_order_id, &found) &&
+                    found.order_id == said->order_id; /* not one that had that name for a while */
     if (!is_known || !mirror)
         return is_known;
     int known = (int)said->known, status = (int)order_status(said);
