@@ -19,14 +19,14 @@ struct mirror {
     char client_id[CLIENT_ORDER_ID_MAX], current_id[CLIENT_ORDER_ID_MAX];
     uint32_t instance_id, market;
     int side;
-    bool reduce_only, held, pending;
-    int64_t qty, most; /* lots: now, ever asked for */
-    int64_t filled;    /* lots, as the order says */
-    int64_t booked;    /* lots, of its fills */
-    int known, status; /* enum order_status */
-    int64_t trigger;   /* ticks, of a stop that watches trades; 0: none */
-    bool due;          /* a trade went through it */
-    bool was_out;      /* it left as a way out, while nothing else might */
+    bool reduce_only, held, pending, waits; /* waits: for an answer of the venue */
+    int64_t qty, most;                      /* lots: now, ever asked for */
+    int64_t filled;                         /* lots, as the order says */
+    int64_t booked;                         /* lots, of its fills */
+    int known, status;                      /* enum order_status */
+    int64_t trigger;                        /* ticks, of a stop that watches trades; 0: none */
+    bool due;                               /* a trade went through it */
+    bool was_out;                           /* it left as a way out, while nothing else might */
     enum order_role role;
     uint64_t group;
 };
@@ -333,6 +333,8 @@ static void apply_order(struct model *model, const struct order *order)
     mirror->due &= mirror->trigger != 0;
     model->held += order->held && !was_held;
     mirror->pending = order->pending != 0 || order->doubt;
+    mirror->waits =
+        (order->known == ORDER_PENDING_NEW && !order->held) || order->pending != PENDING_NONE;
     mirror->known = known;
     mirror->status = status;
     mirror->qty = lots(model, order->qty);
@@ -807,6 +809,11 @@ void model_event(struct model *model, const struct event *event)
     referee_event(model->referee, event);
     if (event->kind == EVENT_TRADE)
         note_trade(model, event->instrument, event->trade.price);
+    const struct mirror *mirror = event->kind == EVENT_REPORT && event->report->ticket == 0
+                                      ? mirror_of_client(model, event->report->client_order_id)
+                                      : NULL;
+    if (mirror && mirror->waits)
+        referee_answer(model->referee, event->report, event->time_ns);
     if (event->kind == EVENT_REPORT && event->report->kind == REPORT_BUST)
         note_bust(model, event->report);
 }
@@ -932,6 +939,11 @@ static void check_halts(struct model *model, const struct session *session)
 void model_restart(struct model *model)
 {
     referee_restart(model->referee);
+}
+
+void model_breaker(struct model *model, bool open)
+{
+    referee_breaker(model->referee, open);
 }
 
 static void tell_referee(struct model *model, const struct rules *rules,

@@ -55,6 +55,7 @@ static const unsigned declared[FAULTS] = {
     [FAULT_HALT] = OPEN,
     [FAULT_LIFT] = OPEN,
     [FAULT_FLATTEN] = OPEN,
+    [FAULT_BREAKER] = OPEN,
 };
 
 #define REDUCES (1u << REACH_REDUCE | 1u << REACH_BLOCK) /* to nothing: it blocks */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/simulation/account.h"
+#include "tests/simulation/fuse.h"
 
 #define SENT_KEPT 4096
 #define RETURNS_LEAST 20
@@ -28,6 +29,7 @@ struct sent {
 
 struct referee {
     struct account account;
+    struct fuse fuse;
     struct sent *sent; /* a ring of the newest messages */
     uint64_t sent_count;
     char why[256];
@@ -56,6 +58,7 @@ void referee_close(struct referee *referee)
 void referee_restart(struct referee *referee)
 {
     account_restart(&referee->account);
+    fuse_restart(&referee->fuse);
 }
 
 void referee_begin(struct referee *referee, const struct rules *rules,
@@ -71,12 +74,38 @@ void referee_begin(struct referee *referee, const struct rules *rules,
 
 void referee_event(struct referee *referee, const struct event *event)
 {
-    account_event(&referee->account, event, event->time_ns);
+    struct account *account = &referee->account;
+    bool is_tick = event->kind == EVENT_TRADE || event->kind == EVENT_QUOTE;
+    int64_t before = is_tick ? mark2(&account->prices[event->instrument]) : 0;
+    account_event(account, event, event->time_ns);
+    if (is_tick)
+        fuse_price(&referee->fuse, &account->rules, before,
+                   mark2(&account->prices[event->instrument]), event->time_ns);
+    if (event->kind == EVENT_CONNECTION && !event->connection.up)
+        fuse_line_down(&referee->fuse, &account->rules, event->time_ns);
+}
+
+void referee_answer(struct referee *referee, const struct report *report, int64_t now_ns)
+{
+    bool refuses = report->kind == REPORT_REJECTED || report->kind == REPORT_CANCEL_REJECT ||
+                   report->kind == REPORT_REPLACE_REJECT;
+    fuse_answer(&referee->fuse, &referee->account.rules,
+                refuses && strcmp(report->reason, "rate limit") == 0 ? FUSE_SLOW_DOWN
+                : report->kind == REPORT_DOUBT                       ? FUSE_FAILED
+                                                                     : FUSE_GOOD,
+                now_ns);
+}
+
+void referee_breaker(struct referee *referee, bool open)
+{
+    fuse_operate(&referee->fuse, open);
 }
 
 void referee_record(struct referee *referee, const struct record *record, int64_t now_ns)
 {
     account_record(&referee->account, record, now_ns);
+    if (record->kind == RECORD_ALERT && strcmp(record->name, "breaker_open") == 0)
+        fuse_told(&referee->fuse, &referee->account.rules, now_ns);
 }
 
 void referee_turn(struct referee *referee)
@@ -111,6 +140,7 @@ void referee_forget_figures(struct referee *referee)
     struct account *account = &referee->account;
     for (size_t i = 0; i < account->scope_count; i++)
         account->scopes[i].is_unsure = true;
+    referee->fuse.by_hand = false;
 }
 
 void referee_halt_unsure(struct referee *referee, const char *scope)
@@ -723,6 +753,12 @@ static bool judge_all(struct referee *referee, const struct referee_send *send, 
         return false;
     if (!account->rules.any)
         return true;
+    if (fuse_is_open(&referee->fuse, send->now_ns)) {
+        snprintf(referee->why, sizeof(referee->why), "C8 it adds risk while the breaker is open%s",
+                 referee->fuse.by_hand ? ", by hand" : "");
+        return false;
+    }
+    fuse_sent(&referee->fuse, send->now_ns);
     if (account->repeated[0] || !has_price(&account->prices[paper->market])) {
         snprintf(referee->why, sizeof(referee->why), "%s%s",
                  account->repeated[0] ? "C8 it adds risk after " : "C1 no price was seen",

@@ -41,6 +41,11 @@ void referee_turn(struct referee *referee);
 /* The runtime is about to hear this. */
 void referee_event(struct referee *referee, const struct event *event);
 
+/* It answers what an order waited for. */
+void referee_answer(struct referee *referee, const struct report *report, int64_t now_ns);
+/* The operator opened or closed the breaker. */
+void referee_breaker(struct referee *referee, bool open);
+
 /* It is about to leave: "" or what is not true of it. */
 struct referee_send {
     enum wire_send kind; /* no query */

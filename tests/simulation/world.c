@@ -59,8 +59,8 @@ struct world {
     int64_t skew_ns, flush_ns, reload_ns, end_ns;
     int64_t offset_ns; /* how far the process's clock is ahead */
     struct rules rules;
-    struct random operator; /* draws what only worlds with limits do */
-    int64_t lift_ns;        /* when the operator lifts his halt */
+    struct random operator;    /* draws what only worlds with limits do */
+    int64_t lift_ns, close_ns; /* when the operator lifts his halt, closes the breaker */
     unsigned revision;
     struct chain chain; /* how far the ledger was followed */
     bool shared;        /* all strategies trade one market */
@@ -597,7 +597,7 @@ static void draw(struct world *world)
     }
     world->shared = shared;
     random_seed(&world->operator, hash64(world->seed, 13, 14));
-    world->lift_ns = TIME_NEVER;
+    world->lift_ns = world->close_ns = TIME_NEVER;
     world->mode = random_below(&world->random, 3);
     world->interval = chance(world, 50) ? 100 : 20;
     world->power_safe = chance(world, 20);
@@ -814,6 +814,22 @@ static int flatten(struct world *world, int64_t now_ns, struct error *err)
                           market == markets ? INSTRUMENT_NONE : market, err);
 }
 
+/* Opens the breaker, and closes it later or never. Where the process ends meanwhile nobody knows
+ * how it stands. */
+static int use_breaker(struct world *world, int64_t now_ns, bool open, struct error *err)
+{
+    const char *venue = random_below(&world->operator, 2) ? VENUE : NULL;
+    world->close_ns = !open || random_below(&world->operator, 4) == 0
+                          ? TIME_NEVER
+                          : wire_now_ns(world->wire) +
+                                (int64_t)random_below(&world->operator, 60 * NS_PER_SECOND);
+    model_breaker(world->model, open);
+    int code = engine_set_breaker(world->session->engine, now_ns, venue, open, "the operator", err);
+    if (world->dead || code < 0)
+        model_breaker(world->model, false);
+    return code;
+}
+
 /* Each second; negative: the turn failed. */
 static int operate(struct world *world, struct error *err)
 {
@@ -828,6 +844,9 @@ static int operate(struct world *world, struct error *err)
     }
     if (code == 0 && !world->dead && acts(world, FAULT_FLATTEN, false))
         code = flatten(world, now_ns, err);
+    is_time = wire_now_ns(world->wire) >= world->close_ns;
+    if (code == 0 && !world->dead && acts(world, FAULT_BREAKER, is_time))
+        code = use_breaker(world, now_ns, !is_time, err);
     return code;
 }
 
