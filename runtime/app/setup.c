@@ -433,10 +433,11 @@ static int choose(struct session *session, struct error *err)
 static int prepare(struct session *session, struct error *err)
 {
     static setup_step *const first[] = { load_configuration, check_mode, check_settings };
-    static setup_step *const rest[] = { choose, setup_state, setup_ledger };
-    static setup_step *const last[] = { setup_calendars, setup_venue, open_watchdog,
-                                        open_sentinel,   open_engine, setup_restore,
-                                        setup_latch,     open_export, open_recorder };
+    static setup_step *const rest[] = { choose, setup_calendars, setup_state, setup_ledger };
+    static setup_step *const last[] = {
+        setup_venue,   open_watchdog, open_sentinel, open_engine,
+        setup_restore, setup_latch,   open_export,   open_recorder
+    };
     int code = take_steps(session, first, ARRAY_SIZE(first), err);
     if (code < 0)
         return code;

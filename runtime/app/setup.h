@@ -20,11 +20,12 @@ MUST_CHECK int setup_guests(struct session *session, struct error *err);
 #define SESSION_SYMBOLS_MAX INSTRUMENTS_MAX
 size_t setup_all_symbols(struct session *session, const char **symbols);
 
-/* setup_risk.c: the calendar of each instrument, before venue and engine, which borrow the list. A
- * warning where one's dates end before the run. ERROR_CONFIG. */
+/* setup_risk.c: the calendar of each instrument, before venue and engine, which borrow the list,
+ * and before anything is written. ERROR_CONFIG. */
 MUST_CHECK int setup_calendars(struct session *session, struct error *err);
 const struct calendar *const *setup_calendar_list(const struct session *session);
-/* Then limits, breakers and stages as the engine's gate wants them; what it borrows lives as long
+/* Then limits, breakers and stages as the engine's gate wants them, and warnings of what binds
+ * nothing, and of calendars whose dates end before the run; what it borrows lives as long
  * as the session. ERROR_CONFIG; ERROR_PERMISSION: live, without limits of the user's own. */
 MUST_CHECK int setup_risk(struct session *session, struct engine_options *options,
                           struct error *err);

@@ -177,8 +177,6 @@ int setup_calendars(struct session *session, struct error *err)
         if (code < 0)
             return code;
     }
-    for (size_t i = 0; !session->only_remains && i < session->risk->loaded_count; i++)
-        warn_of_end(session, session->risk->loaded[i].calendar);
     return 0;
 }
 
@@ -302,6 +300,16 @@ static void read_switches(const struct session *session, struct risk_options *ri
     }
 }
 
+static void warn(const struct session *session)
+{
+    warn_of_strangers(session, "risk.symbols", false, "risk",
+                      "no symbol of this run: its limits bind nothing");
+    warn_of_strangers(session, "calendar.venues", true, "calendar",
+                      "neither a venue nor a symbol of this run: its hours bind nothing");
+    for (size_t i = 0; i < session->risk->loaded_count; i++)
+        warn_of_end(session, session->risk->loaded[i].calendar);
+}
+
 int setup_risk(struct session *session, struct engine_options *options, struct error *err)
 {
     struct risk_options *risk = &options->risk;
@@ -314,10 +322,8 @@ int setup_risk(struct session *session, struct engine_options *options, struct e
     risk->venue_count = read_named(session, "risk.venues", session->risk->venues);
     risk->breaker = read_breaker(session);
     read_switches(session, risk);
-    warn_of_strangers(session, "risk.symbols", false, "risk",
-                      "no symbol of this run: its limits bind nothing");
-    warn_of_strangers(session, "calendar.venues", true, "calendar",
-                      "neither a venue nor a symbol of this run: its hours bind nothing");
+    if (!session->only_remains)
+        warn(session);
     risk->calendars = session->risk->calendars;
     return read_rollout(session, &risk->rollout, err);
 }
