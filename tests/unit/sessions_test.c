@@ -237,6 +237,26 @@ static void what_never_closes_as_a_whole_is_not_told(void **state)
     calendar_release(late);
 }
 
+/* Two calendars that take turns from Monday to Friday: the venue closes when Saturday begins. */
+static void a_change_may_be_many_borders_away(void **state)
+{
+    (void)state;
+    struct calendar *day = calendar_of("zone: { offset: +00:00 }\n"
+                                       "sessions: [ { days: mon-fri, hours: 00:00-13:00 } ]\n");
+    struct calendar *night = calendar_of("zone: { offset: +00:00 }\n"
+                                         "sessions: [ { days: mon-fri, hours: 12:00-24:00 } ]\n");
+    struct stage *s = stage_with(&(struct hours){ { day, night } });
+    static const uint32_t both[] = { BTC, ETH };
+    add(s, both, 2);
+    begin(s, T0 + HOURS(3));
+    assert_hours(session_of(s, A, BTC), true, T0 + 7 * DAY, T0 + 5 * DAY, T0 + HOURS(13));
+    to(s, T0 + 7 * DAY);
+    assert_script(s, "A session\n  closed fake day 5 00:00\nA session\n  open fake day 7 00:00\n");
+    stage_free(s);
+    calendar_release(day);
+    calendar_release(night);
+}
+
 static void without_a_calendar_nothing_is_due(void **state)
 {
     (void)state;
@@ -425,6 +445,7 @@ int main(void)
         cmocka_unit_test(two_venues_have_their_own_hours),
         cmocka_unit_test(instruments_of_one_venue_may_differ),
         cmocka_unit_test(what_never_closes_as_a_whole_is_not_told),
+        cmocka_unit_test(a_change_may_be_many_borders_away),
         cmocka_unit_test(without_a_calendar_nothing_is_due),
         cmocka_unit_test(what_the_clock_jumped_over_is_told_once_and_in_order),
         cmocka_unit_test(a_start_is_no_change),
