@@ -33,6 +33,8 @@ struct engine *engine_open(const struct engine_options *options)
     engine->day_end_ns = TIME_NEVER;
     text_init(&engine->risk_text, STATE_BYTES_MAX);
     engine->known.event = engine->heat_at.event = UINT64_MAX;
+    engine->exposures = memory_new(INSTRUMENTS_MAX * sizeof(*engine->exposures));
+    engine->verdicts = memory_new(VERDICTS_KEPT * sizeof(*engine->verdicts));
     totals_open(engine);
     scopes_open(engine);
     guards_open(engine);
@@ -63,6 +65,8 @@ void engine_close(struct engine *engine)
     guards_close(engine);
     portfolio_close(engine);
     text_release(&engine->risk_text);
+    free(engine->exposures);
+    free(engine->verdicts);
     for (int i = 0; i < engine->instance_count; i++)
         instance_release(&engine->instances[i]);
     for (uint32_t i = 0; i < INSTRUMENTS_MAX; i++) {
@@ -701,9 +705,11 @@ int engine_try_guests(struct engine *engine, int first, int count, struct guest 
     for (int i = 0; i < count; i++) {
         struct instance *instance = &engine->instances[first + i];
         drop_parts(code < 0 ? instance : &before[i]);
-        if (code < 0)
+        if (code < 0) {
+            engine->watching -= instance->scope.watches_loss;
+            engine->watching += before[i].scope.watches_loss;
             *instance = before[i];
-        else
+        } else
             guests[i] = before[i].guest;
     }
     free(before);

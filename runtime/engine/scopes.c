@@ -50,8 +50,10 @@ static void scope_init(struct engine *engine, struct scope *scope, enum scope_ki
 
 void scope_set_limits(struct engine *engine, struct scope *scope, const struct risk_limits *limits)
 {
+    engine->watching -= scope->watches_loss;
     scope->limits = *limits;
     watch_limits(scope, engine->options.risk.cancel_reserve);
+    engine->watching += scope->watches_loss;
 }
 
 static void narrow_named(struct engine *engine, struct scope *scope, const char *name,
@@ -140,13 +142,9 @@ struct scope *scope_find(struct engine *engine, const char *key)
     return NULL;
 }
 
-bool scopes_watch_loss(struct engine *engine)
+bool scopes_watch_loss(const struct engine *engine)
 {
-    const struct scope *scope;
-    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
-        if (scope->watches_loss)
-            return true;
-    return false;
+    return engine->watching > 0;
 }
 
 void scopes_lift_all(struct engine *engine, const char *by)
@@ -339,7 +337,8 @@ static void judge(struct engine *engine, struct scope *scope)
 void scopes_judge(struct engine *engine)
 {
     struct scope *scope;
-    if (engine->unmarked > 0) /* what is restored has no price yet: what is lost is not known */
+    if (engine->watching == 0 ||
+        engine->unmarked > 0) /* what is restored has no price yet: what is lost is not known */
         return;
     for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
         judge(engine, scope);

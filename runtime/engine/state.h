@@ -411,9 +411,10 @@ struct engine {
     struct venue venues[VENUES_MAX];
     size_t venue_count;
     uint8_t venue_of[INSTRUMENTS_MAX];
-    struct exposure exposures[INSTRUMENTS_MAX];
+    struct exposure *exposures; /* by instrument */
     /* Changes so far: of what orders have at stake, of positions, of stops that protect them. */
     uint64_t stakes, money, covers;
+    size_t watching; /* scopes whose losses are limited */
     int64_t day_began_ns;
     int64_t day_end_ns; /* of the day that limits know; TIME_NEVER before the first event */
     bool day_is_news, peak_is_news; /* not in the ledger yet */
@@ -429,7 +430,7 @@ struct engine {
     enum stop_policy stopping;   /* of engine_stop */
     bool cancels_all;            /* engine_cancel_everything was called */
     char halt_code[32], halt_reason[REASON_MAX];
-    struct told_verdict verdicts[VERDICTS_KEPT]; /* a ring */
+    struct told_verdict *verdicts; /* a ring of VERDICTS_KEPT */
     size_t verdict_next;
     bool open_position_seen; /* any position open: equity must be marked */
 };
@@ -718,7 +719,7 @@ void scopes_of(struct engine *engine, int instance, uint32_t instrument,
                struct scope *list[SCOPES]);
 decimal scope_equity(struct engine *engine, struct scope *scope);
 struct scope *scope_find(struct engine *engine, const char *key); /* NULL: there is none */
-bool scopes_watch_loss(struct engine *engine);                    /* any of them */
+bool scopes_watch_loss(const struct engine *engine);              /* any of them */
 void scopes_lift_all(struct engine *engine, const char *by);
 /* A message about this order is asked for: it counts for the rate; or is taken back. */
 void scopes_message(struct engine *engine, const struct order *order);

@@ -201,18 +201,21 @@ static bool check_positions(struct judgement *j)
                  decimal_int(j->scope->open_positions), allowed);
 }
 
-/* A market order has no price: it leaves bound (risk_collar_bound). */
+/* A market order has no price: it leaves bound (risk_collar_bound). A stop-limit order meets the
+ * market where its trigger is. */
 static bool check_collar(struct judgement *j)
 {
     if (!is_set(j, LIMIT_COLLAR) || !decimal_valid(j->order->price))
         return true;
-    decimal gap = j->order->side == SIDE_BUY ? decimal_sub(j->order->price, j->view->reference)
-                                             : decimal_sub(j->view->reference, j->order->price);
-    decimal allowed = decimal_mul(j->view->reference, limit_of(j, LIMIT_COLLAR));
+    bool waits = j->order->type == ORDER_STOP_LIMIT;
+    decimal market = waits ? j->order->trigger_price : j->view->reference;
+    decimal gap = j->order->side == SIDE_BUY ? decimal_sub(j->order->price, market)
+                                             : decimal_sub(market, j->order->price);
+    decimal allowed = decimal_mul(market, limit_of(j, LIMIT_COLLAR));
     if (decimal_valid(gap) && decimal_valid(allowed) && decimal_cmp(gap, allowed) <= 0)
         return true;
     return block(j, "price_collar", "limit price %s is too far through the market at %s",
-                 j->order->price, j->view->reference);
+                 j->order->price, market);
 }
 
 static bool day_is_lost(const struct risk_limits *limits, decimal equity, decimal opening,

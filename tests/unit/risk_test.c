@@ -466,6 +466,15 @@ static void the_collar_binds_the_aggressive_side(void **state)
     assert_blocked(gate, "price_collar");
     judge_limit(gate, SIDE_SELL, "1", "1000");
     assert_approved(gate, "1");
+    gate->order.trigger_price = D("120"); /* a stop-limit meets the market at its trigger */
+    gate->order.type = ORDER_STOP_LIMIT;
+    gate->order.price = D("126");
+    judge(gate, SIDE_BUY, "1");
+    assert_approved(gate, "1");
+    gate->order.price = D("127");
+    judge(gate, SIDE_BUY, "1");
+    assert_blocked(gate, "price_collar");
+    gate->order.trigger_price = DECIMAL_NONE;
     gate->view.position_qty = D("-1"); /* a way out is not bound */
     judge_limit(gate, SIDE_BUY, "1", "200");
     assert_approved(gate, "1");
