@@ -31,7 +31,7 @@ static decimal counted_by_first(const struct engine *engine, const struct order 
 static decimal working_qty(const struct engine *engine, const struct order *order)
 {
     decimal qty = order_remaining(order);
-    if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_qty))
+    if (order->pending & PENDING_REPLACE)
         qty = decimal_max(qty, decimal_sub(order->pending_qty, order->filled_qty));
     return decimal_max(decimal_sub(qty, counted_by_first(engine, order)), DECIMAL_ZERO);
 }
@@ -41,10 +41,9 @@ static decimal working_price(const struct engine *engine, const struct order *or
 {
     decimal price =
         risk_entry_price(order, gate_reference_price(engine, order->instrument, order->side));
-    if (decimal_valid(order->trigger_price) && decimal_valid(price))
+    if (decimal_valid(order->trigger_price)) /* then it has a price */
         price = decimal_max(price, order->trigger_price);
-    if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_price) &&
-        decimal_valid(price))
+    if (order->pending & PENDING_REPLACE && decimal_valid(order->pending_price))
         price = decimal_max(price, order->pending_price);
     return price;
 }
@@ -65,7 +64,7 @@ struct stake exposure_stake(const struct engine *engine, const struct order *ord
         return stake;
     const struct instrument *instrument = instrument_at(engine, order->instrument);
     stake.opens = true;
-    stake.is_unfilled = order->role == ROLE_PLAIN && decimal_is_zero(order->filled_qty);
+    stake.is_unfilled = decimal_is_zero(order->filled_qty);
     stake.qty = working_qty(engine, order);
     stake.price = working_price(engine, order);
     stake.reference = gate_reference_price(engine, order->instrument, order->side);
@@ -128,8 +127,7 @@ static void count_holding(struct engine *engine, int instance, struct holding *h
 
 static void note_price(struct exposure *exposure, const struct stake *was, const struct stake *is)
 {
-    bool was_highest = decimal_valid(was->price) && decimal_valid(exposure->price) &&
-                       decimal_cmp(was->price, exposure->price) == 0;
+    bool was_highest = decimal_valid(was->price) && decimal_cmp(was->price, exposure->price) == 0;
     if (was_highest && (!decimal_valid(is->price) || decimal_cmp(is->price, was->price) < 0))
         exposure->is_price_stale = true;
     if (decimal_valid(is->price))
@@ -280,7 +278,7 @@ const struct worth *exposure_worth_of(struct engine *engine, struct instance *in
 
 static bool is_sum(decimal sum, decimal found)
 {
-    return decimal_valid(sum) && decimal_valid(found) && decimal_cmp(sum, found) == 0;
+    return decimal_is_zero(decimal_sub(sum, found));
 }
 
 /* What a walk over the open orders finds for those of one instrument and instance; -1: of all. */
@@ -295,8 +293,8 @@ static void walk_over(struct walk *walk, const struct engine *engine, struct ord
     const struct stake *counted = blotter_stake(order);
     struct stake now = exposure_stake(engine, order);
     bool buys = order->side == SIDE_BUY;
-    walk->is_true &= counted->opens == now.opens && counted->rests == now.rests &&
-                     counted->is_unfilled == now.is_unfilled && is_sum(counted->qty, now.qty);
+    walk->is_true &= (counted->opens == now.opens) & (counted->rests == now.rests) &
+                     (counted->is_unfilled == now.is_unfilled) & is_sum(counted->qty, now.qty);
     walk->buy = buys ? decimal_add(walk->buy, now.qty) : walk->buy;
     walk->sell = buys ? walk->sell : decimal_add(walk->sell, now.qty);
     walk->value = decimal_add(walk->value, counted->value);
@@ -323,8 +321,8 @@ static bool holding_agrees(const struct engine *engine, int instance, uint32_t i
 {
     struct walk walk = walk_of(engine, instance, instrument);
     bool is_open = walk.entries > 0 || !decimal_is_zero(holding->position.qty);
-    return is_sum(holding->working_buy, walk.buy) && is_sum(holding->working_sell, walk.sell) &&
-           holding->entries == walk.entries && holding->is_open == is_open &&
+    return is_sum(holding->working_buy, walk.buy) & is_sum(holding->working_sell, walk.sell) &
+           (holding->entries == walk.entries) & (holding->is_open == is_open) &
            is_sum(holding->counted, holding->position.qty);
 }
 
@@ -343,9 +341,9 @@ static bool instrument_agrees(const struct engine *engine, uint32_t instrument, 
         position = decimal_add(position, holding->position.qty);
         *open += holding->is_open;
     }
-    return agrees && is_sum(exposure->position, position) && is_sum(exposure->buy, walk.buy) &&
-           is_sum(exposure->sell, walk.sell) && exposure->resting[0] == walk.resting[0] &&
-           exposure->resting[1] == walk.resting[1];
+    return agrees & is_sum(exposure->position, position) & is_sum(exposure->buy, walk.buy) &
+           is_sum(exposure->sell, walk.sell) & (exposure->resting[0] == walk.resting[0]) &
+           (exposure->resting[1] == walk.resting[1]);
 }
 
 bool engine_sums_agree(struct engine *engine)
@@ -356,7 +354,6 @@ bool engine_sums_agree(struct engine *engine)
         agrees &= instrument_agrees(engine, k, &open);
     struct walk all = walk_of(engine, -1, INSTRUMENT_NONE);
     const struct scope *account = &engine->account;
-    return agrees && is_sum(account->open_value, all.value) &&
-           is_sum(account->open_heat, all.heat) && account->open_unfilled == all.unfilled &&
-           account->open_positions == open;
+    return agrees & is_sum(account->open_value, all.value) & is_sum(account->open_heat, all.heat) &
+           (account->open_unfilled == all.unfilled) & (account->open_positions == open);
 }

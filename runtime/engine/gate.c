@@ -172,7 +172,7 @@ void gate_record_blocked(struct engine *engine, int index, const struct order *o
  * with the market (scopes.c). */
 static void act_on_halt(struct engine *engine, int index, const struct risk_verdict *verdict)
 {
-    if (verdict->verdict != VERDICT_HALT || verdict->scope != SCOPE_ACCOUNT || engine->halted)
+    if (verdict->verdict != VERDICT_HALT || verdict->scope != SCOPE_ACCOUNT)
         return;
     bool day = strcmp(verdict->code, "max_daily_loss") == 0;
     const char *kind = day ? "daily_loss_limit" : "drawdown_limit";
@@ -276,8 +276,9 @@ bool gate_pass(struct engine *engine, int index, struct order *order, const stru
     bind_price(engine, &view, order);
     if (!repeats && meets_own(engine, index, &view, order, &verdict))
         return blocked(engine, index, order, &verdict, refusal);
-    return judge(engine, index, &view, order, &verdict) ||
-           blocked(engine, index, order, &verdict, refusal);
+    if (judge(engine, index, &view, order, &verdict))
+        return true;
+    return blocked(engine, index, order, &verdict, refusal);
 }
 
 /* ---- orders that are there already ---- */
@@ -288,7 +289,7 @@ static bool asks_more(const struct order *order, decimal qty, decimal price)
 {
     if (decimal_cmp(qty, order->qty) > 0)
         return true;
-    if (!decimal_valid(price) || !decimal_valid(order->price))
+    if (!decimal_valid(price))
         return false;
     int dearer = decimal_cmp(price, order->price);
     return order->side == SIDE_BUY ? dearer > 0 : dearer != 0;

@@ -135,7 +135,7 @@ int engine_set_breaker(struct engine *engine, int64_t now_ns, const char *name, 
                   : breaker_close(&venue->breaker));
     }
     if (found == 0)
-        return error_set(err, ERROR_USAGE, "this run has no venue '%s'", name ? name : "");
+        return error_set(err, ERROR_USAGE, "this run has no venue '%s'", name);
     return turn_finish(engine, err);
 }
 
@@ -364,10 +364,9 @@ static bool is_met(enum order_side side, decimal price, decimal resting)
 static bool would_meet(const struct order *resting, const struct order *order, decimal price)
 {
     if (resting->instrument != order->instrument || resting->side == order->side || resting->held ||
-        resting->type != ORDER_LIMIT || !order_is_open(resting) ||
-        resting->order_id == order->order_id)
+        resting->type != ORDER_LIMIT || !order_is_open(resting))
         return false;
-    bool is_replaced = resting->pending & PENDING_REPLACE && decimal_valid(resting->pending_price);
+    bool is_replaced = resting->pending & PENDING_REPLACE;
     return is_met(order->side, price, resting->price) ||
            (is_replaced && is_met(order->side, price, resting->pending_price));
 }

@@ -80,8 +80,8 @@ void halts_lift_instrument(struct engine *engine, uint32_t instrument, int64_t s
 void halts_session(struct engine *engine, int instance, const char *code, const char *text,
                    bool for_day)
 {
-    if (engine->halted && (for_day || !engine->halted_for_day))
-        return; /* already, and no shorter */
+    if (engine->halted && !engine->halted_for_day)
+        return; /* already, and for longer than a day */
     rollout_watch_critical(engine);
     engine->halted = true;
     engine->halted_for_day = for_day;

@@ -421,7 +421,7 @@ struct engine {
     struct text risk_text;          /* body of the last record of it */
     struct guards guards;
     struct volatility *volatility; /* NULL: no limit asks for it */
-    int64_t hour;                  /* of the newest price that it has; 0: none yet */
+    int64_t hour;                  /* that market time is in */
     struct stamp heat_at;
     uint32_t unpriced; /* open orders that count without a price yet: exposure.c */
     struct rollout_record rollout;

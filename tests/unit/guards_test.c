@@ -312,6 +312,30 @@ static void a_probe_that_fails_opens_it_again(void **state)
     stage_free(s);
 }
 
+/* What leaves while it is half open and is no probe: an exit that is taken closes nothing. */
+static void an_exit_is_no_probe(void **state)
+{
+    (void)state;
+    struct breaker_options one = watching;
+    one.half_open_probes = 1;
+    struct stage *s = stage_watched(one);
+    take(s, A, BTC, SIDE_BUY, "5", "100");
+    fail_orders(s, 3);
+    later(s, SECONDS(30));
+    heartbeat(s);
+    uint64_t probe = buy(s), out = submit(s, A, reduce_only(request_of(SIDE_SELL, "1")));
+    assert_passes(s, out);
+    tell(s, out, REPORT_ACK);
+    assert_string_equal(state_of(s), "half_open");
+    assert_true(engine_cancel(s->engine, A, out, &s->refusal));
+    settle(s);
+    tell(s, out, REPORT_CANCELED);
+    assert_string_equal(state_of(s), "half_open");
+    tell(s, probe, REPORT_ACK);
+    assert_string_equal(state_of(s), "closed");
+    stage_free(s);
+}
+
 /* It was never asked. */
 static void a_probe_that_could_not_be_sent_is_no_answer(void **state)
 {
@@ -882,6 +906,7 @@ int main(void)
         TEST(a_clock_that_is_off_takes_no_new_risk),
         TEST(failures_open_the_breaker_of_their_venue),
         TEST(a_probe_that_fails_opens_it_again),
+        TEST(an_exit_is_no_probe),
         TEST(a_probe_that_could_not_be_sent_is_no_answer),
         TEST(slow_answers_are_failures),
         TEST(too_many_failures_of_many_open_it),

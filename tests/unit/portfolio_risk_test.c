@@ -375,6 +375,51 @@ static void the_calendar_says_how_many_hours_a_year_has(void **state)
     calendar_release(calendar);
 }
 
+/* 20 hours of 8 a day, open from Monday: the hours between two days are none, nor do they make one.
+ */
+static void hours_of_a_closed_market_are_no_closes(void **state)
+{
+    (void)state;
+    static const char text[] = "zone: { offset: +00:00 }\n"
+                               "sessions: [ { days: mon-fri, hours: 00:00-08:00 } ]\n";
+    struct calendar *calendar;
+    struct error err = { 0 };
+    assert_int_equal(calendar_parse("test", text, strlen(text), &calendar, &err), 0);
+    const struct calendar *list[4] = { calendar };
+    struct risk_options risk = plain;
+    risk.calendars = list;
+    struct risk_limits limits = limits_of(LIMIT_VOLATILITY, "0.25");
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    for (int i = 0; i < 48; i++) { /* two days: 16 closes, 14 returns */
+        to(s, T0 + i * NS_PER_HOUR + NS_PER_HOUR / 2);
+        trade(s, BTC, i % 2 ? "101" : "100");
+    }
+    to(s, T0 + 2 * DAY);
+    heartbeat(s);
+    assert_refused(s, submit(s, A, limit_of(SIDE_BUY, "1", "100")), "no_volatility", "");
+    stage_free(s);
+    calendar_release(calendar);
+}
+
+/* It has nothing in what it does not trade. */
+static void a_strategy_of_one_symbol_has_its_own_volatility(void **state)
+{
+    (void)state;
+    static const uint32_t only[] = { BTC };
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .risk = plain });
+    struct instance_options options = instance_defaults();
+    options.instruments = only;
+    options.instrument_count = 1;
+    options.limits = limits_of(LIMIT_VOLATILITY, "0.25");
+    stage_add(s, options);
+    stage_add(s, instance_defaults());
+    swing(s, BTC, false);
+    take(s, B, ETH, SIDE_BUY, "1", "100");
+    trade(s, BTC, "100");
+    assert_room(s, BTC, SIDE_BUY, "100", "261.644");
+    stage_free(s);
+}
+
 static void nothing_is_estimated_where_nobody_asks(void **state)
 {
     (void)state;
@@ -428,6 +473,8 @@ int main(void)
         TEST(an_order_that_fires_does_not_stand_beside_itself),
         TEST(an_amend_does_not_stand_beside_itself),
         TEST(the_calendar_says_how_many_hours_a_year_has),
+        TEST(hours_of_a_closed_market_are_no_closes),
+        TEST(a_strategy_of_one_symbol_has_its_own_volatility),
         TEST(nothing_is_estimated_where_nobody_asks),
         TEST(without_equity_there_is_no_weight),
     };

@@ -808,6 +808,11 @@ static void what_cannot_be_read_is_refused(void **state)
         "{\"day_end_ns\":99999999999999999999,\"scopes\":{}}",
         "{\"day_end_ns\":1,\"scopes\":[]}",
         "{\"day_end_ns\":1,\"scopes\":{\"the account\":7}}",
+        "{\"day_end_ns\":1e400,\"scopes\":{}}",
+        "{\"day_end_ns\":1,\"scopes\":{\"the account\":{\"opening\":null,\"peak\":null,"
+        "\"volume\":null,\"trades\":0}}}",
+        "{\"day_end_ns\":1,\"scopes\":{\"the account\":{\"opening\":null,\"peak\":null,"
+        "\"volume\":\"0\",\"trades\":\"0\"}}}",
         "{\"day_end_ns\":1,\"scopes\":{\"the account\":{\"opening\":\"x\",\"peak\":null,"
         "\"volume\":\"0\",\"trades\":0}}}",
         "{\"day_end_ns\":1,\"scopes\":{\"the account\":{\"opening\":null,\"peak\":7,"
