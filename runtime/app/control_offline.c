@@ -127,15 +127,23 @@ static int why(struct offline *offline, size_t count, struct error *err)
 /* ---- status ---- */
 
 struct standing {
+    struct json_writer *writer;
     bool found;
     char code[32], reason[REASON_MAX];
 };
 
+/* The session's is kept for later; the others are written. */
 static void note_halt(void *self, const struct standing_halt *halt)
 {
     struct standing *standing = self;
-    if (strcmp(halt->halt.scope, "session") != 0)
+    if (strcmp(halt->halt.scope, "session") != 0) {
+        json_object_begin(standing->writer);
+        put_string(standing->writer, "scope", halt->halt.scope);
+        put_string(standing->writer, "code", halt->halt.code);
+        put_string(standing->writer, "reason", halt->halt.reason);
+        json_object_end(standing->writer);
         return;
+    }
     standing->found = true;
     text_copy(standing->code, sizeof(standing->code), halt->halt.code);
     text_copy(standing->reason, sizeof(standing->reason), halt->halt.reason);
@@ -144,9 +152,12 @@ static void note_halt(void *self, const struct standing_halt *halt)
 /* The latch stands beside the ledger's halts: one that was set when nothing could be written. */
 static int put_halt(const struct options *options, struct offline *offline, struct error *err)
 {
-    struct standing standing = { .found = false };
+    struct standing standing = { .writer = offline->writer };
     struct latch_record latch;
+    json_key(offline->writer, "halts");
+    json_array_begin(offline->writer);
     int code = ledger_each_standing_halt(offline->ledger, note_halt, &standing, err);
+    json_array_end(offline->writer);
     if (code < 0)
         return code;
     struct error unreadable = { 0 };

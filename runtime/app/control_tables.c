@@ -33,6 +33,27 @@ static const char *money_of(const struct json *object, const char *key, char out
     return out;
 }
 
+#define COLUMNS 80
+
+/* A sentence, broken at blanks; each line begins with so many. */
+static void put_sentence(struct text *out, int indent, const char *sentence)
+{
+    size_t most = (size_t)(COLUMNS - indent);
+    while (*sentence) {
+        size_t length = strlen(sentence);
+        if (length > most) {
+            length = most;
+            while (length > 0 && sentence[length] != ' ')
+                length--;
+            if (length == 0) /* one word: it is not broken */
+                length = strcspn(sentence, " ");
+        }
+        text_printf(out, "%*s%.*s\n", indent, "", (int)length, sentence);
+        sentence += length;
+        sentence += strspn(sentence, " ");
+    }
+}
+
 /* ---- positions, orders ---- */
 
 #define POSITION_LINE "%-12.12s %-18.18s %12.12s %12.12s %12.12s %9.9s\n"
@@ -94,13 +115,14 @@ static void verdicts(const struct json *list, struct text *out)
         if (text_of(one, "side")[0] != '-')
             text_printf(out, "    %s %s %s, allowed %s\n", text_of(one, "side"),
                         text_of(one, "asked"), text_of(one, "symbol"), text_of(one, "allowed"));
-        text_printf(out, "    %s\n", text_of(one, "reason"));
+        put_sentence(out, 4, text_of(one, "reason"));
     }
 }
 
 /* ---- status ---- */
 
 #define LABEL "%-11s "
+#define LABEL_WIDTH 12
 
 static void strategies(const struct json *list, struct text *out)
 {
@@ -117,13 +139,16 @@ static void strategies(const struct json *list, struct text *out)
 
 static void halts(const struct json *answer, struct text *out)
 {
-    const struct json *halt = json_get(answer, "halt"),
-                      *symbols = json_get(answer, "halted_symbols");
+    const struct json *halt = json_get(answer, "halt"), *narrow = json_get(answer, "halts");
     if (halt && json_kind(halt) == JSON_OBJECT)
         text_printf(out, LABEL "%s: %s\n", "HALTED", text_of(halt, "code"),
                     text_of(halt, "reason"));
-    for (size_t i = 0; i < json_count(symbols); i++)
-        text_printf(out, LABEL "%s\n", i ? "" : "no new risk", json_as_string(json_at(symbols, i)));
+    for (size_t i = 0; i < json_count(narrow); i++) {
+        const struct json *one = json_at(narrow, i);
+        text_printf(out, LABEL "%s: %s\n", i ? "" : "no new risk", text_of(one, "scope"),
+                    text_of(one, "code"));
+        put_sentence(out, LABEL_WIDTH, text_of(one, "reason"));
+    }
     const struct json *breakers = json_get(answer, "breakers");
     for (size_t i = 0; i < json_count(breakers); i++) {
         const struct json *one = json_at(breakers, i);

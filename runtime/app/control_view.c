@@ -229,6 +229,17 @@ static void put_halts(const struct session *session, struct json_writer *writer)
     } else {
         json_null(writer);
     }
+    struct narrow_halt narrow;
+    json_key(writer, "halts");
+    json_array_begin(writer);
+    for (size_t i = 0; engine_narrow_halt(session->engine, i, &narrow); i++) {
+        json_object_begin(writer);
+        put_string(writer, "scope", narrow.scope);
+        put_string(writer, "code", narrow.code);
+        put_string(writer, "reason", narrow.reason);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
     json_key(writer, "halted_symbols");
     json_array_begin(writer);
     for (uint32_t i = 0; i < session->instruments.count; i++)

@@ -376,6 +376,12 @@ bool engine_is_reconciling(const struct engine *engine);
 bool engine_is_halted(const struct engine *engine, const char **reason);
 const char *engine_halt_code(const struct engine *engine); /* of the newest halt of the session */
 bool engine_is_instrument_halted(const struct engine *engine, uint32_t instrument);
+/* What is halted beside the session: venues, strategies, symbols, then instruments. False: there
+ * are no more than `index`. */
+struct narrow_halt {
+    const char *scope, *code, *reason; /* scope: "symbol X/USDT", "strategy a on X/USDT" ... */
+};
+bool engine_narrow_halt(struct engine *engine, size_t index, struct narrow_halt *out);
 /* UTC-daily equity at each day's end, then the newest; for Sharpe and Sortino. */
 size_t engine_daily_equity(const struct engine *engine, const double **values);
 /* failure: the enum error_code of what stopped it, 0 when it asked to stop. Both may be NULL. */

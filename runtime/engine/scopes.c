@@ -147,6 +147,28 @@ bool scopes_watch_loss(const struct engine *engine)
     return engine->watching > 0;
 }
 
+static bool narrow_halt(const struct halt *halt, const char *scope, size_t *left,
+                        struct narrow_halt *out)
+{
+    if (!halt->set || (*left)-- > 0)
+        return false;
+    *out = (struct narrow_halt){ scope, halt->code, halt->reason };
+    return true;
+}
+
+bool engine_narrow_halt(struct engine *engine, size_t index, struct narrow_halt *out)
+{
+    struct scope *scope;
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
+        if (narrow_halt(&scope->halt, scope->name, &index, out))
+            return true;
+    for (uint32_t i = 0; i < engine->instruments->count; i++)
+        if (narrow_halt(&engine->instrument_halts[i], instrument_at(engine, i)->symbol, &index,
+                        out))
+            return true;
+    return false;
+}
+
 void scopes_lift_all(struct engine *engine, const char *by)
 {
     struct scope *scope;

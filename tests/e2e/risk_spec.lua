@@ -418,6 +418,33 @@ describe("on sim", function()
     assert.is_true(support.json(sim(0, 600, "risk: { max_daily_loss_usd: 5000 }\n").out).fills > 0)
   end)
 
+  it("what is halted in one scope is seen in status, running and stopped", function()
+    sim(0, 3600, "risk: { symbols: { BTC/USDT:USDT: { max_daily_loss_usd: 5 } } }\n")
+    local function seen()
+      local text = support.expect(0, { "status", "--state", "s" }, { cwd = cwd }).out
+      assert.truthy(text:find("\nno new risk symbol BTC/USDT:USDT: daily_loss_limit\n" ..
+        "            today's loss of ", 1, true), text)
+      local answer = support.expect(0, { "status", "--state", "s", "--json" }, { cwd = cwd }).out
+      answer = support.json(answer)
+      assert.equal(support.null, answer.halt)
+      assert.equal(1, #answer.halts)
+      assert.equal("symbol BTC/USDT:USDT", answer.halts[1].scope)
+      assert.equal("daily_loss_limit", answer.halts[1].code)
+      assert.truthy(answer.halts[1].reason:find("reaches the limit of 5", 1, true))
+      for line in support.expect(0, { "why", "--state", "s" }, { cwd = cwd }).out:gmatch("[^\n]+") do
+        assert.is_true(#line <= 80, line)
+      end
+    end
+    seen()
+    local run = support.start({ "churn.lua", "--symbols", "BTC/USDT:USDT", "--capital", "10000", "--config",
+                                "c.yaml", "--speed", "60", "--state", "s", "--json" }, { cwd = cwd })
+    support.wait_for("the socket", 20, function() return support.exists(cwd .. "/s/control.sock") end)
+    seen()
+    support.expect(0, { "resume", "--state", "s" }, { cwd = cwd })
+    run:signal("TERM")
+    assert.equal(0, run:wait().code)
+  end)
+
   it("a restart in the middle of a busy day keeps the day's volume and trades", function()
     sim(0, 600, "risk: { max_daily_trades: 1000, max_daily_volume_usd: 1000000000 }\n")
     local before = day()
