@@ -321,8 +321,8 @@ static bool holding_agrees(const struct engine *engine, int instance, uint32_t i
 {
     struct walk walk = walk_of(engine, instance, instrument);
     bool is_open = walk.entries > 0 || !decimal_is_zero(holding->position.qty);
-    return is_sum(holding->working_buy, walk.buy) & is_sum(holding->working_sell, walk.sell) &
-           (holding->entries == walk.entries) & (holding->is_open == is_open) &
+    return is_sum(holding->working_buy, walk.buy) && is_sum(holding->working_sell, walk.sell) &&
+           (holding->entries == walk.entries) && (holding->is_open == is_open) &&
            is_sum(holding->counted, holding->position.qty);
 }
 
@@ -341,8 +341,8 @@ static bool instrument_agrees(const struct engine *engine, uint32_t instrument, 
         position = decimal_add(position, holding->position.qty);
         *open += holding->is_open;
     }
-    return agrees & is_sum(exposure->position, position) & is_sum(exposure->buy, walk.buy) &
-           is_sum(exposure->sell, walk.sell) & (exposure->resting[0] == walk.resting[0]) &
+    return agrees && is_sum(exposure->position, position) && is_sum(exposure->buy, walk.buy) &&
+           is_sum(exposure->sell, walk.sell) && (exposure->resting[0] == walk.resting[0]) &&
            (exposure->resting[1] == walk.resting[1]);
 }
 
@@ -354,6 +354,7 @@ bool engine_sums_agree(struct engine *engine)
         agrees &= instrument_agrees(engine, k, &open);
     struct walk all = walk_of(engine, -1, INSTRUMENT_NONE);
     const struct scope *account = &engine->account;
-    return agrees & is_sum(account->open_value, all.value) & is_sum(account->open_heat, all.heat) &
-           (account->open_unfilled == all.unfilled) & (account->open_positions == open);
+    return agrees && is_sum(account->open_value, all.value) &&
+           is_sum(account->open_heat, all.heat) && (account->open_unfilled == all.unfilled) &&
+           (account->open_positions == open);
 }

@@ -318,7 +318,8 @@ describe("a run on a feed that is killed", function()
       for i = 1, 20 do
         if i % 2 == 0 then -- at any time, be it before the first commit
           local seconds = 0.05 + random(2900) / 1000
-          runs[i] = support.start(words_in("state" .. i, 3), { cwd = cwd, limits = KILL_AFTER:format(seconds) })
+          local limits = KILL_AFTER:format(seconds)
+          runs[i] = support.start(words_in("state" .. i, 3), { cwd = cwd, limits = limits })
           runs[i].when = ("after %.4f s of three"):format(seconds)
         else -- as soon as something is there, however slow the machine
           runs[i] = support.start(words_in("state" .. i, 30), { cwd = cwd })
