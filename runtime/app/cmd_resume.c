@@ -50,10 +50,11 @@ static void list_halt(void *self, const struct standing_halt *standing)
     if (listing->writer)
         list_json(listing->writer, listing->mode, standing, since);
     else
-        text_printf(listing->out, "%s%-6s %-16s %-20s %s\n    %s\n",
-                    listing->count ? "" : "mode   scope            code                 since\n",
-                    listing->mode, standing->halt.scope, standing->halt.code, since,
-                    standing->halt.reason);
+        text_printf(
+            listing->out, "%s%-6s %-28s %-20s %.19s\n    %s\n",
+            listing->count ? ""
+                           : "mode   scope                        code                 since\n",
+            listing->mode, standing->halt.scope, standing->halt.code, since, standing->halt.reason);
     listing->count++;
 }
 

@@ -469,11 +469,10 @@ static void add_orders(struct table *table, const struct engine_counts *counts, 
     for (size_t i = 0; i < ARRAY_SIZE(list); i++)
         if (list[i].count > 0)
             text_printf(table->out, ", %" PRIu64 " %s", list[i].count, list[i].name);
-    text_printf(table->out, "; fills: %" PRIu64, counts->fills);
+    text_printf(table->out, "; fills: %" PRIu64 "\n", counts->fills);
     if (counts->halts > 0)
-        text_printf(table->out, "; %shalts: %" PRIu64 "%s", table->red, counts->halts,
+        text_printf(table->out, "  %shalts: %" PRIu64 "%s\n", table->red, counts->halts,
                     table->plain);
-    text_add(table->out, "\n");
 }
 
 static void add_position(void *self, const struct held *held)

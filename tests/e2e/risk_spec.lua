@@ -288,7 +288,7 @@ describe("a loss", function()
     assert.same({ "session|daily_loss_limit" }, query("select scope, code from halts"))
     local table = support.expect(0, { "asker.lua", "--feed", "X/USDT=x.csv", "--feed", "Y/USDT=y.csv",
                                       "--config", "c.yaml", "--speed", "max", "--fresh" }, { cwd = cwd })
-    assert.truthy(table.out:find("; halts: 1\n", 1, true), table.out)
+    assert.truthy(table.out:find("\n  halts: 1\n", 1, true), table.out)
   end)
 end)
 
