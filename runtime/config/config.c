@@ -194,6 +194,10 @@ static void take_environment(struct config *config, struct faults *faults,
         if (key->flags & FLAG_LIMIT)
             take_variable(config, faults, source, key, strrchr(key->path, '.') + 1);
     }
+    /* The other name that files accept: a limit that somebody set must not be passed over. */
+    const struct schema_key *loss = schema_find("risk.max_daily_loss_usd");
+    take_variable(config, faults, source, loss, "MAX_DAILY_LOSS");
+    take_variable(config, faults, source, loss, "max_daily_loss");
 }
 
 /* ---- flags ---- */
