@@ -170,6 +170,34 @@ static void linked_orders_count_once(void **state)
         }
 }
 
+/* What never arrived is not sent again when the other did some of what it was for. */
+static void a_leg_is_not_sent_again_for_what_the_other_did(void **state)
+{
+    (void)state;
+    for (int filled = 0; filled < 2; filled++) {
+        struct stage *s = stage_of_tenth();
+        struct order_request both[2] = { limit_of(SIDE_BUY, "10", "90"),
+                                         limit_of(SIDE_BUY, "10", "95") };
+        uint64_t ids[2];
+        assert_true(engine_oco(s->engine, A, both, ids, &s->refusal));
+        settle(s);
+        tell(s, ids[0], REPORT_ACK);
+        tell(s, ids[1], REPORT_DOUBT);
+        if (filled)
+            fill(s, ids[0], "4", "90");
+        size_t sent = count_sent(s, SENT_SUBMIT);
+        for (int i = 0; i < 20; i++) {
+            struct report report = report_on(s, ids[1], REPORT_NOT_FOUND);
+            report.ticket = last_query(s)->ticket;
+            assert_done(s, tell_code(s, &report));
+            later(s, SECONDS(2));
+        }
+        assert_int_equal(count_sent(s, SENT_SUBMIT) > sent, !filled);
+        sums_agree(s);
+        stage_free(s);
+    }
+}
+
 static void orders_that_nobody_links_count_both(void **state)
 {
     (void)state;
@@ -730,6 +758,7 @@ int main(void)
         TEST(an_order_that_rests_here_counts_at_its_trigger),
         TEST(what_only_reduces_never_counts),
         TEST(linked_orders_count_once),
+        TEST(a_leg_is_not_sent_again_for_what_the_other_did),
         TEST(orders_that_nobody_links_count_both),
         TEST(the_second_leg_is_refused_where_both_do_not_fit),
         TEST(a_leg_that_only_reduces_hides_none_of_the_other),
