@@ -9,6 +9,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/ledger/ledger.h"
 #include "runtime/operate/latch.h"
+#include "runtime/risk/check.h"
 
 #define CHECKPOINT_MAX (16u << 20)
 
@@ -82,6 +83,22 @@ static int list(struct offline *offline, bool positions, struct error *err)
 
 /* ---- why ---- */
 
+static const char *or_empty(const struct json *node)
+{
+    const char *text = json_as_string(node);
+    return text ? text : "";
+}
+
+/* The row of an order that found a loss at its limit is a blocked one: no order left. */
+static const char *verdict_of(const char *kind, const char *code)
+{
+    bool is_loss = strcmp(code, limit_info(LIMIT_DAILY_LOSS)->code) == 0 ||
+                   strcmp(code, limit_info(LIMIT_DRAWDOWN)->code) == 0;
+    if (strcmp(kind, "reduced") == 0)
+        return verdict_name(VERDICT_REDUCE);
+    return verdict_name(is_loss || strcmp(kind, "halt") == 0 ? VERDICT_HALT : VERDICT_BLOCK);
+}
+
 /* A blocked request has its terms in its row; a halt is {"name","body":{"code","reason"}}. */
 static void put_refusal(void *self, const char *kind, int64_t time_ns, const char *body)
 {
@@ -99,10 +116,7 @@ static void put_refusal(void *self, const char *kind, int64_t time_ns, const cha
     json_object_begin(writer);
     json_key(writer, "time");
     json_time(writer, time_ns);
-    put_string(writer, "verdict",
-               is_blocked                  ? "block"
-               : strcmp(kind, "halt") == 0 ? "halt"
-                                           : "reduce");
+    put_string(writer, "verdict", verdict_of(kind, or_empty(json_get(source, "code"))));
     put_string(writer, "strategy", or_null(json_as_string(json_get(root, "strategy"))));
     put_string(writer, "symbol", json_as_string(json_get(root, "symbol")));
     put_string(writer, "side", json_as_string(json_get(root, "side")));

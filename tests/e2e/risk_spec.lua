@@ -278,6 +278,22 @@ describe("a loss", function()
     end)
   end
 
+  it("that an order finds before the second's look does is a halt of its own", function()
+    for name, code in pairs({ max_daily_loss_usd = "max_daily_loss", max_drawdown = "max_drawdown" }) do
+      local value = name == "max_drawdown" and "0.006" or "60"
+      -- Two trades a second: the fall comes in the middle of one.
+      local found = world({ actions = { [3] = "ctx:buy(10)", [6] = "ctx:buy(1)", [7] = "ctx:buy(1)" },
+                            prices = FALL, every = 0.5, yaml = ("risk: { %s: %s }\n"):format(name, value) })
+      assert.equal(code, found.answers[6].code)
+      assert.same({ "halt", code }, { found.risk[1].verdict, found.risk[1].code })
+      assert.equal("halted", found.answers[7].code)
+      local seen = {}
+      for i, verdict in ipairs(why()) do seen[i] = verdict.verdict .. " " .. verdict.code end
+      local kind = name == "max_drawdown" and "drawdown_limit" or "daily_loss_limit"
+      assert.same({ "block halted", "halt " .. kind, "halt " .. code }, seen)
+    end
+  end)
+
   it("of the day is lifted at the day's border on a feed: the run ends with 0", function()
     local found = world({ actions = HOLD, prices = FALL, from = MIDNIGHT - 12,
                           yaml = "risk: { max_daily_loss_usd: 60 }\n" })
