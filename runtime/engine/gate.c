@@ -172,12 +172,8 @@ void gate_record_blocked(struct engine *engine, int index, const struct order *o
  * with the market (scopes.c). */
 static void act_on_halt(struct engine *engine, int index, const struct risk_verdict *verdict)
 {
-    if (verdict->verdict != VERDICT_HALT || verdict->scope != SCOPE_ACCOUNT)
-        return;
-    bool day = strcmp(verdict->code, "max_daily_loss") == 0;
-    const char *kind = day ? "daily_loss_limit" : "drawdown_limit";
-    turn_alert(engine, index, kind, verdict->reason);
-    halts_session(engine, index, kind, verdict->reason, day);
+    if (verdict->verdict == VERDICT_HALT && verdict->scope == SCOPE_ACCOUNT)
+        scopes_lose(engine, index, &engine->account, verdict);
 }
 
 static bool blocked(struct engine *engine, int index, const struct order *order,

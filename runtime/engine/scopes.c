@@ -169,13 +169,6 @@ bool engine_narrow_halt(struct engine *engine, size_t index, struct narrow_halt 
     return false;
 }
 
-void scopes_lift_all(struct engine *engine, const char *by)
-{
-    struct scope *scope;
-    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
-        halts_lift_scope(engine, scope, by);
-}
-
 void scopes_close(struct engine *engine)
 {
     struct scope *scope;
@@ -290,9 +283,22 @@ static void open_day(struct engine *engine, struct scope *scope)
         scope->peak = decimal_valid(scope->peak) ? decimal_max(scope->peak, equity) : equity;
 }
 
+/* A person lifted the halt: what was lost is accepted, and counting begins anew from what is left.
+ */
+static void accept_loss(struct engine *engine, struct scope *scope)
+{
+    decimal equity = scope_equity(engine, scope);
+    if (!scope->lost)
+        return;
+    scope->lost = false;
+    scope->day_opening = scope->peak = equity;
+    engine->day_is_news = true;
+}
+
 static void begin_day(struct engine *engine, int64_t now_ns)
 {
     struct scope *scope;
+    bool was_lost = engine->account.lost;
     int64_t before_ns = engine->day_end_ns;
     engine->day_end_ns = day_end(engine, now_ns);
     engine->day_began_ns =
@@ -302,9 +308,11 @@ static void begin_day(struct engine *engine, int64_t now_ns)
         scope->day_volume = DECIMAL_ZERO;
         scope->day_trades = 0;
         halts_lift_scope(engine, scope, "the day's end");
+        scope->lost = false;
     }
     if (!engine->options.risk.halts_latch)
         halts_lift_day(engine);
+    engine->account.lost = engine->halted && was_lost;
     rollout_watch_day(engine, now_ns);
     engine->day_is_news = true;
 }
@@ -321,24 +329,38 @@ void scopes_begin(struct engine *engine, int64_t now_ns)
     } else {
         engine->day_began_ns = engine->day_end_ns - NS_PER_DAY;
     }
-    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
         if (!decimal_valid(scope->day_opening))
             open_day(engine, scope);
+        if (!(scope->kind == SCOPE_ACCOUNT ? engine->halted : scope->halt.set))
+            accept_loss(engine, scope); /* lifted while nothing ran */
+    }
     if (engine->rollout.began_ns == 0)
         rollout_watch_day(engine, now_ns);
     engine->day_is_news = true;
 }
 
-static void halt_for_loss(struct engine *engine, struct scope *scope,
-                          const struct risk_verdict *verdict)
+void scopes_lose(struct engine *engine, int instance, struct scope *scope,
+                 const struct risk_verdict *verdict)
 {
     bool day = strcmp(verdict->code, "max_daily_loss") == 0;
     const char *kind = day ? "daily_loss_limit" : "drawdown_limit";
     if (scope->kind != SCOPE_ACCOUNT) {
         halts_scope(engine, scope, kind, verdict->reason);
     } else if (!engine->halted) {
-        turn_alert(engine, -1, kind, verdict->reason);
-        halts_session(engine, -1, kind, verdict->reason, day);
+        turn_alert(engine, instance, kind, verdict->reason);
+        halts_session(engine, instance, kind, verdict->reason, day);
+    }
+    engine->day_is_news |= !scope->lost;
+    scope->lost = true;
+}
+
+void scopes_lift_all(struct engine *engine, const char *by)
+{
+    struct scope *scope;
+    for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++) {
+        halts_lift_scope(engine, scope, by);
+        accept_loss(engine, scope);
     }
 }
 
@@ -353,7 +375,7 @@ static void judge(struct engine *engine, struct scope *scope)
         engine->peak_is_news = true;
     }
     if (risk_is_lost(&scope->limits, equity, scope->day_opening, scope->peak, &verdict))
-        halt_for_loss(engine, scope, &verdict);
+        scopes_lose(engine, -1, scope, &verdict);
 }
 
 void scopes_judge(struct engine *engine)
@@ -400,6 +422,8 @@ static void write_scope(const struct scope *scope, struct json_writer *writer)
     json_decimal(writer, scope->day_volume);
     json_key(writer, "trades");
     json_int(writer, scope->day_trades);
+    json_key(writer, "lost");
+    json_bool(writer, scope->lost);
     json_object_end(writer);
 }
 
@@ -449,6 +473,8 @@ static bool read_scope(struct scope *scope, const struct json *node)
                 decimal_valid(scope->day_volume) && read_int(json_get(node, "trades"), &trades) &&
                 trades >= 0 && trades <= UINT32_MAX;
     scope->day_trades = good ? (uint32_t)trades : 0;
+    const struct json *lost = json_get(node, "lost");
+    scope->lost = lost && json_kind(lost) == JSON_BOOL && json_as_bool(lost);
     return good;
 }
 

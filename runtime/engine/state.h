@@ -95,6 +95,7 @@ struct scope {
     decimal day_opening, peak; /* equity; DECIMAL_NONE: not known yet */
     decimal day_volume;        /* filled */
     uint32_t day_trades;
+    bool lost;              /* a loss limit halted it, and no person lifted that yet */
     struct halt halt;       /* until the day ends; of the account see `halted` */
     struct stamp equity_at; /* of `equity`, stakes left out */
     decimal equity;
@@ -728,7 +729,10 @@ void scopes_take_message_back(struct engine *engine, const struct order *order);
 bool scope_rate_is_reached(const struct scope *scope, int64_t now_ns, uint32_t more);
 void scopes_begin(struct engine *engine, int64_t now_ns); /* what it begins with is known */
 void scopes_mark(struct engine *engine, int64_t now_ns);  /* each market second: the day's border */
-void scopes_judge(struct engine *engine);                 /* losses: at fills and market seconds */
+/* A loss has reached its limit: the session halts, or this scope until the day ends. */
+void scopes_lose(struct engine *engine, int instance, struct scope *scope,
+                 const struct risk_verdict *verdict);
+void scopes_judge(struct engine *engine); /* losses: at fills and market seconds */
 void scopes_fill(struct engine *engine, const struct order *order, decimal worth, bool is_trade);
 void scopes_write(struct engine *engine, struct text *out);
 

@@ -378,7 +378,19 @@ static struct scope *scope_named(struct account *account, const char *name)
     return NULL;
 }
 
-/* A loss that was reached counts again when it is looked at the next time. */
+/* Whoever lifts the halt of a loss accepts it: counting begins anew. A day's end accepts nothing.
+ * Whether the runtime saw a loss that was near its limit is not known here: the smaller one counts.
+ */
+static void note_lift(struct account *account, struct scope *scope, const struct record *record)
+{
+    money equity;
+    if (!strstr(record->body, "the day's end") && account_equity(account, scope, &equity)) {
+        scope->opening = equity < scope->opening ? equity : scope->opening;
+        scope->peak = equity < scope->peak ? equity : scope->peak;
+    }
+    scope->lost = false;
+}
+
 static void note_halt(struct account *account, const struct record *record)
 {
     bool is_lifted = strstr(record->body, "\"lifted_by\"") != NULL;
@@ -386,7 +398,8 @@ static void note_halt(struct account *account, const struct record *record)
     if (!scope)
         return;
     scope->halted = !is_lifted;
-    scope->lost &= !is_lifted;
+    if (is_lifted)
+        note_lift(account, scope, record);
     if (is_lifted && scope == &account->scopes[0])
         account->repeated[0] = '\0';
 }

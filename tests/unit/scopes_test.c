@@ -347,7 +347,7 @@ static void a_halt_for_good_takes_the_place_of_the_days(void **state)
     stage_free(s);
 }
 
-/* Scopes, the session and instruments; what is still lost halts again. */
+/* Scopes, the session and instruments; what was lost is accepted, and as much again halts again. */
 static void halts_are_lifted_by_hand(void **state)
 {
     (void)state;
@@ -364,12 +364,35 @@ static void halts_are_lifted_by_hand(void **state)
     assert_false(engine_is_instrument_halted(s->engine, ETH));
     assert_passes(s, bid(s, A, BTC));
     assert_passes(s, bid(s, A, ETH));
-    trade(s, BTC, "79"); /* 210 are lost */
+    trade(s, BTC, "69.1"); /* from 89: 199 are lost */
     later(s, SECONDS(1));
     heartbeat(s);
-    assert_refused(s, bid(s, A, BTC), "halted", "today's loss of 210 reaches the limit of 200");
+    assert_passes(s, bid(s, A, BTC));
+    trade(s, BTC, "69");
+    later(s, SECONDS(1));
+    heartbeat(s);
+    assert_refused(s, bid(s, A, BTC), "halted", "today's loss of 200 reaches the limit of 200");
     assert_done(s, engine_lift_halts(s->engine, s->now_ns, "the operator", &s->err));
-    assert_refused(s, bid(s, A, BTC), "max_daily_loss", "strategy fake");
+    assert_passes(s, bid(s, A, BTC));
+    stage_free(s);
+}
+
+/* From the peak too: a person who lifts it begins anew from what is left. */
+static void a_drawdown_that_was_lifted_is_accepted(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DRAWDOWN, "0.001"); /* 100 of 100,000 */
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    lose(s);
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_done(s, engine_lift_halts(s->engine, s->now_ns, "the operator", &s->err));
+    later(s, SECONDS(1));
+    heartbeat(s);
+    assert_false(engine_is_halted(s->engine, NULL));
+    trade(s, BTC, "79"); /* 100 of 99,890 */
+    later(s, SECONDS(1));
+    heartbeat(s);
+    assert_true(engine_is_halted(s->engine, NULL));
     stage_free(s);
 }
 
@@ -832,6 +855,35 @@ static void what_cannot_be_read_is_refused(void **state)
     }
 }
 
+/* The ledger has no halt any more, and the day's figures say that there was one. A loss that was
+ * made meanwhile, without a halt, is another matter. */
+static void a_halt_that_was_lifted_while_nothing_ran_is_accepted(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_LOSS, "100");
+    struct risk_options keeps = plain;
+    keeps.keeps_day = keeps.halts_latch = true;
+    const struct stage_plan plan = { .account = &limits,
+                                     .risk = keeps,
+                                     .more_instruments = more_venues };
+    for (int seen = 0; seen < 2; seen++) {
+        struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, keeps);
+        lose(s);
+        assert_true(engine_is_halted(s->engine, NULL));
+        assert_done(s, engine_flush(s->engine, s->now_ns, &s->err));
+        char *lost = strstr(s->risk_state.data, "\"lost\":true");
+        assert_non_null(lost);
+        if (!seen)
+            memcpy(lost, "\"lost\":null", strlen("\"lost\":null"));
+        s = restarted(s, &plan, s->now_ns);
+        trade(s, BTC, "89");
+        later(s, SECONDS(1));
+        heartbeat(s);
+        assert_int_equal(engine_is_halted(s->engine, NULL), !seen);
+        stage_free(s);
+    }
+}
+
 /* What later versions add, and scopes that are gone, are no fault. */
 static void a_scope_that_is_gone_is_left_out(void **state)
 {
@@ -932,6 +984,8 @@ int main(void)
         cmocka_unit_test(a_loss_of_the_account_halts_the_session),
         cmocka_unit_test(a_halt_for_good_takes_the_place_of_the_days),
         cmocka_unit_test(halts_are_lifted_by_hand),
+        cmocka_unit_test(a_drawdown_that_was_lifted_is_accepted),
+        cmocka_unit_test(a_halt_that_was_lifted_while_nothing_ran_is_accepted),
         cmocka_unit_test(a_halt_by_hand_before_the_first_event_stands),
         cmocka_unit_test(two_strategies_race_for_the_last_unit),
         cmocka_unit_test(a_late_fill_after_a_cancel_counts),
