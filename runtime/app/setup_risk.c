@@ -314,7 +314,7 @@ int setup_risk(struct session *session, struct engine_options *options, struct e
 {
     struct risk_options *risk = &options->risk;
     read_limits(session, "risk", is_live(session), &options->account);
-    if (is_live(session) && check_own_limits(session, err) < 0)
+    if (is_live(session) && !session->only_remains && check_own_limits(session, err) < 0)
         return err->code;
     risk->symbols = session->risk->symbols;
     risk->symbol_count = read_named(session, "risk.symbols", session->risk->symbols);
