@@ -239,18 +239,13 @@ static int read_stages(const struct session *session, struct rollout_options *ro
 {
     const struct config *config = session->config;
     size_t count = config_members(config, "rollout.stages");
-    if (count == 0 || count > ROLLOUT_STAGES_MAX)
-        return error_set(err, ERROR_CONFIG, "rollout.stages: found %zu stages; allowed 1 to %d",
-                         count, ROLLOUT_STAGES_MAX);
+    ASSERT(count > 0 && count <= ROLLOUT_STAGES_MAX); /* the schema says so */
     for (size_t i = 0; i < count; i++) {
         char key[64];
         snprintf(key, sizeof(key), "rollout.stages.%zu.capital", i);
         rollout->stages[i].capital = config_decimal(config, key);
         snprintf(key, sizeof(key), "rollout.stages.%zu.days", i);
         rollout->stages[i].days = (uint32_t)config_integer(config, key);
-        if (!decimal_valid(rollout->stages[i].capital) || rollout->stages[i].days == 0)
-            return error_set(err, ERROR_CONFIG,
-                             "rollout.stages: stage %zu needs a capital and days", i + 1);
         if (i > 0 && decimal_cmp(rollout->stages[i].capital, rollout->stages[i - 1].capital) <= 0)
             return error_set(err, ERROR_CONFIG,
                              "rollout.stages: stage %zu must have more capital than the one before",
