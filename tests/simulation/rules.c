@@ -117,13 +117,13 @@ void rules_draw(struct rules *rules, uint64_t seed, uint32_t market_count, size_
     int64_t capital = capital_of(rules);
     /* Few at once: each then speaks for itself, and the strategies still get somewhere. */
     draw_set(&rules->account, chance(&random, 80) ? 15 : 40, capital, &random);
-    if (chance(&random, 20))
+    if (chance(&random, 35))
         draw_set(&rules->venue, 15, capital, &random);
     for (uint32_t i = 0; i < market_count; i++)
-        if (chance(&random, 20))
+        if (chance(&random, 35))
             draw_set(&rules->symbols[i], 15, capital, &random);
     for (size_t i = 0; i < strategy_count; i++)
-        if (chance(&random, 20))
+        if (chance(&random, 35))
             draw_set(&rules->strategies[i], 15, rules->capital[i], &random);
 }
 
