@@ -15,7 +15,7 @@
 #define GRACE (UNIT / 1000000)           /* what a quotient that was rounded may be off */
 #define SCOPES_MAX (2 + RULE_STRATEGIES_MAX + MARKETS_MAX)
 #define ANY UINT32_MAX
-#define HOURS_MAX 512
+#define HOURS_MAX 501 /* 500 returns are kept */
 #define FILLS_KEPT 64 /* the most that a rule about repeated executions counts */
 
 /* An order in the books. */

@@ -82,6 +82,8 @@ static void draw_others(struct rules *rules, struct random *random)
         rules->reserve = between(random, 0, 90);
     if (chance(random, 30))
         rules->no_stop = between(random, SHARE_WHOLE / 1000, SHARE_WHOLE / 5);
+    if (chance(random, 15))
+        rules->stop_distance = between(random, SHARE_WHOLE / 2000, SHARE_WHOLE / 50);
     if (chance(random, 15)) {
         rules->repeated = between(random, 2, 20);
         rules->repeated_s = between(random, 1, 100);
@@ -200,6 +202,10 @@ static void write_others(const struct rules *rules, bool first, struct text *out
     write_share("heat_no_stop_pct", rules->no_stop, out);
     if (!rules->self_trade_prevention)
         text_add(out, ", self_trade_prevention: false");
+    if (rules->stop_distance > 0) {
+        text_add(out, ", require_stop: true, ");
+        write_share("stop_distance_pct", rules->stop_distance, out);
+    }
     if (rules->repeated > 0)
         text_printf(out, ", repeated_executions: { count: %" PRId64 ", within: %" PRId64 "s }",
                     rules->repeated, rules->repeated_s);

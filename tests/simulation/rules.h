@@ -45,6 +45,7 @@ struct rules {
     int64_t reserve;                      /* of the message rate, kept for cancels: percent */
     int64_t no_stop;                      /* share that is lost without a stop */
     bool self_trade_prevention;
+    int64_t stop_distance;        /* share; 0: no stop is required */
     int64_t repeated, repeated_s; /* executions within so many seconds; 0: any */
     /* Of the venue's breaker; failures 0: it has none. */
     int64_t failures, open_for_s, probes, latency_ms, error_rate, price_jump;
