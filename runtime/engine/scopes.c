@@ -427,6 +427,14 @@ static void write_scope(const struct scope *scope, struct json_writer *writer)
     json_object_end(writer);
 }
 
+/* A scope that traded today may get a limit at the next start, which then counts from the day's
+ * beginning. */
+static bool is_worth_keeping(const struct scope *scope)
+{
+    return scope->is_limited || scope->kind == SCOPE_ACCOUNT || scope->day_trades > 0 ||
+           !decimal_is_zero(scope->day_volume);
+}
+
 void scopes_write(struct engine *engine, struct text *out)
 {
     struct json_writer *writer = json_writer_open(out, false);
@@ -437,7 +445,7 @@ void scopes_write(struct engine *engine, struct text *out)
     json_key(writer, "scopes");
     json_object_begin(writer);
     for (size_t i = 0; (scope = scope_at(engine, i)) != NULL; i++)
-        if (scope->is_limited || scope->kind == SCOPE_ACCOUNT)
+        if (is_worth_keeping(scope))
             write_scope(scope, writer);
     json_object_end(writer);
     guards_write(engine, writer);

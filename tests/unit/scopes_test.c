@@ -666,6 +666,21 @@ static void a_restart_goes_on_with_the_day(void **state)
     stage_free(s);
 }
 
+/* 995 were traded while the symbol had no limit: of 1,000 there are 5 left. */
+static void a_limit_that_is_new_after_a_restart_knows_the_day(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_VOLUME, "1000");
+    struct named_limits named = { .name = "BTC/USDT", .limits = limits };
+    struct stage_plan plan = keeping(NULL), limited = keeping(NULL);
+    limited.risk.symbols = &named;
+    limited.risk.symbol_count = 1;
+    struct stage *s = restarted(busy_stage(&plan), &limited, T0 + NS_PER_HOUR);
+    trade(s, BTC, "100");
+    assert_reduced(s, buy(s, "1"), "max_daily_volume", "0.05", "(symbol BTC/USDT)");
+    stage_free(s);
+}
+
 static void a_restart_on_the_next_day_begins_anew(void **state)
 {
     (void)state;
@@ -996,6 +1011,7 @@ int main(void)
         cmocka_unit_test(an_order_that_rests_here_is_a_message_when_it_leaves),
         cmocka_unit_test(limits_stay_where_new_code_does_not_start),
         cmocka_unit_test(a_restart_goes_on_with_the_day),
+        cmocka_unit_test(a_limit_that_is_new_after_a_restart_knows_the_day),
         cmocka_unit_test(a_restart_on_the_next_day_begins_anew),
         cmocka_unit_test(a_restart_goes_on_with_the_peak),
         cmocka_unit_test(a_restart_in_a_halted_day),
