@@ -123,6 +123,12 @@ static void put_beside(struct engine *engine, int index, struct risk_view *view,
     if (beside->reduce_only || linked)
         return;
     struct stake stake = exposure_stake(engine, beside);
+    if (decimal_valid(stake.price))
+        view->working_price = decimal_valid(view->working_price)
+                                  ? decimal_max(view->working_price, stake.price)
+                                  : stake.price;
+    if (beside->side == order->side)
+        view->beside = stake.qty;
     for (size_t i = 0; i < SCOPES; i++) {
         struct scope_view *scope = &view->scopes[i];
         decimal *side = beside->side == SIDE_BUY ? &scope->working_buy : &scope->working_sell;

@@ -402,7 +402,7 @@ static bool check_volatility(struct judgement *j)
                          j->order->qty, limit);
         decimal working =
             j->order->side == SIDE_BUY ? j->scope->working_buy : j->scope->working_sell;
-        decimal before = i == 0 ? DECIMAL_ZERO : working; /* the first book has it */
+        decimal before = i == 0 ? j->view->beside : working; /* the first book has the others */
         decimal units = decimal_sub(volatility_units(j, book, before, limit), j->reducing);
         if (!lower(j, units, "max_portfolio_volatility",
                    "qty %s makes the portfolio move more than %s a year", limit))

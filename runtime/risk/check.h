@@ -43,10 +43,12 @@ struct risk_view {
     decimal reference; /* touch, or last trade; DECIMAL_NONE: no price yet */
     decimal fx;        /* account currency per unit of the instrument's; DECIMAL_NONE: no rate */
     decimal working_price; /* the highest of open orders in this instrument; DECIMAL_NONE without */
-    decimal no_stop_pct;   /* what an order without a stop loses, as a share of its value */
-    decimal exposure_others;              /* bound by the instance's other instruments */
-    decimal exposure_left;                /* what the account may still have at stake, this
-                                             instrument's included; DECIMAL_NONE: no such bound */
+    decimal beside; /* of its side, counted in `working` but in no volatility book: an order that
+                       leaves just before it */
+    decimal no_stop_pct;     /* what an order without a stop loses, as a share of its value */
+    decimal exposure_others; /* bound by the instance's other instruments */
+    decimal exposure_left;   /* what the account may still have at stake, this
+                                instrument's included; DECIMAL_NONE: no such bound */
     const char *barred_code, *barred_why; /* nothing that adds risk may leave now; NULL: it may */
     struct scope_view scopes[SCOPES]; /* of STRATEGY position, working and equity are always set */
 };

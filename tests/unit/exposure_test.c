@@ -241,6 +241,27 @@ static void the_second_leg_is_refused_where_both_do_not_fit(void **state)
     stage_free(s);
 }
 
+/* The first leg is not in the books yet, and dearer than the second: 10 at 110 are more than 1,000,
+ * beside 5 at 110 there are 450 left. */
+static void the_second_leg_counts_the_first_at_its_price(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_POSITION_SIZE, "0.01");
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    s->abilities.oco = false;
+    trade(s, BTC, "100");
+    struct order_request legs[2] = { request_of(SIDE_BUY, "5"), limit_of(SIDE_BUY, "5", "90") };
+    legs[0].type = ORDER_STOP;
+    legs[0].trigger_price = D("110");
+    uint64_t ids[2];
+    assert_true(engine_oco(s->engine, A, legs, ids, &s->refusal));
+    settle(s);
+    assert_decimal(order_at(s, ids[0])->qty, "5");
+    assert_decimal(order_at(s, ids[1])->qty, "4.5");
+    sums_agree(s);
+    stage_free(s);
+}
+
 /* An exit beside an entry takes nothing of it. */
 static void a_leg_that_only_reduces_hides_none_of_the_other(void **state)
 {
@@ -761,6 +782,7 @@ int main(void)
         TEST(a_leg_is_not_sent_again_for_what_the_other_did),
         TEST(orders_that_nobody_links_count_both),
         TEST(the_second_leg_is_refused_where_both_do_not_fit),
+        TEST(the_second_leg_counts_the_first_at_its_price),
         TEST(a_leg_that_only_reduces_hides_none_of_the_other),
         TEST(legs_of_two_sides_count_on_each),
         TEST(positions_of_all_instances_are_one),

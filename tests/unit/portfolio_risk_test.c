@@ -351,6 +351,32 @@ static void an_amend_does_not_stand_beside_itself(void **state)
 }
 
 /* The hours of its calendar: sqrt(N) scales it. */
+/* 0.1 of the equity in B is at work, and 0.1 in A leaves as the first leg: x in A makes
+ * sqrt(0.912968 x^2 + 2 * 0.1 * 0.908471 x + 0.018080), which is 0.25 at x = 0.142477. Of the
+ * second leg 0.042477 are left. */
+static void the_first_leg_stands_beside_the_second(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_VOLATILITY, "0.25");
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    s->abilities.oco = false;
+    swing(s, BTC, false);
+    swing(s, ETH, true);
+    trade(s, BTC, "100");
+    trade(s, ETH, "50");
+    assert_passes(s, submit(s, A, in(ETH, limit_of(SIDE_BUY, "200", "50"))));
+    struct order_request legs[2] = { limit_of(SIDE_BUY, "100", "100"),
+                                     limit_of(SIDE_BUY, "100", "100") };
+    uint64_t ids[2];
+    assert_true(engine_oco(s->engine, A, legs, ids, &s->refusal));
+    settle(s);
+    assert_decimal(order_at(s, ids[0])->qty, "100");
+    assert_true(decimal_cmp(order_at(s, ids[1])->qty, D("42.478")) <= 0);
+    assert_true(decimal_cmp(order_at(s, ids[1])->qty, D("42.4")) > 0);
+    sums_agree(s);
+    stage_free(s);
+}
+
 static void the_calendar_says_how_many_hours_a_year_has(void **state)
 {
     (void)state;
@@ -472,6 +498,7 @@ int main(void)
         TEST(volatility_of_a_short_is_as_large),
         TEST(an_order_that_fires_does_not_stand_beside_itself),
         TEST(an_amend_does_not_stand_beside_itself),
+        TEST(the_first_leg_stands_beside_the_second),
         TEST(the_calendar_says_how_many_hours_a_year_has),
         TEST(hours_of_a_closed_market_are_no_closes),
         TEST(a_strategy_of_one_symbol_has_its_own_volatility),
