@@ -264,6 +264,18 @@ void totals_mark(struct engine *engine, int64_t now_ns)
     scopes_mark(engine, now_ns);
 }
 
+/* What takes back or corrects a trade of an earlier day is no volume of this one. */
+static bool is_of_an_earlier_day(const struct engine *engine, const struct order *order,
+                                 const struct fill *fill)
+{
+    const struct ledger_port *ledger = &engine->options.ledger;
+    struct fill known = { 0 };
+    return fill->replaces[0] &&
+           ledger->find_fill(ledger->self, order->instrument, fill->replaces, &known, NULL) !=
+               BOOKED_NOT &&
+           known.transact_ns < engine->day_began_ns;
+}
+
 void totals_fill(struct engine *engine, const struct order *order, const struct fill *fill,
                  bool first_of_order)
 {
@@ -276,7 +288,8 @@ void totals_fill(struct engine *engine, const struct order *order, const struct 
     memcpy(engine->last_exec_id[order->instrument], fill->exec_id, EXEC_ID_MAX);
     engine->counts.fills += fill->kind != FILL_REVERSAL;
     engine->traded_notional = decimal_add(engine->traded_notional, worth);
-    scopes_fill(engine, order, worth, first_of_order && order->role == ROLE_PLAIN);
+    scopes_fill(engine, order, is_of_an_earlier_day(engine, order, fill) ? DECIMAL_ZERO : worth,
+                first_of_order && order->role == ROLE_PLAIN);
     engine->open_position_seen = anything_held(engine);
     decimal equity = totals_account_equity(engine);
     judge_drawdown(engine, decimal_to_double(equity));

@@ -989,6 +989,31 @@ static void a_bust_takes_its_volume_back(void **state)
     stage_free(s);
 }
 
+/* What was bought yesterday and busted or corrected today leaves no room for more today. */
+static void what_becomes_of_yesterdays_trade_is_no_volume(void **state)
+{
+    (void)state;
+    for (int corrects = 0; corrects < 2; corrects++) {
+        struct risk_limits limits = limits_of(LIMIT_DAILY_VOLUME, "1000");
+        struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+        trade(s, BTC, "100");
+        uint64_t id = buy(s, "10");
+        struct report report = fill_report(s, id, D("10"), D("100"), DECIMAL_ZERO);
+        assert_done(s, tell_code(s, &report));
+        to(s, T0 + DAY);
+        trade(s, BTC, "100");
+        report.kind = corrects ? REPORT_CORRECT : REPORT_BUST;
+        report.transact_ns = s->now_ns;
+        report.fill.price = D("90");
+        assert_done(s, tell_code(s, &report));
+        assert_decimal(held(s, BTC), corrects ? "10" : "0");
+        assert_decimal(day_of(s).volume, "0");
+        tell(s, id, REPORT_CANCELED);
+        assert_reduced(s, buy(s, "20"), "max_daily_volume", "10", "");
+        stage_free(s);
+    }
+}
+
 int main(void)
 {
     risk_limits_init(&no_limits);
@@ -1023,6 +1048,7 @@ int main(void)
         cmocka_unit_test(the_day_ends_by_the_venues_calendar_where_asked),
         cmocka_unit_test(a_day_without_a_calendar_ends_at_midnight),
         cmocka_unit_test(a_bust_takes_its_volume_back),
+        cmocka_unit_test(what_becomes_of_yesterdays_trade_is_no_volume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
