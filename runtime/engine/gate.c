@@ -266,6 +266,13 @@ static bool meets_own(struct engine *engine, int index, const struct risk_view *
     return true;
 }
 
+/* What leaves although nothing new may must not become new risk while it rests: another way out may
+ * be faster, and then it would open. */
+static void keep_reducing(const struct risk_view *view, struct order *order)
+{
+    order->reduce_only |= view->barred_code != NULL;
+}
+
 bool gate_pass(struct engine *engine, int index, struct order *order, const struct order *beside,
                struct refusal *refusal)
 {
@@ -278,9 +285,10 @@ bool gate_pass(struct engine *engine, int index, struct order *order, const stru
     bind_price(engine, &view, order);
     if (!repeats && meets_own(engine, index, &view, order, &verdict))
         return blocked(engine, index, order, &verdict, refusal);
-    if (judge(engine, index, &view, order, &verdict))
-        return true;
-    return blocked(engine, index, order, &verdict, refusal);
+    if (!judge(engine, index, &view, order, &verdict))
+        return blocked(engine, index, order, &verdict, refusal);
+    keep_reducing(&view, order);
+    return true;
 }
 
 /* ---- orders that are there already ---- */
@@ -335,8 +343,10 @@ bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_
     view_without(engine, index, order, &view);
     bind_price(engine, &view, order);
     if (!meets_own(engine, index, &view, order, &verdict) &&
-        judge(engine, index, &view, order, &verdict))
+        judge(engine, index, &view, order, &verdict)) {
+        keep_reducing(&view, order);
         return true;
+    }
     text_copy(why, REASON_MAX, verdict.reason);
     act_on_halt(engine, index, &verdict);
     return false;

@@ -171,6 +171,46 @@ static void a_change_before_a_halt_of_the_turn_does_not_leave(void **state)
     stage_free(s);
 }
 
+/* Two ways out while trading is halted: the faster one must not leave the other to open a short. */
+static void what_leaves_while_halted_stays_a_way_out(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    take(s, A, BTC, SIDE_BUY, "10", "100");
+    assert_done(
+        s, engine_halt(s->engine, s->now_ns, "operator_halt", "a person", false, false, &s->err));
+    uint64_t slow = submit(s, A, limit_of(SIDE_SELL, "10", "110"));
+    tell(s, slow, REPORT_ACK);
+    assert_true(last_sent(s, SENT_SUBMIT)->order.reduce_only);
+    fill(s, submit(s, A, reduce_only(request_of(SIDE_SELL, "10"))), "10", "100");
+    assert_true(order_at(s, slow)->reduce_only);
+    sums_agree(s);
+    stage_free(s);
+}
+
+/* A stop without the mark that waits here, and fires while the breaker is open. */
+static void what_fires_while_barred_stays_a_way_out(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.breaker = (struct breaker_options){ .failures = 1, .open_for_ns = SECONDS(10) };
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    take(s, A, BTC, SIDE_BUY, "10", "100");
+    uint64_t stop = submit(s, A, stop_of(SIDE_SELL, "10", "95"));
+    assert_false(order_at(s, stop)->reduce_only);
+    assert_done(s, engine_set_breaker(s->engine, s->now_ns, NULL, true, "a person", &s->err));
+    trade(s, BTC, "95");
+    assert_true(last_sent(s, SENT_SUBMIT)->order.order_id == stop);
+    assert_true(last_sent(s, SENT_SUBMIT)->order.reduce_only);
+    sums_agree(s);
+    stage_free(s);
+}
+
 /* ---- what never arrived and is sent again ---- */
 
 static void answer_not_found(struct stage *s, uint64_t id)
@@ -254,6 +294,8 @@ int main(void)
         cmocka_unit_test(linked_orders_are_two_messages),
         cmocka_unit_test(what_was_asked_for_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(a_change_before_a_halt_of_the_turn_does_not_leave),
+        cmocka_unit_test(what_leaves_while_halted_stays_a_way_out),
+        cmocka_unit_test(what_fires_while_barred_stays_a_way_out),
         cmocka_unit_test(what_is_sent_again_does_not_meet_our_own_order),
         cmocka_unit_test(what_a_restart_finds_on_its_way_counts),
     };
