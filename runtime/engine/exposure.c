@@ -238,22 +238,51 @@ static double signed_worth(decimal position, decimal buy, decimal sell, double u
     return decimal_is_zero(larger) ? 0 : decimal_to_double(larger) * unit; /* no price: NaN */
 }
 
-/* Nothing is held without a price, and nothing leaves without one. */
+static decimal higher(decimal a, decimal b)
+{
+    return !decimal_valid(a) ? b : decimal_valid(b) ? decimal_max(a, b) : a;
+}
+
+/* After a restart there is no mark yet: until then what the position cost, or an open order's
+ * price.
+ */
+static decimal price_without_mark(struct engine *engine, uint32_t instrument)
+{
+    decimal price = exposure_price(engine, instrument);
+    for (int i = 0; i < engine->instance_count; i++) {
+        size_t at = holding_index(&engine->instances[i], instrument);
+        if (at != SIZE_MAX)
+            price =
+                higher(price, position_avg_price(&engine->instances[i].holdings[at].position,
+                                                 instrument_at(engine, instrument)->multiplier));
+    }
+    return price;
+}
+
+static decimal money_of(const struct engine *engine, uint32_t instrument, decimal price)
+{
+    return decimal_mul(decimal_mul(price, instrument_at(engine, instrument)->multiplier),
+                       totals_fx(engine, instrument));
+}
+
+/* Nothing leaves without a price. */
 static void compute_worth(struct engine *engine, uint32_t instrument, decimal position, decimal buy,
                           decimal sell, struct worth *worth)
 {
-    decimal mark = market_mark(engine->market, instrument), fx = totals_fx(engine, instrument);
-    decimal unit =
-        decimal_mul(decimal_mul(mark, instrument_at(engine, instrument)->multiplier), fx);
+    decimal mark = market_mark(engine->market, instrument);
+    decimal unit = money_of(engine, instrument, mark);
     decimal worse = decimal_max(decimal_abs(decimal_add(position, buy)),
                                 decimal_abs(decimal_sub(position, sell)));
     worth->event = engine->counts.events;
-    worth->bound = decimal_valid(mark) ? decimal_mul(worse, unit) : DECIMAL_ZERO;
+    decimal each = decimal_valid(mark)
+                       ? unit
+                       : money_of(engine, instrument, price_without_mark(engine, instrument));
+    worth->bound = decimal_is_zero(worse) ? DECIMAL_ZERO : decimal_mul(worse, each);
     if (!engine->volatility)
         return;
-    double each = decimal_to_double(unit);
-    worth->weight[0] = signed_worth(position, buy, sell, each);
-    worth->weight[1] = signed_worth(position, DECIMAL_ZERO, DECIMAL_ZERO, each);
+    double weight = decimal_to_double(unit);
+    worth->weight[0] = signed_worth(position, buy, sell, weight);
+    worth->weight[1] = signed_worth(position, DECIMAL_ZERO, DECIMAL_ZERO, weight);
 }
 
 const struct worth *exposure_worth(struct engine *engine, uint32_t instrument)

@@ -6,6 +6,7 @@
 
 #include "runtime/base/random.h"
 
+static struct risk_limits no_limits;
 static const struct risk_options plain = { .no_stop_pct = { 5, 2 } };
 
 static struct stage *stage_of_tenth(void)
@@ -339,6 +340,40 @@ static void other_instruments_bind_buying_power(void **state)
 /* ---- other currencies ---- */
 
 enum { SAP = FUT + 1, EURUSD, NIFTY, USDINR };
+
+/* After a restart: 900 that cost 100 each and have no price yet leave 10,000 for others; so does an
+ * order of 900 at 100 that a restart found. */
+static void what_has_no_mark_yet_binds_buying_power(void **state)
+{
+    (void)state;
+    for (int is_order = 0; is_order < 2; is_order++) {
+        struct stage *s = stage_limited(SCOPE_ACCOUNT, &no_limits, plain);
+        struct position position;
+        position_init(&position);
+        position.qty = D("900");
+        position.cost = D("90000");
+        struct order order;
+        order_init(&order);
+        order.order_id = 7;
+        order.instance_id = 1;
+        order.instrument = BTC;
+        order.side = SIDE_BUY;
+        order.type = ORDER_LIMIT;
+        order.qty = D("900");
+        order.price = D("100");
+        order.known = ORDER_NEW;
+        strcpy(order.client_order_id, "r7");
+        strcpy(order.current_client_order_id, "r7");
+        if (is_order)
+            assert_done(s, engine_restore_order(s->engine, &order, &s->err));
+        else
+            assert_done(s, engine_restore_position(s->engine, A, BTC, &position, &s->err));
+        trade(s, OTHER, "100");
+        assert_reduced(s, submit(s, A, in(OTHER, limit_of(SIDE_BUY, "500", "100"))), "buying_power",
+                       "100", "");
+        stage_free(s);
+    }
+}
 
 static void add_foreign(struct stage *s, const char *symbol, const char *currency)
 {
@@ -773,6 +808,7 @@ static void sums_agree_after_every_step(void **state)
 
 int main(void)
 {
+    risk_limits_init(&no_limits);
     const struct CMUnitTest tests[] = {
         TEST(an_order_counts_until_it_is_done),
         TEST(a_replace_under_way_counts_at_its_larger_side),
@@ -788,6 +824,7 @@ int main(void)
         TEST(positions_of_all_instances_are_one),
         TEST(exposure_follows_the_mark),
         TEST(other_instruments_bind_buying_power),
+        TEST(what_has_no_mark_yet_binds_buying_power),
         TEST(euros_are_converted_at_the_mark),
         TEST(rupees_are_converted_by_the_inverse),
         TEST(without_a_rate_nothing_is_bought),
