@@ -660,8 +660,10 @@ static void install(struct engine *engine, int index, const struct guest *guest,
     instance->timer_count = instance->timer_capacity = 0;
     instance->warm = memory_new(instance->instrument_count * sizeof(bool));
     engine_set_guest(engine, index, *guest);
+    struct throttle sent = instance->scope.messages; /* the copy has it, too */
     instance->scope.messages = (struct throttle){ 0 };
     scope_set_limits(engine, &instance->scope, limits);
+    throttle_adopt(&instance->scope.messages, &sent);
     instance->wait_for_warmup = wait_for_warmup;
 }
 

@@ -27,8 +27,10 @@ static void watch_limits(struct scope *scope, double cancel_reserve)
         decimal_mantissa(limits->value[LIMIT_ORDER_RATE], 0, &rate) < 0)
         rate = THROTTLE_MAX;
     rate = rate < THROTTLE_MAX ? rate : THROTTLE_MAX;
-    throttle_release(&scope->messages);
+    struct throttle sent = scope->messages; /* they left, whatever the limit is now */
     throttle_init(&scope->messages, (uint32_t)rate);
+    throttle_adopt(&scope->messages, &sent);
+    throttle_release(&sent);
     scope->orders_a_second = rate > 0 ? throttle_for_orders((uint32_t)rate, cancel_reserve) : 0;
 }
 

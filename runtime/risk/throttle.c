@@ -53,6 +53,13 @@ void throttle_take_back(struct throttle *throttle, uint32_t count)
     throttle->count -= count;
 }
 
+void throttle_adopt(struct throttle *throttle, const struct throttle *from)
+{
+    uint64_t known = 2 * (uint64_t)from->size - (from->most - from->count);
+    for (uint64_t back = from->count < known ? from->count : known; back > 0; back--)
+        throttle_note(throttle, time_of(from, (uint32_t)back));
+}
+
 /* Whether it was later than now - window, where that difference may not be a time. */
 static bool is_within(int64_t time_ns, int64_t now_ns, int64_t window_ns)
 {

@@ -27,6 +27,8 @@ void throttle_note(struct throttle *throttle, int64_t now_ns);
  * them has failed. Of more than `size` at once the older ones stay: that counts too many, never too
  * few. */
 void throttle_take_back(struct throttle *throttle, uint32_t count);
+/* Notes what `from` knows, oldest first: another size counts on. */
+void throttle_adopt(struct throttle *throttle, const struct throttle *from);
 /* How many of the newest were later than now_ns - window_ns; counts no further than `most`, nor
  * than the size. */
 uint32_t throttle_within(const struct throttle *throttle, int64_t now_ns, int64_t window_ns,

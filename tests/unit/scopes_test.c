@@ -491,6 +491,30 @@ static void a_rate_beyond_measure_is_none(void **state)
 
 /* ---- messages ---- */
 
+/* Two of three are for orders. New limits, or new code, do not make a new second. */
+static void a_reload_forgets_no_message(void **state)
+{
+    (void)state;
+    for (int tries = 0; tries < 2; tries++) {
+        struct risk_limits limits = limits_of(LIMIT_ORDER_RATE, "3");
+        struct stage *s = stage_limited(SCOPE_STRATEGY, &limits, plain);
+        trade(s, BTC, "100");
+        assert_passes(s, buy(s, "1"));
+        assert_passes(s, buy(s, "1"));
+        struct guest guest = fake_guest_port(&s->guests[0]);
+        if (tries)
+            assert_done(
+                s, engine_try_guests(s->engine, A, 1, &guest, &limits, false, s->now_ns, &s->err));
+        else
+            engine_set_limits(s->engine, A, &limits);
+        assert_refused(s, buy(s, "1"), "max_orders_per_second", "");
+        to(s, s->now_ns + SECONDS(1));
+        heartbeat(s);
+        assert_passes(s, buy(s, "1"));
+        stage_free(s);
+    }
+}
+
 /* Of 5 a second 4 may be orders: two orders, a replace and a cancel are four. */
 static void cancels_and_replaces_are_messages(void **state)
 {
@@ -1031,6 +1055,7 @@ int main(void)
         cmocka_unit_test(a_late_fill_after_a_cancel_counts),
         cmocka_unit_test(a_limit_is_lowered_under_the_position),
         cmocka_unit_test(a_rate_beyond_measure_is_none),
+        cmocka_unit_test(a_reload_forgets_no_message),
         cmocka_unit_test(cancels_and_replaces_are_messages),
         cmocka_unit_test(what_a_failed_callback_asked_for_is_not_counted),
         cmocka_unit_test(an_order_that_rests_here_is_a_message_when_it_leaves),
