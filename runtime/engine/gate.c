@@ -305,12 +305,51 @@ static bool asks_more(const struct order *order, decimal qty, decimal price)
     return order->side == SIDE_BUY ? dearer > 0 : dearer != 0;
 }
 
+static bool is_over_rate(struct engine *engine, int index, const struct order *order)
+{
+    struct scope *scopes[SCOPES];
+    scopes_of(engine, index, order->instrument, scopes);
+    for (size_t i = 0; i < SCOPES; i++)
+        if (scope_rate_is_reached(scopes[i], engine->now_ns, 0))
+            return true;
+    return false;
+}
+
+/* Another price that asks for no more is still a message of an entry. */
+static bool is_too_often(struct engine *engine, int index, const struct risk_view *view,
+                         const struct order *asked, struct risk_verdict *verdict)
+{
+    if (!is_over_rate(engine, index, asked) || only_reduces(view, asked))
+        return false;
+    *verdict = (struct risk_verdict){ .verdict = VERDICT_BLOCK, .qty = DECIMAL_ZERO };
+    text_copy(verdict->code, sizeof(verdict->code), "max_orders_per_second");
+    text_copy(verdict->reason, sizeof(verdict->reason),
+              "as many messages in this second as are allowed, less what is kept for cancels");
+    tell_verdict(engine, index, asked, verdict);
+    return true;
+}
+
+static bool is_refused(struct engine *engine, int index, const struct risk_view *view,
+                       struct order *asked, struct risk_verdict *verdict)
+{
+    if (meets_own(engine, index, view, asked, verdict))
+        return true;
+    risk_check(view, asked, verdict);
+    if (verdict->verdict == VERDICT_APPROVE)
+        return false;
+    if (verdict->verdict == VERDICT_REDUCE)
+        verdict->verdict = VERDICT_BLOCK;
+    tell_verdict(engine, index, asked, verdict);
+    return true;
+}
+
 /* An amend that asks for more passes the gate like a new order of what would then be left. It is
  * never reduced: the order stays as it is. */
 bool gate_amend(struct engine *engine, int index, struct order *order, decimal qty, decimal price,
                 struct refusal *refusal)
 {
-    if (order->reduce_only || !asks_more(order, qty, price))
+    bool more = asks_more(order, qty, price), less = decimal_cmp(qty, order->qty) < 0;
+    if (order->reduce_only || (!more && (less || order->held)))
         return true;
     struct order asked = *order;
     struct risk_view view;
@@ -318,14 +357,9 @@ bool gate_amend(struct engine *engine, int index, struct order *order, decimal q
     asked.price = price;
     asked.qty = decimal_sub(qty, order->filled_qty);
     view_without(engine, index, order, &view);
-    if (!meets_own(engine, index, &view, &asked, &verdict)) {
-        risk_check(&view, &asked, &verdict);
-        if (verdict.verdict == VERDICT_APPROVE)
-            return true;
-        if (verdict.verdict == VERDICT_REDUCE)
-            verdict.verdict = VERDICT_BLOCK;
-        tell_verdict(engine, index, &asked, &verdict);
-    }
+    if (more ? !is_refused(engine, index, &view, &asked, &verdict)
+             : !is_too_often(engine, index, &view, &asked, &verdict))
+        return true;
     text_copy(asked.reason, sizeof(asked.reason), verdict.reason);
     return blocked(engine, index, &asked, &verdict, refusal);
 }

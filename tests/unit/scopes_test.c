@@ -554,6 +554,44 @@ static int ask_and_fail(struct fake_guest *guest, enum guest_call call,
 }
 
 /* Nothing of it left. */
+/* Of 3 a second 2 may be entries: an order and one new price. What asks for less always leaves, and
+ * so does another price of a way out. */
+static void a_cheaper_price_is_a_message_too(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_ORDER_RATE, "3");
+    struct stage *s = stage_limited(SCOPE_SYMBOL, &limits, plain);
+    take(s, A, BTC, SIDE_SELL, "5", "100");
+    later(s, SECONDS(2));
+    heartbeat(s);
+    uint64_t entry = submit(s, A, limit_of(SIDE_SELL, "1", "120"));
+    uint64_t out = submit(s, A, limit_of(SIDE_BUY, "5", "90"));
+    uint64_t beside = submit(s, A, reduce_only(limit_of(SIDE_BUY, "5", "80")));
+    assert_true(entry != 0 && out != 0 && beside != 0);
+    tell(s, entry, REPORT_ACK);
+    tell(s, out, REPORT_ACK);
+    assert_true(engine_amend(s->engine, A, out, DECIMAL_NONE, D("89"), &s->refusal));
+    assert_true(engine_amend(s->engine, A, entry, D("0.5"), DECIMAL_NONE, &s->refusal));
+    settle(s);
+    stage_free(s);
+
+    s = stage_limited(SCOPE_SYMBOL, &limits, plain);
+    trade(s, BTC, "100");
+    entry = buy(s, "1");
+    tell(s, entry, REPORT_ACK);
+    for (int i = 0; i < 2; i++) {
+        bool leaves =
+            engine_amend(s->engine, A, entry, DECIMAL_NONE, D(i ? "98" : "99"), &s->refusal);
+        settle(s);
+        assert_true(leaves == (i == 0));
+        if (leaves)
+            tell(s, entry, REPORT_REPLACED);
+    }
+    assert_string_equal(s->refusal.code, "max_orders_per_second");
+    assert_int_equal(count_sent(s, SENT_AMEND), 1);
+    stage_free(s);
+}
+
 static void what_a_failed_callback_asked_for_is_not_counted(void **state)
 {
     (void)state;
@@ -1057,6 +1095,7 @@ int main(void)
         cmocka_unit_test(a_rate_beyond_measure_is_none),
         cmocka_unit_test(a_reload_forgets_no_message),
         cmocka_unit_test(cancels_and_replaces_are_messages),
+        cmocka_unit_test(a_cheaper_price_is_a_message_too),
         cmocka_unit_test(what_a_failed_callback_asked_for_is_not_counted),
         cmocka_unit_test(an_order_that_rests_here_is_a_message_when_it_leaves),
         cmocka_unit_test(limits_stay_where_new_code_does_not_start),
