@@ -74,7 +74,7 @@ static void view_scope(struct engine *engine, struct scope *scope, int index,
         out->volatility[i] = portfolio_book(engine, scope, order->instrument, i == 0);
 }
 
-const char *gate_barred(struct engine *engine, int index, uint32_t instrument, const char **code)
+static const char *barred(struct engine *engine, int index, uint32_t instrument, const char **code)
 {
     const char *why = halts_why(engine, index, instrument, code);
     return why ? why : guards_why(engine, instrument, code);
@@ -94,7 +94,7 @@ static void view_of(struct engine *engine, int index, const struct order *order,
     view->no_stop_pct = engine->options.risk.no_stop_pct;
     view->exposure_others = gate_exposure_others(engine, instance, order->instrument);
     view->exposure_left = stage_left(engine, order->instrument);
-    view->barred_why = gate_barred(engine, index, order->instrument, &view->barred_code);
+    view->barred_why = barred(engine, index, order->instrument, &view->barred_code);
     scopes_of(engine, index, order->instrument, scopes);
     for (size_t i = 0; i < SCOPES; i++)
         view_scope(engine, scopes[i], index, order, &view->scopes[i]);
@@ -364,6 +364,30 @@ bool gate_amend(struct engine *engine, int index, struct order *order, decimal q
     return blocked(engine, index, &asked, &verdict, refusal);
 }
 
+static bool passes_now(struct engine *engine, int index, const struct risk_view *view,
+                       struct order *order, char why[REASON_MAX])
+{
+    struct risk_verdict verdict;
+    bind_price(engine, view, order);
+    if (!meets_own(engine, index, view, order, &verdict) &&
+        judge(engine, index, view, order, &verdict)) {
+        keep_reducing(view, order);
+        return true;
+    }
+    text_copy(why, REASON_MAX, verdict.reason);
+    act_on_halt(engine, index, &verdict);
+    return false;
+}
+
+bool gate_pass_rest(struct engine *engine, int index, struct order *order, char why[REASON_MAX])
+{
+    struct risk_view view;
+    if (order->reduce_only)
+        return true;
+    view_of(engine, index, order, &view);
+    return passes_now(engine, index, &view, order, why);
+}
+
 bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX])
 {
     int index = instance_of_order(engine, order);
@@ -373,17 +397,8 @@ bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_
         return !decimal_is_zero(order->qty);
     }
     struct risk_view view;
-    struct risk_verdict verdict;
     view_without(engine, index, order, &view);
-    bind_price(engine, &view, order);
-    if (!meets_own(engine, index, &view, order, &verdict) &&
-        judge(engine, index, &view, order, &verdict)) {
-        keep_reducing(&view, order);
-        return true;
-    }
-    text_copy(why, REASON_MAX, verdict.reason);
-    act_on_halt(engine, index, &verdict);
-    return false;
+    return passes_now(engine, index, &view, order, why);
 }
 
 /* Another order of its group did (some of) what this one was for. */

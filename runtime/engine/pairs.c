@@ -112,26 +112,28 @@ static void place_rest(struct engine *engine, struct pair *pair, int i, const st
 {
     decimal left = left_of(engine, pair, i, ended);
     pair->again[i] = false;
-    const char *code;
+    int index = instance_of_order(engine, ended);
+    char why[REASON_MAX];
     if (decimal_is_zero(left))
         return;
-    if (!ended->reduce_only &&
-        gate_barred(engine, instance_of_order(engine, ended), ended->instrument, &code)) {
-        LOG(engine->options.log, LOG_WARN, "orders",
-            "the rest of a linked order is not placed: no new risk may leave now",
-            F_STR("client_order_id", ended->client_order_id));
-        return;
-    }
     struct order order = *ended;
     order.qty = left;
-    order.venue_order_id[0] = order.pending_client_order_id[0] = order.reason[0] = '\0';
+    order.venue_order_id[0] = order.pending_client_order_id[0] = '\0';
     order.pending = PENDING_NONE;
     order.doubt = false;
     order.revision = 0;
+    order.known = ORDER_PENDING_NEW;
+    order.filled_qty = DECIMAL_ZERO;
+    if (!gate_pass_rest(engine, index, &order, why)) {
+        LOG(engine->options.log, LOG_WARN, "orders", "the rest of a linked order is not placed",
+            F_STR("client_order_id", ended->client_order_id), F_STR("reason", why));
+        return;
+    }
     pair->total[1 - i] = decimal_sub(pair->total[1 - i], ended->filled_qty);
     pair->total[i] = decimal_sub(pair->total[i], ended->filled_qty);
     pair->asked[i] = DECIMAL_NONE;
-    pair->ids[i] = desk_place(engine, instance_of_order(engine, ended), &order);
+    order.reason[0] = '\0';
+    pair->ids[i] = desk_place(engine, index, &order);
 }
 
 static void check_both(struct engine *engine, const struct pair *pair, int i,

@@ -673,12 +673,11 @@ bool gate_may_link(const struct engine *engine, const struct order *a, const str
 /* New terms of an order: what asks for more passes like a new order of what would then be left. */
 bool gate_amend(struct engine *engine, int instance, struct order *order, decimal qty,
                 decimal price, struct refusal *refusal);
-/* Halts and guards together: why nothing that adds risk may leave now; NULL: it may. */
-const char *gate_barred(struct engine *engine, int instance, uint32_t instrument,
-                        const char **code);
 /* Whether a held order may leave now: through the gate like a new one, its quantity lowered where
  * that is enough. False and *why. */
 bool gate_may_leave(struct engine *engine, struct order *order, char why[REASON_MAX]);
+/* The rest of an order that was canceled to be smaller: like a new one. False and *why. */
+bool gate_pass_rest(struct engine *engine, int instance, struct order *order, char why[REASON_MAX]);
 /* Whether an order that never arrived would pass the gate now. */
 bool gate_passes_again(struct engine *engine, struct order *order);
 void gate_record_blocked(struct engine *engine, int instance, const struct order *order,

@@ -112,6 +112,48 @@ static void linked_orders_are_two_messages(void **state)
     }
 }
 
+/* Where a venue changes no orders, the rest of the second leg is placed anew when the first filled
+ * in part: through the gate. */
+static void the_rest_of_a_linked_order_passes_the_gate(void **state)
+{
+    (void)state;
+    static const struct {
+        enum limit limit;
+        const char *value, *left; /* NULL: nothing may leave */
+    } cases[] = { { LIMITS, NULL, "3" },
+                  { LIMIT_ORDER_SIZE, "100", "1" },
+                  { LIMIT_ORDER_RATE, "3", NULL },
+                  { LIMIT_POSITION_SIZE, "0.002", NULL } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct risk_limits limits;
+        risk_limits_init(&limits);
+        struct stage *s = stage_limited(SCOPE_STRATEGY, &limits, plain);
+        s->abilities.oco = false;
+        s->abilities.amend = AMEND_NONE;
+        trade(s, BTC, "100");
+        struct order_request legs[2] = { limit_of(SIDE_BUY, "5", "100"),
+                                         limit_of(SIDE_BUY, "5", "90") };
+        uint64_t ids[2];
+        if (cases[i].limit != LIMITS) /* they leave before it is set, unless it is of a second */
+            limits = limits_of(cases[i].limit, cases[i].value);
+        if (cases[i].limit == LIMIT_ORDER_RATE)
+            engine_set_limits(s->engine, A, &limits);
+        assert_true(engine_oco(s->engine, A, legs, ids, &s->refusal));
+        settle(s);
+        tell(s, ids[0], REPORT_ACK);
+        tell(s, ids[1], REPORT_ACK);
+        fill(s, ids[0], "2", "100");
+        assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+        engine_set_limits(s->engine, A, &limits);
+        tell(s, ids[1], REPORT_CANCELED);
+        assert_int_equal(count_sent(s, SENT_SUBMIT), cases[i].left ? 3 : 2);
+        if (cases[i].left)
+            assert_decimal(last_sent(s, SENT_SUBMIT)->order.qty, cases[i].left);
+        sums_agree(s);
+        stage_free(s);
+    }
+}
+
 /* ---- a halt of the same turn ---- */
 
 /* The second of two equal orders halts: the first was approved, and must not leave either. What
@@ -292,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_stop_that_reduces_is_not_bound),
         cmocka_unit_test(a_stop_that_fires_does_not_meet_our_own_order),
         cmocka_unit_test(linked_orders_are_two_messages),
+        cmocka_unit_test(the_rest_of_a_linked_order_passes_the_gate),
         cmocka_unit_test(what_was_asked_for_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(a_change_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(what_leaves_while_halted_stays_a_way_out),
