@@ -272,6 +272,7 @@ static void resolve_missing(struct engine *engine, struct inquiry *inquiry, stru
     order->doubt = false;
     order->doubt_since_ns = 0;
     report_changed(engine, order);
+    guards_sent(engine, order);
     engine->counts.resent++;
     turn_command(engine, &(struct command){ .kind = COMMAND_RESEND, .order_id = order->order_id });
 }

@@ -109,6 +109,13 @@ static void view_without(struct engine *engine, int index, struct order *order,
     exposure_follow(engine, order);
 }
 
+/* What would not be the probe of a half open breaker, or not the only one. */
+static void bar_but_one(struct engine *engine, const struct order *order, struct risk_view *view)
+{
+    if (!view->barred_code)
+        view->barred_why = guards_probing(engine, order->instrument, &view->barred_code);
+}
+
 /* One that will leave before it and is not in the blotter yet: its message counts, and all of it
  * where the venue does not link them. */
 static void put_beside(struct engine *engine, int index, struct risk_view *view,
@@ -117,6 +124,8 @@ static void put_beside(struct engine *engine, int index, struct risk_view *view,
     struct scope *scopes[SCOPES];
     scopes_of(engine, index, order->instrument, scopes);
     bool leaves = !held_is_needed(engine, beside);
+    if (leaves && !beside->reduce_only)
+        bar_but_one(engine, order, view);
     bool linked = beside->side == order->side && gate_may_link(engine, beside, order);
     for (size_t i = 0; i < SCOPES && leaves; i++)
         view->scopes[i].rate_is_reached |= scope_rate_is_reached(scopes[i], engine->now_ns, 1);
@@ -357,6 +366,8 @@ bool gate_amend(struct engine *engine, int index, struct order *order, decimal q
     asked.price = price;
     asked.qty = decimal_sub(qty, order->filled_qty);
     view_without(engine, index, order, &view);
+    if (!order->held)
+        bar_but_one(engine, order, &view);
     if (more ? !is_refused(engine, index, &view, &asked, &verdict)
              : !is_too_often(engine, index, &view, &asked, &verdict))
         return true;

@@ -262,6 +262,14 @@ static const char *breaker_why(struct engine *engine, uint32_t instrument, const
     return say(engine, code, "breaker_open", "the breaker is open: %s", breaker->why);
 }
 
+const char *guards_probing(struct engine *engine, uint32_t instrument, const char **code)
+{
+    if (breaker_of(engine, instrument)->state != BREAKER_HALF_OPEN)
+        return NULL;
+    return say(engine, code, "breaker_open", "the breaker is half open: one new order at a time%s",
+               "");
+}
+
 const char *guards_why(struct engine *engine, uint32_t instrument, const char **code)
 {
     const char *why = closed_why(engine, instrument, code);

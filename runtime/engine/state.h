@@ -767,6 +767,8 @@ void guards_open(struct engine *engine);
 void guards_close(struct engine *engine);
 /* Why an order that adds risk may not leave now; NULL: it may. */
 const char *guards_why(struct engine *engine, uint32_t instrument, const char **code);
+/* Why nothing but one new order may leave: a breaker is half open. NULL: more may. */
+const char *guards_probing(struct engine *engine, uint32_t instrument, const char **code);
 void guards_frame(struct engine *engine); /* anything was heard */
 void guards_tick(struct engine *engine, uint32_t instrument);
 /* What the breakers learn: an answer, none, "slow down", a line that was lost, an order that left.

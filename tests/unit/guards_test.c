@@ -560,6 +560,40 @@ static void a_breaker_by_hand_outlives_a_restart(void **state)
     stage_free(old);
 }
 
+/* Of linked orders both would leave at once, and a change is no probe. What reduces leaves. */
+static void one_probe_at_a_time(void **state)
+{
+    (void)state;
+    struct risk_options risk = plain;
+    risk.breaker = (struct breaker_options){ .failures = 1,
+                                             .open_for_ns = SECONDS(10),
+                                             .half_open_probes = 1 };
+    struct stage *s = stage_of(risk);
+    take(s, A, BTC, SIDE_BUY, "3", "100");
+    uint64_t works = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    tell(s, works, REPORT_ACK);
+    struct event event = { .kind = EVENT_SLOW_DOWN, .instrument = BTC, .time_ns = s->now_ns };
+    assert_done(s, engine_step(s->engine, &event, &s->err));
+    later(s, SECONDS(10));
+    heartbeat(s);
+    size_t before = s->sent_count;
+    struct order_request legs[2] = { limit_of(SIDE_BUY, "1", "95"), limit_of(SIDE_BUY, "1", "90") };
+    uint64_t ids[2];
+    assert_false(engine_oco(s->engine, A, legs, ids, &s->refusal));
+    assert_string_equal(s->refusal.code, "breaker_open");
+    assert_false(engine_amend(s->engine, A, works, D("2"), DECIMAL_NONE, &s->refusal));
+    assert_string_equal(s->refusal.code, "breaker_open");
+    settle(s);
+    assert_int_equal(s->sent_count, before);
+    legs[1] = reduce_only(limit_of(SIDE_SELL, "1", "120"));
+    assert_true(engine_oco(s->engine, A, legs, ids, &s->refusal));
+    settle(s);
+    assert_refused(s, buy(s), "breaker_open", "probe");
+    assert_true(engine_amend(s->engine, A, works, D("0.5"), DECIMAL_NONE, &s->refusal));
+    settle(s);
+    stage_free(s);
+}
+
 /* ---- our own orders ---- */
 
 /* A and B trade; B sells at 110, A buys at 90. */
@@ -908,6 +942,7 @@ int main(void)
         TEST(a_probe_that_fails_opens_it_again),
         TEST(an_exit_is_no_probe),
         TEST(a_probe_that_could_not_be_sent_is_no_answer),
+        TEST(one_probe_at_a_time),
         TEST(slow_answers_are_failures),
         TEST(too_many_failures_of_many_open_it),
         TEST(an_answer_that_does_not_come_is_a_failure),

@@ -289,6 +289,44 @@ static void what_is_sent_again_does_not_meet_our_own_order(void **state)
     stage_free(s);
 }
 
+/* Two that never arrived, and a breaker that is half open by then: one is its probe. */
+static void what_is_sent_again_is_a_probe(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.breaker = (struct breaker_options){ .failures = 1,
+                                             .open_for_ns = SECONDS(10),
+                                             .half_open_probes = 2 };
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    trade(s, BTC, "100");
+    uint64_t ids[2] = { submit(s, A, request_of(SIDE_BUY, "1")),
+                        submit(s, A, request_of(SIDE_BUY, "2")) };
+    for (int i = 0; i < 2; i++) {
+        tell(s, ids[i], REPORT_DOUBT);
+        answer_not_found(s, ids[i]);
+    }
+    trade(s, BTC, "100");
+    later(s, SECONDS(32));
+    size_t asked = s->query_count;
+    for (size_t at = asked - 2; at < asked; at++)
+        for (int i = 0; i < 2; i++) {
+            const struct order *order = order_at(s, ids[i]);
+            if (strcmp(s->query_ids[at], order->client_order_id) != 0)
+                continue;
+            struct report report = report_on(s, ids[i], REPORT_NOT_FOUND);
+            report.ticket = s->queries[at].ticket;
+            assert_done(s, tell_code(s, &report));
+            struct event event = { .kind = EVENT_ANSWER,
+                                   .time_ns = s->now_ns,
+                                   .answer = { .ticket = report.ticket, .complete = true } };
+            assert_done(s, engine_step(s->engine, &event, &s->err));
+        }
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 3);
+    stage_free(s);
+}
+
 /* ---- a restart ---- */
 
 /* Six at the market were on their way: they count as soon as there is a price for them. */
@@ -340,6 +378,7 @@ int main(void)
         cmocka_unit_test(what_leaves_while_halted_stays_a_way_out),
         cmocka_unit_test(what_fires_while_barred_stays_a_way_out),
         cmocka_unit_test(what_is_sent_again_does_not_meet_our_own_order),
+        cmocka_unit_test(what_is_sent_again_is_a_probe),
         cmocka_unit_test(what_a_restart_finds_on_its_way_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
