@@ -481,6 +481,8 @@ static void measure_run(size_t count)
     char text[2048];
     snprintf(text, sizeof(text), strategy_text, 600, 3000);
     struct risk_limits limits[2] = { no_limits(), every_limit() };
+    /* Bound market orders count at their bound, and would be fewer: that is another run. */
+    limits[1].value[LIMIT_COLLAR] = DECIMAL_NONE;
     struct ticks warm = warm_ticks();
     struct ticks ticks = make_ticks(count, START_NS + WARM_HOURS * HOUR_NS);
     double least[2] = { 0 };
@@ -494,12 +496,11 @@ static void measure_run(size_t count)
             keep_least(&least[i], since(begun));
             rig_close(rig);
         }
-    printf("run     %zu ticks, %" PRIu64 " orders: %.1f ns/tick without limits, %.1f with all: "
-           "%.3f (aim < 1.10)\n",
-           count, orders[0], least[0] / (double)count, least[1] / (double)count,
+    /* The first order, before there are hours enough to estimate volatility from, is blocked. */
+    printf("run     %zu ticks: %.1f ns/tick without limits (%" PRIu64
+           " orders), %.1f with all (%" PRIu64 "): %.3f (aim < 1.10)\n",
+           count, least[0] / (double)count, orders[0], least[1] / (double)count, orders[1],
            least[1] / least[0]);
-    if (orders[0] != orders[1])
-        printf("        NOT THE SAME RUN: %" PRIu64 " orders with every limit\n", orders[1]);
     free(warm.events);
     free(ticks.events);
 }
