@@ -14,11 +14,6 @@ void rollout_begin(struct rollout_record *record, int64_t now_ns)
     *record = (struct rollout_record){ .began_ns = now_ns };
 }
 
-static bool is_running(const struct rollout_options *options)
-{
-    return options->enabled && options->stage_count > 0;
-}
-
 /* The stage that the configuration has for a record: it may have shrunk since. */
 static size_t stage_of(const struct rollout_options *options, const struct rollout_record *record)
 {
@@ -101,7 +96,9 @@ static bool is_good_slippage(struct text *missing, const struct rollout_record *
 static bool is_calm(struct text *missing, const struct rollout_record *record, int64_t days,
                     double wanted)
 {
-    int64_t weeks = days < DAYS_OF_A_WEEK ? 1 : days / DAYS_OF_A_WEEK;
+    int64_t weeks = days / DAYS_OF_A_WEEK;
+    if (weeks == 0)
+        weeks = 1;
     double rate = (double)record->breaker_events / (double)weeks;
     char has[DOUBLE_TEXT_MAX], wants[DOUBLE_TEXT_MAX];
     if (rate <= wanted)
@@ -136,7 +133,7 @@ enum rollout_verdict rollout_judge(const struct rollout_options *options,
                                    const struct rollout_record *record, int64_t now_ns,
                                    struct text *missing)
 {
-    if (!is_running(options) || stage_of(options, record) == options->stage_count - 1)
+    if (!options->enabled || (size_t)record->stage + 1 >= options->stage_count)
         return ROLLOUT_LAST;
 
     /* All are looked at: the reader wants the whole list. The verdict is not taken from the text,

@@ -37,7 +37,7 @@ struct pair {
 
 struct volatility {
     uint32_t count;
-    uint64_t now; /* grows with each return of any instrument */
+    uint64_t now; /* the returns of all instruments so far */
     struct series *series;
     struct pair *pairs; /* (i, j) with i <= j at j (j + 1) / 2 + i */
 };
@@ -47,7 +47,6 @@ struct volatility *volatility_open(uint32_t count, const double *hours_per_year)
     struct volatility *volatility = memory_new(sizeof(*volatility));
     size_t pairs = (size_t)count * ((size_t)count + 1) / 2;
     volatility->count = count;
-    volatility->now = 1;
     volatility->series = memory_new(count * sizeof(*volatility->series));
     volatility->pairs = memory_new(pairs * sizeof(*volatility->pairs));
     for (uint32_t i = 0; i < count; i++) {
@@ -292,7 +291,7 @@ double volatility_after(const struct volatility_book *book, double d)
     if (isnan(sum))
         return INFINITY;
     /* Covariances over different hours may not fit together: the sum can come out below 0. */
-    return sum > 0 ? sqrt(sum) : 0;
+    return sqrt(fmax(sum, 0));
 }
 
 double volatility_room(const struct volatility_book *book, double d, double limit)

@@ -146,6 +146,7 @@ static void a_stage_beyond_the_options_is_their_last(void **state)
     assert_int_equal(judge(&options, &record, days_on(7), ""), ROLLOUT_LAST);
     record.stage = UINT32_MAX;
     expect_capital(&options, &record, "500");
+    assert_int_equal(judge(&options, &record, days_on(7), ""), ROLLOUT_LAST);
     record.stage = 1;
     expect_capital(&options, &record, "500");
     assert_int_equal(judge(&options, &record, days_on(7), ""), ROLLOUT_LAST);
@@ -289,6 +290,12 @@ static void answers_must_be_quick(void **state)
     expect(&record, "latency: 750 ms of 3 answers, at most 500 ms is asked for\n");
     record.latency_sum_ns = 0;
     expect(&record, "");
+    record.latency_count = 1; /* one is enough to tell, either way */
+    record.latency_sum_ns = 500 * NS_PER_MS;
+    expect(&record, "");
+    record.latency_sum_ns = 501 * NS_PER_MS;
+    expect(&record, "latency: 501 ms of 1 answers, at most 500 ms is asked for\n");
+    record.latency_sum_ns = 0;
     record.latency_count = 0;
     expect(&record, "latency: no answer yet, at most 500 ms is asked for\n");
 }
@@ -303,6 +310,12 @@ static void prices_must_not_slip(void **state)
     expect(&record, "slippage: 0.0010000000000000002 of 4 fills, at most 0.001 is asked for\n");
     record.slippage_sum = -0.5; /* better than the reference */
     expect(&record, "");
+    record.slippage_count = 1; /* one is enough to tell, either way */
+    record.slippage_sum = 0.001;
+    expect(&record, "");
+    record.slippage_sum = 0.25;
+    expect(&record, "slippage: 0.25 of 1 fills, at most 0.001 is asked for\n");
+    record.slippage_sum = -0.5;
     record.slippage_count = 0;
     expect(&record, "slippage: no fill yet, at most 0.001 is asked for\n");
     record.slippage_count = 4;

@@ -355,6 +355,30 @@ static void common_hours_are_found_wherever_they_stand(void **state)
     }
 }
 
+/* Hours before 1970 have numbers below 0, and hour 0 is one of them. The one ends at hour -1, the
+ * other goes on: what comes after the common hours changes nothing. */
+static void an_hour_of_one_alone_is_no_common_hour(void **state)
+{
+    (void)state;
+    for (uint32_t longer = 0; longer < 2; longer++) {
+        struct volatility *volatility = open_same(2, 1), *cut = open_same(2, 1);
+        for (int64_t hour = -25; hour <= 5; hour++) {
+            double a = 100 + (double)(hour * hour % 7), b = 50 + (double)(hour * hour % 11);
+            volatility_price(volatility, longer, hour, a);
+            if (hour >= 0)
+                continue;
+            volatility_price(cut, longer, hour, a);
+            volatility_price(volatility, 1 - longer, hour, b);
+            volatility_price(cut, 1 - longer, hour, b);
+        }
+        for (int sign = -1; sign <= 1; sign += 2)
+            assert_true(volatility_covariance(volatility, 0, 1, sign) ==
+                        volatility_covariance(cut, 0, 1, sign));
+        volatility_close(volatility);
+        volatility_close(cut);
+    }
+}
+
 /* Both are still, but for the 20 hours in which they move together: those say more than full
  * correlation. A hedge gets full correlation, the same side gets what was measured. */
 static void a_hedge_is_never_better_than_perfect(void **state)
@@ -741,6 +765,7 @@ static void numbers_that_are_none_have_no_room(void **state)
     assert_true(fabs(volatility_room(&book, 1, -1)) < 1e-7);
     assert_true(fabs(volatility_room(&book, 1, -INFINITY)) < 1e-7);
     expect_near(volatility_room(&book, 1e20, 0.5), sqrt(0.21), 1e-9);
+    expect_near(volatility_room(&book, 1e15, 0.5), sqrt(0.21), 1e-14); /* to the last digits */
     assert_true(volatility_after(&book, NAN) == INFINITY);
     assert_true(volatility_after(&book, 1e200) == INFINITY);
     book.q = NAN;
@@ -847,6 +872,7 @@ int main(void)
         cmocka_unit_test(far_and_near_prices_have_returns),
         cmocka_unit_test(with_nineteen_common_hours_the_worse_is_assumed),
         cmocka_unit_test(common_hours_are_found_wherever_they_stand),
+        cmocka_unit_test(an_hour_of_one_alone_is_no_common_hour),
         cmocka_unit_test(a_hedge_is_never_better_than_perfect),
         cmocka_unit_test(a_new_return_of_either_counts),
         cmocka_unit_test(properties_hold_for_random_books),
