@@ -23,6 +23,7 @@ int engine_halt(struct engine *engine, int64_t now_ns, const char *code, const c
     reach(engine, now_ns);
     turn_alert(engine, -1, "operator_halt", reason);
     halts_session(engine, -1, code, reason, false);
+    engine->closes_all |= flatten;
     if (flatten)
         flatten_all(engine);
     else if (everything)
@@ -37,7 +38,7 @@ int engine_lift_halts(struct engine *engine, int64_t now_ns, const char *by, str
     scopes_lift_all(engine, by);
     for (uint32_t i = 0; i < engine->instruments->count; i++)
         halts_lift_instrument(engine, i, INT64_MAX, by);
-    engine->cancels_all = false;
+    engine->cancels_all = engine->closes_all = false;
     return turn_finish(engine, err);
 }
 

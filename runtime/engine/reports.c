@@ -48,6 +48,19 @@ static void check_reduce_only(struct engine *engine, int instance, const struct 
     targets_flatten(engine, instance, order->instrument, decimal_sub(qty, reducible));
 }
 
+/* An entry that was quicker than its cancel, or a flip that was: closed like what was held before.
+ */
+static void close_late(struct engine *engine, int index, uint32_t instrument)
+{
+    const struct instance *instance = &engine->instances[index];
+    bool closes =
+        engine->closes_all || (engine->is_stopping && engine->stopping == POLICY_FLATTEN) ||
+        (instance->guest.self && !instance->alive && instance->on_error == POLICY_FLATTEN);
+    if (closes)
+        targets_flatten(engine, index, instrument,
+                        decimal_abs(instance_holding(engine, index, instrument)->position.qty));
+}
+
 /* All that one report took back, as one fill. */
 static struct fill taken_back(const struct order_outcome *outcome)
 {
@@ -119,6 +132,8 @@ static void book_fills(struct engine *engine, int instance, const struct order *
     book_trip(engine, instance, order, outcome, qty_before);
     if (decimal_sign(outcome->news) > 0)
         check_reduce_only(engine, instance, order, qty_before, outcome->news);
+    if (decimal_sign(outcome->news) > 0 && !order->reduce_only)
+        close_late(engine, instance, order->instrument);
 }
 
 static void count_end(struct engine *engine, const struct order *order)

@@ -429,6 +429,7 @@ struct engine {
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
     enum stop_policy stopping;   /* of engine_stop */
+    bool closes_all; /* an emergency: what still fills is closed, too */
     bool cancels_all;            /* engine_cancel_everything was called */
     char halt_code[32], halt_reason[REASON_MAX];
     struct told_verdict *verdicts; /* a ring of VERDICTS_KEPT */

@@ -249,6 +249,41 @@ static void the_newest_verdicts_are_kept(void **state)
     stage_free(s);
 }
 
+/* What fills after its cancel was asked for is closed too: an entry, and one that flipped. */
+static void what_fills_late_is_closed_too(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++)
+        for (int flips = 0; flips < 2; flips++) {
+            risk_limits_init(&no_limits);
+            struct stage *s = stage_limited(SCOPE_ACCOUNT, &no_limits, plain);
+            s->abilities.oco = false;
+            take(s, A, BTC, SIDE_BUY, "10", "100");
+            uint64_t late =
+                submit(s, A, flips ? request_of(SIDE_SELL, "15") : limit_of(SIDE_BUY, "5", "100"));
+            assert_true(late != 0);
+            if (how == 0)
+                assert_done(s, engine_halt(s->engine, s->now_ns, "emergency_stop", "a person", true,
+                                           true, &s->err));
+            else if (how == 1)
+                assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_FLATTEN, "", &s->err));
+            else
+                assert_done(s, engine_flatten(s->engine, s->now_ns, -1, INSTRUMENT_NONE, &s->err));
+            size_t sent = s->sent_count;
+            if (!flips) {
+                uint64_t close = last_sent(s, SENT_SUBMIT)->order.order_id;
+                assert_true(close != late);
+                fill(s, close, "10", "100");
+            }
+            fill(s, late, flips ? "15" : "5", "100");
+            if (how < 2)
+                assert_closes(s, sent, flips ? "buy 5 BTC;" : "sell 5 BTC;");
+            else
+                assert_closes(s, sent, ""); /* the strategies go on */
+            stage_free(s);
+        }
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -257,6 +292,7 @@ int main(void)
         TEST(a_halt_cancels_what_adds_risk),
         TEST(a_halt_of_everything_cancels_exits_too),
         TEST(a_halt_may_flatten),
+        TEST(what_fills_late_is_closed_too),
         TEST(flatten_closes_what_is_meant),
         TEST(flatten_ends_what_rests_here),
         TEST(flatten_leaves_protection_until_it_is_flat),
