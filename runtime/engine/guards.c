@@ -120,6 +120,12 @@ void guards_sent(struct engine *engine, const struct order *order)
         breaker_sent(breaker_of(engine, order->instrument), engine->now_ns);
 }
 
+void guards_take_back(struct engine *engine, const struct order *order)
+{
+    if (is_watched(engine) && !order->reduce_only)
+        breaker_take_back(breaker_of(engine, order->instrument));
+}
+
 int engine_set_breaker(struct engine *engine, int64_t now_ns, const char *name, bool open,
                        const char *by, struct error *err)
 {

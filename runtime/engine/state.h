@@ -779,6 +779,7 @@ void guards_silence(struct engine *engine, const struct order *order);
 void guards_slow_down(struct engine *engine, uint32_t instrument, int64_t for_ns, const char *why);
 void guards_line_down(struct engine *engine, const char *why);
 void guards_sent(struct engine *engine, const struct order *order);
+void guards_take_back(struct engine *engine, const struct order *order); /* it never left */
 /* Executions and equal orders that repeat halt the session. True: this order did it. */
 void guards_fill(struct engine *engine, int instance, uint32_t instrument);
 bool guards_repeats(struct engine *engine, int instance, const struct order *order);

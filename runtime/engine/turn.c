@@ -100,6 +100,8 @@ void turn_take_back(struct engine *engine, const struct turn_mark *mark)
             continue;
         if (is_message(command))
             scopes_take_message_back(engine, blotter_find(engine->blotter, command->order_id));
+        if (command->kind == COMMAND_SUBMIT)
+            guards_take_back(engine, blotter_find(engine->blotter, command->order_id));
         if (command->kind == COMMAND_SUBMIT || command->kind == COMMAND_HOLD) {
             exposure_forget(engine, command->order_id);
             blotter_drop(engine->blotter, command->order_id);

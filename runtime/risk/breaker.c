@@ -69,6 +69,12 @@ void breaker_sent(struct breaker *breaker, int64_t now_ns)
     breaker->until_ns = later(now_ns, BREAKER_PROBE_LOST_NS);
 }
 
+void breaker_take_back(struct breaker *breaker)
+{
+    if (breaker->state == BREAKER_HALF_OPEN)
+        breaker->probes_out = 0;
+}
+
 /* ---- answers ---- */
 
 static void remember(struct breaker *breaker, bool failed)

@@ -58,6 +58,8 @@ const char *breaker_state_name(enum breaker_state state); /* "closed", "open", "
 bool breaker_allows(struct breaker *breaker, int64_t now_ns);
 /* Such an order left: while half open it is a probe. */
 void breaker_sent(struct breaker *breaker, int64_t now_ns);
+/* The order that left last never did: the callback that asked for it has failed. */
+void breaker_take_back(struct breaker *breaker);
 
 /* What happened. Each returns true when the state changed. latency_ns: from the sending to the
  * answer. A refusal of an order by the venue's rules is an answer like any other: a success.

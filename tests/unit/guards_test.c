@@ -594,6 +594,41 @@ static void one_probe_at_a_time(void **state)
     stage_free(s);
 }
 
+static int ask_and_fail(struct fake_guest *guest, enum guest_call call,
+                        const struct guest_event *event, struct error *err)
+{
+    struct refusal refusal;
+    struct order_request request = limit_of(SIDE_BUY, "1", "100");
+    (void)event;
+    if (call != GUEST_TRADE)
+        return 0;
+    assert_true(engine_submit(guest->stage->engine, guest->index, &request, &refusal) != 0);
+    return error_set(err, ERROR_DATA, "nil");
+}
+
+/* The probe that a failed callback asked for never was: another strategy's leaves. */
+static void a_probe_that_was_taken_back_is_none(void **state)
+{
+    (void)state;
+    struct risk_options risk = plain;
+    risk.breaker = (struct breaker_options){ .failures = 1,
+                                             .open_for_ns = SECONDS(10),
+                                             .half_open_probes = 1 };
+    struct stage *s = stage_of(risk);
+    add_of_all(s, NULL);
+    struct event event = { .kind = EVENT_SLOW_DOWN, .instrument = BTC, .time_ns = s->now_ns };
+    assert_done(s, engine_step(s->engine, &event, &s->err));
+    later(s, SECONDS(10));
+    heartbeat(s);
+    s->guests[A].on = ask_and_fail;
+    assert_done(s, engine_begin(s->engine, A, s->now_ns, NULL, &s->err));
+    trade(s, BTC, "100");
+    assert_false(engine_instance_alive(s->engine, A, NULL, NULL));
+    assert_passes(s, submit(s, B, limit_of(SIDE_BUY, "1", "100")));
+    assert_refused(s, submit(s, B, limit_of(SIDE_BUY, "1", "99")), "breaker_open", "probe");
+    stage_free(s);
+}
+
 /* ---- our own orders ---- */
 
 /* A and B trade; B sells at 110, A buys at 90. */
@@ -943,6 +978,7 @@ int main(void)
         TEST(an_exit_is_no_probe),
         TEST(a_probe_that_could_not_be_sent_is_no_answer),
         TEST(one_probe_at_a_time),
+        TEST(a_probe_that_was_taken_back_is_none),
         TEST(slow_answers_are_failures),
         TEST(too_many_failures_of_many_open_it),
         TEST(an_answer_that_does_not_come_is_a_failure),
