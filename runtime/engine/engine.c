@@ -645,6 +645,8 @@ int engine_begin(struct engine *engine, int index, int64_t now_ns, const char *r
     for (size_t k = 0; !reloaded_from && k < instance->instrument_count; k++)
         exits_sync(engine, index, instance->instruments[k]);
     held_awake(engine);
+    if (!reloaded_from)
+        halts_enforce(engine);
     rebuild_callers(engine);
     return turn_finish(engine, err);
 }

@@ -143,6 +143,15 @@ void halts_lift_scope(struct engine *engine, struct scope *scope, const char *by
         F_STR("scope", scope->name), F_STR("by", by));
 }
 
+void halts_enforce(struct engine *engine)
+{
+    for (size_t i = blotter_open_count(engine->blotter); i-- > 0;) {
+        struct order *order = blotter_open_at(engine->blotter, i);
+        if (!order->reduce_only && desk_must_go(engine, order))
+            desk_cancel(engine, order);
+    }
+}
+
 static const char *halted(struct engine *engine, const char *reason, const char **code)
 {
     *code = "halted";

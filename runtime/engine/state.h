@@ -429,7 +429,7 @@ struct engine {
     bool halted, halted_for_day; /* the day's loss ends with the day, other halts do not */
     bool is_stopping;            /* engine_stop was called: no new risk for nobody */
     enum stop_policy stopping;   /* of engine_stop */
-    bool closes_all; /* an emergency: what still fills is closed, too */
+    bool closes_all;             /* an emergency: what still fills is closed, too */
     bool cancels_all;            /* engine_cancel_everything was called */
     char halt_code[32], halt_reason[REASON_MAX];
     struct told_verdict *verdicts; /* a ring of VERDICTS_KEPT */
@@ -542,6 +542,8 @@ void halts_lift_session(struct engine *engine, const char *by);
 /* A halt for the day is over with it. */
 void halts_lift_day(struct engine *engine);
 /* Nothing new in a scope until the day ends; its entries are canceled. */
+/* After a restart: what a halt that was restored is about does not go on working. */
+void halts_enforce(struct engine *engine);
 void halts_scope(struct engine *engine, struct scope *scope, const char *code, const char *reason);
 void halts_lift_scope(struct engine *engine, struct scope *scope, const char *by);
 /* Whether one of the scopes that the order falls into is halted. */

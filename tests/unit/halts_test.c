@@ -31,6 +31,46 @@ static void restored_halts_stand(void **state)
 }
 
 /* What reduces may stay, and what is another instrument's business. */
+/* What works at the venue, or waits here, when a restart finds a halt is canceled; exits stay. */
+static void restored_halts_end_entries(void **state)
+{
+    (void)state;
+    static const char *const scopes[] = { "session", "instance 1", "the account", "symbol BTC/USDT",
+                                          "BTC/USDT" };
+    for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+        struct stage *s = stage_new(NULL);
+        stage_add(s, instance_defaults());
+        s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+        for (uint64_t id = 11; id <= 13; id++) {
+            struct order order;
+            order_init(&order);
+            order.order_id = id;
+            order.instance_id = 1;
+            order.instrument = BTC;
+            order.side = id == 13 ? SIDE_SELL : SIDE_BUY;
+            order.type = id == 12 ? ORDER_STOP : ORDER_LIMIT;
+            order.held = id == 12;
+            order.reduce_only = id == 13;
+            order.qty = D("1");
+            order.price = id == 12 ? DECIMAL_NONE : D("90");
+            order.trigger_price = id == 12 ? D("110") : DECIMAL_NONE;
+            order.known = ORDER_NEW;
+            snprintf(order.client_order_id, sizeof(order.client_order_id), "r%d", (int)id);
+            memcpy(order.current_client_order_id, order.client_order_id,
+                   sizeof(order.client_order_id));
+            assert_done(s, engine_restore_order(s->engine, &order, &s->err));
+        }
+        engine_restore_halt(s->engine, scopes[i], "daily_loss_limit", "lost");
+        assert_done(s, engine_begin(s->engine, 0, s->now_ns, NULL, &s->err));
+        assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+        assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, 11);
+        assert_string_equal(status_of(s, 12), "canceled");
+        assert_string_equal(status_of(s, 13), "new");
+        assert_true(engine_sums_agree(s->engine));
+        stage_free(s);
+    }
+}
+
 static void a_halt_of_an_instrument_cancels_its_entries_alone(void **state)
 {
     struct stage *s = *state;
@@ -78,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_suspect_fill_makes_it_look_soon_and_a_clean_look_lifts_the_halt),
         TEST(restored_halts_stand),
+        TEST(restored_halts_end_entries),
         TEST(a_halt_of_an_instrument_cancels_its_entries_alone),
         TEST(a_halted_session_is_halted_once),
     };
