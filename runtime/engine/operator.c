@@ -21,7 +21,7 @@ int engine_halt(struct engine *engine, int64_t now_ns, const char *code, const c
                 bool everything, bool flatten, struct error *err)
 {
     reach(engine, now_ns);
-    turn_alert(engine, -1, "operator_halt", reason);
+    turn_alert(engine, -1, code, reason);
     halts_session(engine, -1, code, reason, false);
     engine->closes_all |= flatten;
     if (flatten)
