@@ -194,9 +194,46 @@ static int put_halt(const struct options *options, struct offline *offline, stru
     return 0;
 }
 
-/* Equity and cash as the checkpoint has them: the ledger holds no prices. */
-static void put_checkpoint(const struct options *options, struct json_writer *writer)
+/* The account's figures of its newest day, as the engine left them for a restart
+ * (runtime/engine/scopes.c). A run on a feed leaves none. */
+static void put_day(struct offline *offline, const char *equity_text)
 {
+    char *bytes = NULL, day[DAY_TEXT_MAX], pnl[DECIMAL_TEXT_MAX];
+    size_t length = 0;
+    struct json *root = NULL;
+    struct json_writer *writer = offline->writer;
+    if (strcmp(offline->last.source, "feed") == 0 ||
+        ledger_state(offline->ledger, 0, &bytes, &length, NULL) < 0 || !bytes)
+        return;
+    (void)!json_parse(bytes, length, &root, NULL);
+    const struct json *account = json_get(json_get(root, "scopes"), "the account");
+    const char *end = json_as_number_text(json_get(root, "day_end_ns"));
+    const char *opening_text = json_as_string(json_get(account, "opening"));
+    decimal equity, opening;
+    if (account && end) {
+        bool is_known = equity_text && opening_text &&
+                        decimal_parse(equity_text, strlen(equity_text), &equity) == 0 &&
+                        decimal_parse(opening_text, strlen(opening_text), &opening) == 0;
+        json_key(writer, "day");
+        json_object_begin(writer);
+        put_string(writer, "date", time_format_day(strtoll(end, NULL, 10) - NS_PER_DAY, day));
+        put_string(writer, "opening_equity", opening_text);
+        put_string(writer, "pnl",
+                   is_known ? decimal_format(decimal_sub(equity, opening), pnl) : NULL);
+        put_string(writer, "volume", json_as_string(json_get(account, "volume")));
+        const char *trades = json_as_number_text(json_get(account, "trades"));
+        json_key(writer, "trades");
+        json_int(writer, trades ? strtoll(trades, NULL, 10) : 0);
+        json_object_end(writer);
+    }
+    json_release(root);
+    free(bytes);
+}
+
+/* Equity and cash as the checkpoint has them: the ledger holds no prices. */
+static void put_checkpoint(const struct options *options, struct offline *offline)
+{
+    struct json_writer *writer = offline->writer;
     char path[1100], *bytes = NULL;
     size_t length;
     struct json *root = NULL;
@@ -206,6 +243,7 @@ static void put_checkpoint(const struct options *options, struct json_writer *wr
         (void)!json_parse(bytes, length, &root, NULL);
     put_string(writer, "equity", json_as_string(json_get(root, "equity")));
     put_string(writer, "cash", json_as_string(json_get(root, "cash")));
+    put_day(offline, json_as_string(json_get(root, "equity")));
     const struct json *strategies = json_get(root, "strategies");
     json_key(writer, "strategies");
     json_array_begin(writer);
@@ -240,7 +278,7 @@ static int status(const struct options *options, struct offline *offline, struct
     json_time(writer, last->started_ns);
     put_string(writer, "phase", last->ended_ns == TIME_NEVER ? "crashed" : "ended");
     int code = put_halt(options, offline, err);
-    put_checkpoint(options, writer);
+    put_checkpoint(options, offline);
     offline->writer = NULL;
     if (code == 0)
         code = each_remaining(offline, false, err);

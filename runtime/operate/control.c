@@ -433,7 +433,8 @@ static int receive_line(const struct asking *asking, struct text *answer, struct
 static int cannot_connect(const char *state_dir, struct error *err)
 {
     if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)
-        return error_at(err, ERROR_UNAVAILABLE, state_dir, "nothing runs in this state directory");
+        return error_at(err, ERROR_UNAVAILABLE, state_dir,
+                        "nothing runs in this state directory; name another with --state");
     if (errno == EACCES || errno == EPERM)
         return error_at(err, ERROR_PERMISSION, state_dir,
                         "what runs there belongs to another user");

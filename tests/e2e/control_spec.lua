@@ -353,6 +353,7 @@ describe("where nothing runs", function()
       local result = support.expect(69, words, { cwd = cwd })
       assert.equal("", result.out)
       assert.truthy(result.err:find("nothing runs in this state directory", 1, true), result.err)
+      assert.truthy(result.err:find("with --state", 1, true), result.err)
     end
     assert.falsy(support.exists(cwd .. "/s")) -- a question makes nothing
     assert.equal(69, support.json(expect(69, "halt", "--state", "s", "--json").out).error.code)
@@ -373,6 +374,11 @@ describe("where nothing runs", function()
     assert.equal("0.01", ask("positions").positions[1].qty)
     assert.same({}, ask("why").verdicts)
     expect(0, "orders", "--state", "s")
+    assert.equal("2024-01-01", status.day.date)
+    assert.equal("100000", status.day.opening_equity)
+    assert.equal(support.sum(summary.equity_end, "-100000"), support.sum(status.day.pnl))
+    assert.equal(1, status.day.trades)
+    assert.truthy(expect(0, "status", "--state", "s").out:find("\nday         2024-01-01: P&L ", 1, true))
     for _, name in ipairs({ "halt", "flatten", "reload", "stop" }) do expect(69, name, "--state", "s") end
   end)
 end)
@@ -403,6 +409,8 @@ describe("an emergency stop", function()
       assert.same({ "0.01" }, query("select qty from positions"))
       assert.is_true(latch_is_set())
       assert.equal("emergency_stop", ask("status").halt.code)
+      assert.same({ "emergency_stop" }, query("select json_extract(body, '$.name') from trading_events " ..
+        "where kind = 'alert'"))
       os.remove(cwd .. "/s/EMERGENCY_STOP")
       local again = { "holder.lua", "--symbols", SYMBOL, "--speed", "max", "--duration", "120", "--capital",
                       "100000", "--state", "s", "--json" }
