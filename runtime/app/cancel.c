@@ -231,20 +231,23 @@ int session_cancel_entries(const struct options *options, const struct session_w
 
 /* ---- the list of what remains ---- */
 
+/* 80 columns; what is longer is not cut: somebody has to find these orders. */
+#define REMAINS_LINE "%-8s %-12s %-18s %-5s %-10s %10s %10s"
+
 static void list_remaining(void *self, const struct remaining *is)
 {
     struct text *out = self;
     if (out->length == 0)
-        text_printf(out, "%-8s %-16s %-18s %-5s %-10s %14s %14s  %-16s %s\n", "what", "strategy",
-                    "symbol", "side", "type", "qty", "price", "status", "client_order_id");
+        text_printf(out, REMAINS_LINE "\n", "what", "strategy", "symbol", "side", "type", "qty",
+                    "price");
     bool is_short = is->is_position && is->qty[0] == '-';
     if (is->is_position)
-        text_printf(out, "%-8s %-16s %-18s %-5s %-10s %14s\n", "position", is->strategy, is->symbol,
-                    is_short ? "short" : "long", "", is->qty + is_short);
+        text_printf(out, REMAINS_LINE "\n", "position", is->strategy, is->symbol,
+                    is_short ? "short" : "long", "", is->qty + is_short, "");
     else
-        text_printf(out, "%-8s %-16s %-18s %-5s %-10s %14s %14s  %-16s %s\n",
-                    is->reduce_only ? "exit" : "order", is->strategy, is->symbol, is->side,
-                    is->type, is->qty, is->price[0] ? is->price : is->trigger_price, is->status,
+        text_printf(out, REMAINS_LINE "\n%-8s %s, %s\n", is->reduce_only ? "exit" : "order",
+                    is->strategy, is->symbol, is->side, is->type, is->qty,
+                    is->price[0] ? is->price : is->trigger_price, "", is->status,
                     is->client_order_id);
 }
 

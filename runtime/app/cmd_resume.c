@@ -51,9 +51,9 @@ static void list_halt(void *self, const struct standing_halt *standing)
         list_json(listing->writer, listing->mode, standing, since);
     else
         text_printf(
-            listing->out, "%s%-6s %-28s %-20s %.19s\n    %s\n",
+            listing->out, "%s%-5s %-31s %-20s %.19s\n    %s\n",
             listing->count ? ""
-                           : "mode   scope                        code                 since\n",
+                           : "mode  scope                           code                 since\n",
             listing->mode, standing->halt.scope, standing->halt.code, since, standing->halt.reason);
     listing->count++;
 }

@@ -35,12 +35,13 @@ static const char *money_of(const struct json *object, const char *key, char out
 
 #define COLUMNS 80
 
-/* A sentence, broken at blanks; each line begins with so many. */
-static void put_sentence(struct text *out, int indent, const char *sentence)
+/* A sentence, broken at blanks. The first line has `at` columns already, the others begin with
+ * `indent` blanks. */
+static void put_rest(struct text *out, int at, int indent, const char *sentence)
 {
-    size_t most = (size_t)(COLUMNS - indent);
+    bool is_first = true;
     while (*sentence) {
-        size_t length = strlen(sentence);
+        size_t length = strlen(sentence), most = at < COLUMNS ? (size_t)(COLUMNS - at) : 1;
         if (length > most) {
             length = most;
             while (length > 0 && sentence[length] != ' ')
@@ -48,10 +49,19 @@ static void put_sentence(struct text *out, int indent, const char *sentence)
             if (length == 0) /* one word: it is not broken */
                 length = strcspn(sentence, " ");
         }
-        text_printf(out, "%*s%.*s\n", indent, "", (int)length, sentence);
+        text_printf(out, "%*s%.*s\n", is_first ? 0 : indent, "", (int)length, sentence);
         sentence += length;
         sentence += strspn(sentence, " ");
+        is_first = false;
+        at = indent;
     }
+}
+
+/* Each line begins with so many blanks. */
+static void put_sentence(struct text *out, int indent, const char *sentence)
+{
+    text_printf(out, "%*s", indent, "");
+    put_rest(out, indent, indent, sentence);
 }
 
 /* ---- positions, orders ---- */
@@ -124,6 +134,13 @@ static void verdicts(const struct json *list, struct text *out)
 #define LABEL "%-11s "
 #define LABEL_WIDTH 12
 
+/* "LABEL       HEAD: SENTENCE", broken under its first word. */
+static void put_labeled(struct text *out, const char *label, const char *head, const char *sentence)
+{
+    text_printf(out, LABEL "%s: ", label, head);
+    put_rest(out, LABEL_WIDTH + (int)strlen(head) + 2, LABEL_WIDTH, sentence);
+}
+
 static void strategies(const struct json *list, struct text *out)
 {
     char equity[40];
@@ -133,7 +150,7 @@ static void strategies(const struct json *list, struct text *out)
                     text_of(one, "strategy"), text_of(one, "symbol"), text_of(one, "version"),
                     money_of(one, "equity", equity), text_of(one, "state"));
         if (json_as_string(json_get(one, "why")))
-            text_printf(out, LABEL "  %s\n", "", text_of(one, "why"));
+            put_sentence(out, LABEL_WIDTH + 2, text_of(one, "why"));
     }
 }
 
@@ -141,8 +158,7 @@ static void halts(const struct json *answer, struct text *out)
 {
     const struct json *halt = json_get(answer, "halt"), *narrow = json_get(answer, "halts");
     if (halt && json_kind(halt) == JSON_OBJECT)
-        text_printf(out, LABEL "%s: %s\n", "HALTED", text_of(halt, "code"),
-                    text_of(halt, "reason"));
+        put_labeled(out, "HALTED", text_of(halt, "code"), text_of(halt, "reason"));
     for (size_t i = 0; i < json_count(narrow); i++) {
         const struct json *one = json_at(narrow, i);
         text_printf(out, LABEL "%s: %s\n", i ? "" : "no new risk", text_of(one, "scope"),
@@ -152,9 +168,12 @@ static void halts(const struct json *answer, struct text *out)
     const struct json *breakers = json_get(answer, "breakers");
     for (size_t i = 0; i < json_count(breakers); i++) {
         const struct json *one = json_at(breakers, i);
-        bool is_open = strcmp(text_of(one, "state"), "closed") != 0;
-        text_printf(out, LABEL "%s %s%s%s\n", i ? "" : "breakers", text_of(one, "venue"),
-                    text_of(one, "state"), is_open ? ": " : "", is_open ? text_of(one, "why") : "");
+        char head[96];
+        snprintf(head, sizeof(head), "%s %s", text_of(one, "venue"), text_of(one, "state"));
+        if (strcmp(text_of(one, "state"), "closed") != 0)
+            put_labeled(out, i ? "" : "breakers", head, text_of(one, "why"));
+        else
+            text_printf(out, LABEL "%s\n", i ? "" : "breakers", head);
     }
 }
 

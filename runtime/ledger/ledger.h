@@ -139,7 +139,8 @@ struct standing_halt {
     struct halt_record halt;
     int64_t since_ns; /* market time */
 };
-/* Halts that nobody lifted, of all sources that go on; oldest first. */
+/* Halts that nobody lifted, of all sources that go on; oldest first. The scope of an instance is
+ * spelled for people: "strategy NAME on SYMBOL". */
 MUST_CHECK int ledger_each_standing_halt(struct ledger *ledger,
                                          void (*visit)(void *self,
                                                        const struct standing_halt *halt),

@@ -7,7 +7,7 @@
 
 /* ---- halts ---- */
 
-enum { HALT_SCOPE, HALT_CODE, HALT_REASON, HALT_SINCE, HALT_MODE, HALT_SOURCE };
+enum { HALT_SCOPE, HALT_CODE, HALT_REASON, HALT_SINCE, HALT_MODE, HALT_SOURCE, HALT_NAME };
 
 int ledger_each_standing_halt(struct ledger *ledger,
                               void (*visit)(void *self, const struct standing_halt *halt),
@@ -18,7 +18,7 @@ int ledger_each_standing_halt(struct ledger *ledger,
     while ((found = ledger_step(ledger, rows.statement, err)) > 0) {
         struct standing_halt standing = { .since_ns = column_int(rows.statement, HALT_SINCE) };
         struct halt_record *halt = &standing.halt;
-        text_copy(halt->scope, sizeof(halt->scope), column_text(rows.statement, HALT_SCOPE));
+        text_copy(halt->scope, sizeof(halt->scope), column_text(rows.statement, HALT_NAME));
         text_copy(halt->code, sizeof(halt->code), column_text(rows.statement, HALT_CODE));
         text_copy(halt->reason, sizeof(halt->reason), column_text(rows.statement, HALT_REASON));
         visit(self, &standing);

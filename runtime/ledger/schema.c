@@ -376,7 +376,9 @@ const char *const statement_texts[STATEMENTS] = {
         " WHERE h.lifted_ns IS NULL AND " OF_SCOPE("?1", "?2") " ORDER BY h.halt_id",
     [CASH] = "SELECT currency, amount, own FROM cash WHERE venue = ? ORDER BY currency",
     [STANDING_HALTS] =
-        "SELECT h.scope, h.code, h.reason, h.since_ns, s.mode, s.source FROM halts h"
+        "SELECT h.scope, h.code, h.reason, h.since_ns, s.mode, s.source,"
+        " coalesce((SELECT 'strategy ' || i.strategy || ' on ' || i.symbol FROM instances i"
+        " WHERE 'instance ' || i.instance_id = h.scope), h.scope) FROM halts h"
         " JOIN trading_events e ON e.seq = h.halt_id"
         " JOIN sessions s ON s.session_id = e.session_id"
         " WHERE h.lifted_ns IS NULL AND s.source <> 'feed' ORDER BY h.halt_id",

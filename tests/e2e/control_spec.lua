@@ -209,6 +209,18 @@ describe("a running instance", function()
     assert.equal(75, run:wait().code)
   end)
 
+  it("breaks long reasons at the 80th column", function()
+    local run = start("holder.lua")
+    expect(0, "halt", ("a reason of many words "):rep(4), "--state", "s")
+    expect(0, "breaker", "open", "--state", "s")
+    local out = expect(0, "status", "--state", "s").out
+    assert.truthy(out:find("\nHALTED      operator_halt: a reason of many words a reason of many words a\n" ..
+      "            reason of many words a reason of many words  (uid ", 1, true), out)
+    for line in out:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+    run:signal("TERM")
+    assert.equal(75, run:wait().code)
+  end)
+
   it("latches a halt that a limit caused", function()
     support.write(cwd .. "/c.yaml", "risk: { max_daily_loss_usd: 0.01 }\n")
     local run = start("holder.lua", "--config", "c.yaml") -- the fee alone is more
@@ -569,6 +581,7 @@ describe("on a feed", function()
     local list = result.err:match("what remains:\n(.*)")
     assert.equal(1, select(2, list:gsub("\norder +hanger", "")), support.told(result))
     assert.equal(2, select(2, list:gsub("\nexit +hanger", "")), support.told(result))
+    for line in list:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
     assert.is_false(latch_is_set())
     assert.falsy(list:find("runtime resume", 1, true))
   end)

@@ -460,6 +460,25 @@ describe("on sim", function()
     assert.equal(0, run:wait().code)
   end)
 
+  it("what is halted of one strategy has its name in status and resume, running and stopped", function()
+    local entry = "strategies: [ { file: churn.lua, symbols: [BTC/USDT:USDT], limits: { max_daily_loss_usd: 5 } } ]\n"
+    sim(0, 3600, entry)
+    local name = "strategy busy on BTC/USDT:USDT"
+    local text = support.expect(0, { "status", "--state", "s" }, { cwd = cwd }).out
+    assert.truthy(text:find("\nno new risk " .. name .. ": daily_loss_limit\n", 1, true), text)
+    local run = support.start({ "churn.lua", "--symbols", "BTC/USDT:USDT", "--capital", "10000", "--config",
+                                "c.yaml", "--speed", "60", "--state", "s", "--json" }, { cwd = cwd })
+    support.wait_for("the socket", 20, function() return support.exists(cwd .. "/s/control.sock") end)
+    local status = support.expect(0, { "status", "--state", "s", "--json" }, { cwd = cwd })
+    assert.equal(name, support.json(status.out).halts[1].scope)
+    run:signal("TERM")
+    assert.equal(0, run:wait().code)
+    local resumed = support.expect(0, { "resume", "--state", "s" }, { cwd = cwd })
+    assert.truthy(resumed.out:find("\npaper " .. name .. "  daily_loss_limit", 1, true), resumed.out)
+    for line in resumed.out:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+    assert.same({}, query("select * from halts where lifted_ns is null"))
+  end)
+
   it("a restart in the middle of a busy day keeps the day's volume and trades", function()
     sim(0, 600, "risk: { max_daily_trades: 1000, max_daily_volume_usd: 1000000000 }\n")
     local before = day()
