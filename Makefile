@@ -7,6 +7,7 @@
 #   make simulate     seeded worlds against the whole runtime, SEEDS=2000
 #   make mutants      seeded bugs, each of which must be found: ONLY=3-12, SEEDS=200, ROTATE=5 COUNT=10
 #   make mutate       small changes to each line of runtime/risk, each of which its unit tests must find
+#   make mutate-engine  the same for the gate, halts and stops of the engine: it reports what is not found
 #   make bench        speed as ratios measured in one run
 #   make lint         formatting, static checks, layering
 #   make asan         build/asan/runtime, with sanitizers
@@ -56,7 +57,7 @@ else
 Q := @
 endif
 
-.PHONY: all run test smoke simulate mutants mutate bench lint asan fuzz cover hooks install clean deps format
+.PHONY: all run test smoke simulate mutants mutate mutate-engine bench lint asan fuzz cover hooks install clean deps format
 
 all: $(B)/runtime
 
@@ -170,8 +171,15 @@ MUTATE := $(foreach pair,breaker=breaker_test throttle=throttle_test volatility=
             rollout=rollout_test limits=limits_test \
             check=check_test$(comma)check_numbers_test$(comma)check_range_test$(comma)risk_test$(comma)check_property_test, \
             runtime/risk/$(subst =,.c=,$(pair)))
+MUTATE_ENGINE := $(foreach pair,stops=stops_test rollout_watch=rollout_watch_test \
+            operator=operator_test$(comma)leaving_test halts=halts_test$(comma)operator_test$(comma)guards_test$(comma)scopes_test \
+            gate=gate_test$(comma)leaving_test$(comma)guards_test$(comma)portfolio_risk_test$(comma)scopes_test$(comma)engine_test$(comma)exposure_test, \
+            runtime/engine/$(subst =,.c=,$(pair)))
+MUTATE_RUN = CC="$(CC)" PKG_CFLAGS="$(PKG_CFLAGS)" LIBS="$(LIBS)" lua5.4 tests/tools/mutate.lua
 mutate: deps
-	@CC="$(CC)" PKG_CFLAGS="$(PKG_CFLAGS)" LIBS="$(LIBS)" lua5.4 tests/tools/mutate.lua $(MUTATE)
+	@$(MUTATE_RUN) $(MUTATE)
+mutate-engine: deps
+	@$(MUTATE_RUN) $(MUTATE_ENGINE) || [ $$? = 1 ]
 
 lint: deps
 	@sh tests/tools/lint.sh

@@ -454,6 +454,13 @@ static void volatility_is_rounded_against_the_user(void **state)
     gate.instrument.lot_size = D("1e-18");
     judge(&gate, SIDE_BUY, "1.234567890123456789");
     assert_approved(&gate, "1.234567890123456789");
+    /* One that is lost in the digits of what works before it: its share cannot be told. */
+    hold(&gate, "0", "1", "0");
+    judge(&gate, SIDE_BUY, "1e-18");
+    assert_blocked(&gate, SCOPE_VENUE, "max_portfolio_volatility");
+    hold(&gate, "0", "0", "0");
+    judge(&gate, SIDE_BUY, "1e-18");
+    assert_approved(&gate, "0.000000000000000001");
 }
 
 /* ---- the bound of a market order ---- */

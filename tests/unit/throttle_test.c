@@ -74,6 +74,51 @@ static void without_a_size_nothing_is_counted(void **state)
     throttle_release(&throttle); /* twice is harmless */
 }
 
+/* Of another size: what is known of the old window counts on, oldest first. */
+static void another_size_counts_on(void **state)
+{
+    (void)state;
+    static const struct {
+        int noted;
+        uint32_t taken_back, adopted;
+        int oldest, newest;
+    } cases[] = {
+        { 0, 0, 0, 0, 0 },   { 1, 0, 1, 1, 1 },   { 3, 0, 3, 1, 3 },
+        { 8, 0, 8, 1, 8 },   { 12, 0, 8, 5, 12 }, /* twice the size is known */
+        { 12, 2, 6, 5, 10 },                      /* and what was taken back is lost */
+        { 3, 1, 2, 1, 2 },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct throttle from, to;
+        throttle_init(&from, 4);
+        throttle_init(&to, 10);
+        for (int now = 1; now <= cases[i].noted; now++)
+            throttle_note(&from, now);
+        throttle_take_back(&from, cases[i].taken_back);
+        throttle_adopt(&to, &from);
+        uint32_t count = cases[i].adopted;
+        assert_int_equal(to.count, count);
+        assert_int_equal(throttle_within(&to, 100, 101 - cases[i].oldest, MUCH), count);
+        if (count > 0) {
+            assert_int_equal(throttle_within(&to, 100, 100 - cases[i].oldest, MUCH), count - 1);
+            assert_int_equal(throttle_within(&to, 100, 101 - cases[i].newest, MUCH), 1);
+            assert_int_equal(throttle_within(&to, 100, 100 - cases[i].newest, MUCH), 0);
+        }
+        throttle_release(&from);
+        throttle_release(&to);
+    }
+    /* None of none, and none to one. */
+    struct throttle none, one;
+    throttle_init(&none, 0);
+    throttle_init(&one, 1);
+    throttle_adopt(&one, &none);
+    assert_int_equal(one.count, 0);
+    throttle_note(&one, 7);
+    throttle_adopt(&none, &one);
+    assert_int_equal(none.count, 0);
+    throttle_release(&one);
+}
+
 static void times_at_the_ends_of_time(void **state)
 {
     (void)state;
@@ -281,6 +326,7 @@ int main(void)
         cmocka_unit_test(the_edge_of_a_window),
         cmocka_unit_test(no_further_than_asked_nor_than_the_size),
         cmocka_unit_test(without_a_size_nothing_is_counted),
+        cmocka_unit_test(another_size_counts_on),
         cmocka_unit_test(times_at_the_ends_of_time),
         cmocka_unit_test(time_that_goes_backwards),
         cmocka_unit_test(what_is_taken_back_never_was),
