@@ -266,6 +266,13 @@ static bool prepare(struct engine *engine, int index, const struct order_request
     return true;
 }
 
+/* The rest is for ways out. */
+static bool has_room(const struct engine *engine, const struct order *order, size_t count)
+{
+    size_t most = ORDERS_OPEN_MAX + (order->reduce_only ? ORDERS_OUT_MAX / 2 : 0);
+    return blotter_open_count(engine->blotter) + count <= most;
+}
+
 uint64_t engine_submit(struct engine *engine, int index, const struct order_request *request,
                        struct refusal *refusal)
 {
@@ -273,7 +280,7 @@ uint64_t engine_submit(struct engine *engine, int index, const struct order_requ
     struct order order;
     if (!may_ask(engine, index, refusal) || !prepare(engine, index, request, NULL, &order, refusal))
         return 0;
-    uint64_t order_id = desk_place(engine, index, &order);
+    uint64_t order_id = has_room(engine, &order, 1) ? desk_place(engine, index, &order) : 0;
     if (order_id == 0) {
         desk_refuse(refusal, "too_many_orders", "%d orders are open already", ORDERS_OPEN_MAX);
         text_copy(order.reason, sizeof(order.reason), refusal->reason);
@@ -296,7 +303,7 @@ bool engine_oco(struct engine *engine, int index, const struct order_request req
         return false;
     if (!prepare(engine, index, &requests[1], &legs[0], &legs[1], refusal))
         return false;
-    if (blotter_open_count(engine->blotter) + 2 > ORDERS_OPEN_MAX)
+    if (!has_room(engine, &legs[0], 2) || !has_room(engine, &legs[1], 2))
         return desk_refuse(refusal, "too_many_orders", "%d orders are open already",
                            ORDERS_OPEN_MAX);
     legs[0].group_id = GROUP_OWN;

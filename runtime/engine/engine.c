@@ -18,7 +18,7 @@ struct engine *engine_open(const struct engine_options *options)
     engine->options = *options;
     engine->instruments = options->instruments;
     engine->market = options->market;
-    engine->blotter = blotter_open(ORDERS_OPEN_MAX, ORDERS_DONE_KEPT);
+    engine->blotter = blotter_open(ORDERS_OPEN_MAX + ORDERS_OUT_MAX, ORDERS_DONE_KEPT);
     engine->started_ns = TIME_NEVER;
     engine->is_connected = true;
     engine->external = -1;
@@ -263,7 +263,7 @@ int engine_restore_order(struct engine *engine, const struct order *order, struc
     struct order *kept = blotter_add(engine->blotter, order);
     if (!kept)
         return error_set(err, ERROR_IO, "the ledger holds more than %d open orders",
-                         ORDERS_OPEN_MAX);
+                         ORDERS_OPEN_MAX + ORDERS_OUT_MAX);
     exposure_follow(engine, kept);
     if (!order_is_open(order)) { /* its trades are still missing, or its pair still works */
         if (order->role == ROLE_PLAIN && order->group_id != 0)

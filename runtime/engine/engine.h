@@ -27,6 +27,7 @@
 #define INSTANCES_MAX 256
 #define TIMERS_MAX 1000       /* of one instance */
 #define ORDERS_OPEN_MAX 10000 /* of one session */
+#define ORDERS_OUT_MAX 10000  /* beside them: ways out, a half of them for strategies */
 #define ORDERS_DONE_KEPT 4096 /* finished orders that can still be looked up */
 
 enum stop_policy { POLICY_LEAVE, POLICY_CANCEL /* entries; exits stay */, POLICY_FLATTEN };

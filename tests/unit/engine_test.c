@@ -333,6 +333,18 @@ static int on_trade_greedy(struct fake_guest *guest, enum guest_call call,
     return 0;
 }
 
+static int on_trade_close(struct fake_guest *guest, enum guest_call call,
+                          const struct guest_event *event, struct error *err)
+{
+    struct stage *s = guest->stage;
+    struct order_request request = request_of(SIDE_SELL, "1");
+    (void)event, (void)err;
+    request.reduce_only = true;
+    if (call == GUEST_TRADE)
+        engine_submit(s->engine, guest->index, &request, &s->refusal);
+    return 0;
+}
+
 static void one_callback_may_ask_for_so_much(void **state)
 {
     struct stage *s = *state;
@@ -343,6 +355,34 @@ static void one_callback_may_ask_for_so_much(void **state)
     assert_int_equal(count_sent(s, SENT_SUBMIT), 1000);
     trade(s, BTC, "5");
     assert_int_equal(count_sent(s, SENT_SUBMIT), 2000);
+}
+
+/* Ten thousand are open, and the position has a stop to get and can be closed, by a strategy and by
+ * a person. */
+static void there_is_always_room_for_a_way_out(void **state)
+{
+    struct stage *s = *state;
+    s->quiet = true;
+    trade(s, BTC, "5");
+    struct order_request protected = limit_of(SIDE_BUY, "2", "5");
+    protected.stop = D("4");
+    uint64_t entry = submit(s, A, protected);
+    s->guests[A].on = on_trade_greedy;
+    for (int i = 0; i < 10; i++)
+        trade(s, BTC, "5");
+    assert_int_equal(engine_open_orders(s->engine), 10000);
+    s->guests[A].on = NULL;
+    fill(s, entry, "1", "5");
+    assert_true(last_sent(s, SENT_SUBMIT)->order.role == ROLE_STOP);
+    s->guests[A].on = on_trade_close;
+    trade(s, BTC, "5");
+    const struct order *closes = &last_sent(s, SENT_SUBMIT)->order;
+    assert_true(closes->role == ROLE_PLAIN && closes->reduce_only);
+    fill(s, closes->order_id, "1", "5");
+    s->guests[A].on = NULL;
+    fill(s, entry, "1", "5");
+    assert_done(s, engine_flatten(s->engine, s->now_ns, -1, INSTRUMENT_NONE, &s->err));
+    assert_string_equal(last_sent(s, SENT_SUBMIT)->order.tag, "flatten");
 }
 
 static void ten_thousand_orders_may_be_open(void **state)
@@ -1952,6 +1992,7 @@ int main(void)
         TEST(answering_each_refusal_of_the_port_ends_too),
         TEST(one_callback_may_ask_for_so_much),
         TEST(ten_thousand_orders_may_be_open),
+        TEST(there_is_always_room_for_a_way_out),
         TEST(what_risk_decides_is_told_and_recorded),
         TEST(only_the_gate_calls_on_risk),
         TEST(leave_leaves_all),
