@@ -18,7 +18,7 @@
 #include "runtime/base/text.h"
 #include "runtime/sim/matching.h"
 
-#define ORDERS_MAX 16384   /* open ones: more than an engine keeps */
+#define ORDERS_MAX 32768   /* open ones: more than an engine keeps */
 #define REQUESTS_MAX 65536 /* on their way */
 
 /* ---- telling ---- */
