@@ -182,6 +182,8 @@ const char *halts_why(struct engine *engine, int index, uint32_t instrument, con
     struct scope *scopes[SCOPES];
     if (engine->halted)
         return halted(engine, engine->halt_reason, code);
+    if (engine->is_stopping && engine->stopping != POLICY_LEAVE)
+        return halted(engine, "the run is ending", code);
     scopes_of(engine, index, instrument, scopes);
     for (size_t i = 0; i < SCOPES; i++)
         if (scopes[i]->halt.set)

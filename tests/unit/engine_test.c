@@ -357,6 +357,40 @@ static void one_callback_may_ask_for_so_much(void **state)
     assert_int_equal(count_sent(s, SENT_SUBMIT), 2000);
 }
 
+static int on_order_again(struct fake_guest *guest, enum guest_call call,
+                          const struct guest_event *event, struct error *err)
+{
+    struct stage *s = guest->stage;
+    struct order_request request = limit_of(SIDE_BUY, "2", "5");
+    (void)err;
+    if (call == GUEST_STOP || (call == GUEST_ORDER && !order_is_open(event->order)))
+        engine_submit(s->engine, guest->index, &request, &s->refusal);
+    return 0;
+}
+
+/* An entry that is canceled by the stop is asked for again, and one when the stop is told. */
+static void a_stop_that_cancels_takes_no_new_entries(void **state)
+{
+    (void)state;
+    static const enum stop_policy policies[] = { POLICY_CANCEL, POLICY_FLATTEN };
+    for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+        struct stage *s = stage_new(NULL);
+        stage_add(s, instance_defaults());
+        s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+        trade(s, BTC, "5");
+        struct order_request request = request_of(SIDE_BUY, "2");
+        request.type = ORDER_STOP;
+        request.trigger_price = D("6");
+        uint64_t id = submit(s, A, request);
+        assert_true(order_at(s, id)->held);
+        s->guests[A].on = on_order_again;
+        assert_done(s, engine_stop(s->engine, s->now_ns, policies[i], "the end", &s->err));
+        assert_int_equal(engine_open_orders(s->engine), 0);
+        assert_string_equal(s->refusal.code, "halted");
+        stage_free(s);
+    }
+}
+
 /* Ten thousand are open, and the position has a stop to get and can be closed, by a strategy and by
  * a person. */
 static void there_is_always_room_for_a_way_out(void **state)
@@ -1992,6 +2026,7 @@ int main(void)
         TEST(answering_each_refusal_of_the_port_ends_too),
         TEST(one_callback_may_ask_for_so_much),
         TEST(ten_thousand_orders_may_be_open),
+        TEST(a_stop_that_cancels_takes_no_new_entries),
         TEST(there_is_always_room_for_a_way_out),
         TEST(what_risk_decides_is_told_and_recorded),
         TEST(only_the_gate_calls_on_risk),
