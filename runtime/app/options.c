@@ -438,13 +438,20 @@ static void look_for_json(int argc, char **argv, struct options *options)
             options->json = true;
 }
 
+/* "-5": no option looks like that, and a command that takes a number says itself which. */
+static bool is_negative_number(const char *argument)
+{
+    size_t digits = strspn(argument + 1, "0123456789.");
+    return argument[0] == '-' && digits > 0 && !argument[1 + digits];
+}
+
 static int parse_all(struct parser *parser, int argc, char **argv, struct error *err)
 {
     bool options_end = false;
     for (int i = 0; i < argc;) {
         const char *argument = argv[i];
         int used = 1, code = 0;
-        if (options_end || argument[0] != '-' || !argument[1])
+        if (options_end || argument[0] != '-' || !argument[1] || is_negative_number(argument))
             code = take_operand(parser->options, argument, err);
         else if (strcmp(argument, "--") == 0)
             options_end = true;

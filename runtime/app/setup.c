@@ -28,6 +28,21 @@ static const char *read_environment(void *self, const char *name)
     return getenv(name);
 }
 
+/* A limit that nobody reads is missed when it is needed. The value is not shown: it may be a
+ * stranger's secret. */
+static void warn_of_near_names(const struct session *session)
+{
+    for (char *const *variable = environ; variable && *variable; variable++) {
+        char name[64];
+        if (!text_copy_span(name, sizeof(name), *variable, strcspn(*variable, "=")))
+            continue;
+        const char *meant = config_near_variable(name);
+        if (meant)
+            LOG(session->log, LOG_WARN, "config", "no variable of this program: it sets nothing",
+                F_STR("name", name), F_STR("did_you_mean", meant));
+    }
+}
+
 static int load_configuration(struct session *session, struct error *err)
 {
     const struct options *options = session->options;
@@ -55,6 +70,8 @@ static int load_configuration(struct session *session, struct error *err)
     if (log_level_parse(config_string(session->config, "logging.level"), &level))
         log_set_level(session->log, level);
     config_log(session->config, session->log);
+    if (!session->world)
+        warn_of_near_names(session);
     return 0;
 }
 

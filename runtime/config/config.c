@@ -22,6 +22,8 @@
 
 #define VENUES_MAX 128
 #define LINE_MAX_BYTES 4096
+#define BEGINNING_MIN 10 /* letters of a name that was left unfinished: MAX_PORTFOLIO_VOL */
+#define NEAR_MAX 24      /* names that a near miss is compared with */
 
 struct config {
     struct store store;
@@ -538,6 +540,42 @@ const char *config_key(const struct config *config, size_t index)
 void config_show(const struct config *config, const char *key, struct text *out)
 {
     value_show(out, get(config, key));
+}
+
+static bool is_read(const char *name)
+{
+    for (size_t i = 0; i < schema_count(); i++) {
+        const struct schema_key *key = schema_at(i);
+        if (!key->environment)
+            continue;
+        if (strcmp(key->environment, name) == 0 ||
+            ((key->flags & FLAG_LIMIT) && strcmp(strrchr(key->path, '.') + 1, name) == 0))
+            return true;
+    }
+    return strcmp(name, "MAX_DAILY_LOSS") == 0 || strcmp(name, "max_daily_loss") == 0;
+}
+
+const char *config_near_variable(const char *name)
+{
+    const char *names[NEAR_MAX + 1];
+    char upper[64];
+    size_t count = 0;
+    if (is_read(name) || !text_copy(upper, sizeof(upper), name))
+        return NULL;
+    for (char *at = upper; *at; at++)
+        *at = (char)toupper((unsigned char)*at);
+    for (size_t i = 0; i < schema_count(); i++) {
+        const struct schema_key *key = schema_at(i);
+        if (!key->environment ||
+            (!(key->flags & FLAG_LIMIT) && strcmp(key->environment, "EMERGENCY_STOP") != 0))
+            continue;
+        ASSERT(count < NEAR_MAX);
+        if (strlen(upper) >= BEGINNING_MIN && text_starts_with(key->environment, upper))
+            return key->environment;
+        names[count++] = key->environment;
+    }
+    names[count] = NULL;
+    return text_nearest(upper, names);
 }
 
 static void log_steps(const struct config *config, struct log *log)

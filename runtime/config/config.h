@@ -77,6 +77,10 @@ const char *config_member(const struct config *config, const char *map, size_t i
 bool config_has(const struct config *config,
                 const char *path); /* set to a value that is not null */
 
+/* The variable of a limit, or EMERGENCY_STOP, that somebody who sets `name` seems to mean. NULL:
+ * none is near, or `name` is read itself. */
+const char *config_near_variable(const char *name);
+
 /* Every key with its value, for `config show`: the schema in its order, then the user's own names.
  * config_show appends the value as people write it; secrets are "(hidden)". */
 size_t config_count(const struct config *config);

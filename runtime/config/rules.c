@@ -1,6 +1,7 @@
 /* rules.c - what one line of the schema cannot say. */
 #include "runtime/config/rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,12 +89,28 @@ static void check_orders(const struct store *store, struct faults *faults)
 /* What a record of the rollout can count to (runtime/risk/rollout.h). */
 #define STAGES_MAX 16
 
+static const struct value *stage_capital(const struct store *store, size_t stage)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "rollout.stages.%zu.capital", stage);
+    return store_at(store, path);
+}
+
 static void check_stages(const struct store *store, struct faults *faults)
 {
     const struct value *extra = store_at(store, "rollout.stages.16.capital");
     if (store_member(store, "rollout.stages", STAGES_MAX))
         faults_add_at(faults, extra ? extra->origin : "rollout.stages", "rollout.stages",
                       "found more stages; allowed at most %d", STAGES_MAX);
+    for (size_t i = 1; i < STAGES_MAX && store_member(store, "rollout.stages", i); i++) {
+        const struct value *before = stage_capital(store, i - 1),
+                           *capital = stage_capital(store, i);
+        if (before && capital && !before->spoiled && !capital->spoiled &&
+            decimal_cmp(capital->number, before->number) <= 0)
+            faults_add_at(faults, capital->origin, capital->path,
+                          "found %s; allowed more than the stage before has: %s (%s)",
+                          capital->text, before->text, before->origin);
+    }
 }
 
 void rules_settle(struct store *store, struct faults *faults)

@@ -703,6 +703,22 @@ describe("a limit that is none is refused with 78, wherever it stands:", functio
       "name whose file is there (looked for config/calendars/nyse.yaml")
   end)
 
+  it("stages that do not grow are refused where they stand, before anything is written", function()
+    local bad = "rollout: { enabled: true, stages: [ { capital: 5, days: 1 }, { capital: 5, days: 1 } ] }\n"
+    refused(78, bad, nil, "c.yaml:1:", "rollout.stages.1.capital: found 5")
+    assert.falsy(support.exists(cwd .. "/artifacts"))
+  end)
+
+  it("a variable whose name is nearly that of a limit is warned of, without its value", function()
+    local result = support.expect(0, { "asker.lua", "--symbols", "X/USDT", "--speed", "max", "--duration", "60" },
+      { cwd = cwd, env = { MAX_ORDER_SIZE = "4711", emergency_stop = "true", MAX_DAILY_TRADES = "5" } })
+    assert.truthy(result.err:find('warn config "no variable of this program: it sets nothing" ' ..
+      'name=MAX_ORDER_SIZE did_you_mean=MAX_ORDER_SIZE_USD', 1, true), result.err)
+    assert.truthy(result.err:find("name=emergency_stop did_you_mean=EMERGENCY_STOP", 1, true), result.err)
+    assert.falsy(result.err:find("4711", 1, true))
+    assert.equal(2, select(2, result.err:gsub("did_you_mean=", "")))
+  end)
+
   it("what nothing can bind to is warned of", function()
     support.write(cwd .. "/c.yaml", [[
 risk: { symbols: { X/USD: { max_order_size_usd: 5 } } }

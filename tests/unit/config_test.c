@@ -1013,6 +1013,60 @@ static void stages_of_the_user_replace_the_default_ones(void **state)
     refused_yaml(world, "rollout: { stages: [ { capital: 10 } ] }\n", "runtime.yaml:1:22: ");
 }
 
+static void each_stage_has_more_capital_than_the_one_before(void **state)
+{
+    struct world *world = *state;
+    refused_yaml(world,
+                 "rollout:\n  stages:\n    - { capital: 500, days: 3 }\n"
+                 "    - { capital: 500, days: 2 }\n    - { capital: 600, days: 2 }\n",
+                 "runtime.yaml:4:9: rollout.stages.1.capital: found 500; allowed more than the "
+                 "stage before has: 500 (runtime.yaml:3:9)");
+    accepted_yaml(world,
+                  "rollout: { stages: [ { capital: 10, days: 1 }, { capital: 10.1, days: 1 } "
+                  "] }\n");
+}
+
+/* ---- names that are nearly those of limits ---- */
+
+static void a_variable_that_is_nearly_a_limit_is_known(void **state)
+{
+    static const char *const near[][2] = {
+        { "MAX_ORDER_SIZE", "MAX_ORDER_SIZE_USD" },
+        { "max_order_size", "MAX_ORDER_SIZE_USD" },
+        { "MAX_DAILY_LOS_USD", "MAX_DAILY_LOSS_USD" },
+        { "MAX_DAILY_VOLUME", "MAX_DAILY_VOLUME_USD" },
+        { "Max_Daily_Trades", "MAX_DAILY_TRADES" },
+        { "MAX_DRAWDOWN_PCT", "MAX_DRAWDOWN" },
+        { "MAX_PORTFOLIO_VOL", "MAX_PORTFOLIO_VOLATILITY" },
+        { "PER_TRADE_RISK", "PER_TRADE_RISK_PCT" },
+        { "PRICE_COLLAR", "PRICE_COLLAR_PCT" },
+        { "RISK_MAX_OPEN_POSITIONS", "MAX_OPEN_POSITIONS" },
+        { "MAX_ORDERS_PER_SEC", "MAX_ORDERS_PER_SECOND" },
+        { "emergency_stop", "EMERGENCY_STOP" },
+        { "EMERGENCY_STP", "EMERGENCY_STOP" },
+    };
+    static const char *const others[] = {
+        "MAX_ORDER_SIZE_USD",
+        "max_order_size_usd",
+        "MAX_DAILY_LOSS",
+        "max_daily_loss",
+        "EMERGENCY_STOP",
+        "ENVIRONMENT",
+        "PATH",
+        "MAX",
+        "MAX_JOBS",
+        "TRADING_MODE",
+        "",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
+        const char *meant = config_near_variable(near[i][0]);
+        assert_string_equal(meant ? meant : near[i][0], near[i][1]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        assert_null(config_near_variable(others[i]));
+}
+
 /* ---- files ---- */
 
 static void a_named_file_that_is_missing_is_no_input(void **state)
@@ -1308,6 +1362,8 @@ int main(void)
         TEST(fragments_that_contradict_are_refused),
         TEST(strategies_are_read_in_order),
         TEST(stages_of_the_user_replace_the_default_ones),
+        TEST(each_stage_has_more_capital_than_the_one_before),
+        TEST(a_variable_that_is_nearly_a_limit_is_known),
         TEST(a_named_file_that_is_missing_is_no_input),
         TEST(a_directory_is_no_configuration),
         TEST(the_flag_stands_above_config_path),

@@ -203,6 +203,15 @@ static void an_unknown_option_names_the_nearest(void **state)
     refused("---", "unknown option ---");
 }
 
+/* runtime why -5: the command says what it takes. */
+static void a_negative_number_is_an_operand(void **state)
+{
+    (void)state;
+    assert_string_equal(parsed("-5").operands.items[0], "-5");
+    assert_string_equal(parsed("-.5").operands.items[0], "-.5");
+    refused("-5x", "unknown option -5x");
+}
+
 static void values_are_where_they_belong(void **state)
 {
     (void)state;
@@ -268,6 +277,7 @@ int main(void)
         cmocka_unit_test(numbers_are_checked),
         cmocka_unit_test(times_and_words_are_checked),
         cmocka_unit_test(an_unknown_option_names_the_nearest),
+        cmocka_unit_test(a_negative_number_is_an_operand),
         cmocka_unit_test(values_are_where_they_belong),
         cmocka_unit_test(planned_options_say_so),
         cmocka_unit_test(json_is_known_even_when_parsing_fails),
