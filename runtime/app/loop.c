@@ -176,9 +176,10 @@ static void draw(const struct loop_options *options, int64_t mono_ns, bool force
         .fills = counts->fills,
         .events = counts->events,
         .progress = progress_of(session),
-        .note = ledger_replaying(session->ledger) ? "replaying"
-                : session->any_reloading          ? "reloading"
-                                                  : NULL,
+        .note = ledger_replaying(session->ledger)         ? "replaying"
+                : engine_is_halted(session->engine, NULL) ? "HALTED"
+                : session->any_reloading                  ? "reloading"
+                                                          : NULL,
     };
     status_draw(options->status, &facts, mono_ns, force);
     text_release(&positions);

@@ -17,7 +17,7 @@ struct status_facts {
     uint64_t fills;
     uint64_t events;  /* so far: the line shows the rate between two calls */
     double progress;  /* 0..1 through the feed, negative when unknown: a bar with ETA */
-    const char *note; /* "replaying", "warming up 3/9", or NULL */
+    const char *note; /* "replaying", "HALTED", or NULL */
 };
 
 struct status; /* opaque */

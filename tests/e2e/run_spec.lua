@@ -314,6 +314,16 @@ describe("on a terminal", function()
     assert.truthy(coloured:match("\27%[[%d;]*m"))
   end)
 
+  it("says in the status line that trading is halted", function()
+    local cwd = support.directory()
+    support.write(cwd .. "/s/halt-paper.latch", "what cannot be read counts as set")
+    support.write(cwd .. "/holder.lua", HOLDER)
+    local command = support.quote(support.bin) .. " holder.lua --state s --speed max --duration 600"
+    local result = support.expect(75, { "-qec", "stty cols 120; exec " .. command, "/dev/null" },
+      { cwd = cwd, env = { TERM = "xterm", NO_COLOR = "1" }, program = "script" })
+    assert.truthy(result.out:find("PAPER  HALTED  2024-", 1, true), result.out)
+  end)
+
   it("draws none with --quiet", function()
     local quiet = { table.unpack(words) }
     quiet[#quiet + 1] = "--quiet"
