@@ -108,10 +108,6 @@ static void put_refusal(void *self, const char *kind, int64_t time_ns, const cha
         return;
     const struct json *inner = json_get(root, "body");
     const struct json *source = inner ? inner : root;
-    if (json_get(source, "lifted_by")) { /* the end of a halt is no verdict */
-        json_release(root);
-        return;
-    }
     bool is_blocked = strcmp(kind, "blocked") == 0;
     json_object_begin(writer);
     json_key(writer, "time");

@@ -120,8 +120,8 @@ static void verdicts(const struct json *list, struct text *out)
     }
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json *one = json_at(list, i);
-        text_printf(out, "%s  %-6s %-20.20s %s\n", time_of(one, "time", time),
-                    text_of(one, "verdict"), text_of(one, "code"), text_of(one, "strategy"));
+        text_printf(out, "%s  %-6s %-24s %s\n", time_of(one, "time", time), text_of(one, "verdict"),
+                    text_of(one, "code"), text_of(one, "strategy"));
         if (text_of(one, "side")[0] != '-')
             text_printf(out, "    %s %s %s, allowed %s\n", text_of(one, "side"),
                         text_of(one, "asked"), text_of(one, "symbol"), text_of(one, "allowed"));

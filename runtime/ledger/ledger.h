@@ -173,7 +173,8 @@ MUST_CHECK int ledger_each_remaining_of(struct ledger *ledger, int64_t session_i
                                         void (*visit)(void *self,
                                                       const struct remaining *remaining),
                                         void *self, struct error *err);
-/* The newest rows of kind blocked, reduced and halt, newest first: the body as it is written. */
+/* The newest rows of kind blocked, reduced and halt, newest first: the body as it is written. Ends
+ * of halts are not among them. */
 MUST_CHECK int ledger_each_refusal(struct ledger *ledger, size_t count,
                                    void (*visit)(void *self, const char *kind, int64_t time_ns,
                                                  const char *body),

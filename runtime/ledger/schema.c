@@ -397,8 +397,9 @@ const char *const statement_texts[STATEMENTS] = {
         " WHERE " IS_REMAINING " AND p.qty <> '0'"
         " ORDER BY i.instance_id, p.venue, p.symbol",
     [REFUSALS] =
+        /* the end of a halt is of its kind, but refuses nothing */
         "SELECT kind, time_ns, body FROM trading_events WHERE kind IN ('blocked', 'reduced',"
-        " 'halt') ORDER BY seq DESC LIMIT ?",
+        " 'halt') AND instr(body, '\"body\":{\"lifted_by\":') = 0 ORDER BY seq DESC LIMIT ?",
     [SELECT_STATE] = "SELECT body FROM strategy_state WHERE instance_id = ?",
     [RESULT_ROWS] =
         "SELECT kind, body FROM trading_events WHERE session_id = ? AND seq >= ?"

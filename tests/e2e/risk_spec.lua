@@ -477,6 +477,9 @@ describe("on sim", function()
     assert.truthy(resumed.out:find("\npaper " .. name .. "  daily_loss_limit", 1, true), resumed.out)
     for line in resumed.out:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
     assert.same({}, query("select * from halts where lifted_ns is null"))
+    -- The end of a halt is no verdict, and takes the place of none.
+    local last = support.json(support.expect(0, { "why", "1", "--state", "s", "--json" }, { cwd = cwd }).out)
+    assert.equal(1, #last.verdicts)
   end)
 
   it("a restart in the middle of a busy day keeps the day's volume and trades", function()
@@ -626,6 +629,12 @@ describe("a guard:", function()
     assert.truthy(found.answers[5].reason:find(reason, 1, true),
       found.answers[5].reason)
     assert.same({ "canceled", "canceled" }, query("select status from orders"))
+  end)
+
+  it("why shows the whole code, however long", function()
+    world({ actions = { [3] = "(ctx:buy(1) and ctx:buy(1))" }, yaml = "risk: { max_orders_per_second: 1 }\n" })
+    local text = support.expect(0, { "why", "--state", "s" }, { cwd = cwd }).out
+    assert.truthy(text:find("  block  max_orders_per_second +asker\n"), text)
   end)
 
   it("a price that jumps opens the breaker, for a time", function()
