@@ -23,9 +23,9 @@ static bool is_policy(const struct order *order)
     return order->role == ROLE_PLAIN && strcmp(order->tag, POLICY_TAG) == 0;
 }
 
-/* What protects one position: all stops together, and the policy's own. */
+/* What protects one position: all stops together, the policy's own among them. */
 struct cover {
-    decimal qty, by_policy;
+    decimal qty;
     struct order *policy; /* the newest of them; NULL: none */
     bool waits;           /* it was rejected a moment ago */
 };
@@ -33,17 +33,15 @@ struct cover {
 static struct cover cover_of(struct engine *engine, int index, size_t k, enum order_side out)
 {
     const struct instance *instance = &engine->instances[index];
-    struct cover cover = { .qty = DECIMAL_ZERO, .by_policy = DECIMAL_ZERO };
+    struct cover cover = { .qty = DECIMAL_ZERO };
     for (size_t i = 0; i < blotter_open_count(engine->blotter); i++) {
         struct order *order = blotter_open_at(engine->blotter, i);
         if (!is_stop_of(instance, instance->instruments[k], out, order) ||
             order->pending & PENDING_CANCEL)
             continue;
         cover.qty = decimal_add(cover.qty, order_remaining(order));
-        if (!is_policy(order))
-            continue;
-        cover.by_policy = decimal_add(cover.by_policy, order_remaining(order));
-        cover.policy = order;
+        if (is_policy(order))
+            cover.policy = order;
     }
     const struct order *last = blotter_find(engine->blotter, instance->holdings[k].policy_stop);
     cover.waits =

@@ -67,6 +67,7 @@ static void a_halt_cancels_what_adds_risk(void **state)
     assert_false(is_canceled(s, d.exit));
     assert_closes(s, sent, "");
     assert_int_equal(count_records(s, RECORD_HALT), 1);
+    assert_string_equal(last_record(s, RECORD_ALERT)->name, "operator");
     assert_refused(s, submit(s, B, limit_of(SIDE_BUY, "1", "90")), "halted", "lunch");
     assert_passes(s, submit(s, A, request_of(SIDE_SELL, "5")));
     stage_free(s);
@@ -91,6 +92,32 @@ static void a_halt_of_everything_cancels_exits_too(void **state)
     settle(s);
     tell_why(s, exit, REPORT_CANCEL_REJECT, "busy");
     assert_string_equal(status_of(s, exit), "new"); /* nobody insists any more */
+    stage_free(s);
+}
+
+/* The session, a narrower scope, the first instrument and the last: all of them, and each is told.
+ */
+static void a_lift_ends_every_halt(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_ORDER_SIZE, "100000");
+    struct stage *s = stage_limited(SCOPE_SYMBOL, &limits, plain);
+    struct narrow_halt halt;
+    trade(s, BTC, "100");
+    engine_restore_halt(s->engine, "symbol BTC/USDT", "daily_loss_limit", "lost");
+    engine_restore_halt(s->engine, s->instruments.list[BTC].symbol, "overfill", "it was");
+    engine_restore_halt(s->engine, s->instruments.list[OTHER].symbol, "overfill", "it was");
+    assert_done(s, engine_halt(s->engine, s->now_ns, "operator", "lunch", false, false, &s->err));
+    assert_true(engine_narrow_halt(s->engine, 2, &halt));
+    size_t told = count_records(s, RECORD_HALT);
+    assert_done(s, engine_lift_halts(s->engine, s->now_ns, "me", &s->err));
+    assert_false(engine_is_halted(s->engine, NULL));
+    assert_false(engine_narrow_halt(s->engine, 0, &halt));
+    assert_int_equal(count_records(s, RECORD_HALT), told + 4);
+    assert_passes(s, submit(s, A, limit_of(SIDE_BUY, "1", "90")));
+    /* Once more changes nothing. */
+    assert_done(s, engine_lift_halts(s->engine, s->now_ns, "me", &s->err));
+    assert_int_equal(count_records(s, RECORD_HALT), told + 4);
     stage_free(s);
 }
 
@@ -289,15 +316,11 @@ static void what_fills_late_is_closed_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_halt_cancels_what_adds_risk),
-        TEST(a_halt_of_everything_cancels_exits_too),
-        TEST(a_halt_may_flatten),
-        TEST(what_fills_late_is_closed_too),
-        TEST(flatten_closes_what_is_meant),
-        TEST(flatten_ends_what_rests_here),
-        TEST(flatten_leaves_protection_until_it_is_flat),
-        TEST(a_ledger_that_fails_is_told),
-        TEST(the_newest_verdicts_are_kept),
+        TEST(a_halt_cancels_what_adds_risk), TEST(a_halt_of_everything_cancels_exits_too),
+        TEST(a_lift_ends_every_halt),        TEST(a_halt_may_flatten),
+        TEST(what_fills_late_is_closed_too), TEST(flatten_closes_what_is_meant),
+        TEST(flatten_ends_what_rests_here),  TEST(flatten_leaves_protection_until_it_is_flat),
+        TEST(a_ledger_that_fails_is_told),   TEST(the_newest_verdicts_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,8 @@ static void what_happens_is_counted(void **state)
     settle(s);
     tell_why(s, id, REPORT_REJECTED, "no");
     struct rollout_record record = record_of(s);
+    assert_int_equal(record.requests_good, 3);
+    assert_int_equal(record.requests_bad, 0);
     assert_int_equal(record.orders_good, 2);
     assert_int_equal(record.orders_bad, 1);
     assert_int_equal(record.latency_sum_ns, 2 * NS_PER_SECOND);
@@ -84,6 +86,48 @@ static void what_happens_is_counted(void **state)
     assert_int_equal(record.slippage_count, 2);
     assert_true(fabs(record.slippage_sum - (0.1 / 100 + 0.1 / 100.1)) < 1e-15);
     stage_free(s);
+}
+
+/* A limit order has the price that it asked for, however far the market went. */
+static void a_limit_order_does_not_slip(void **state)
+{
+    (void)state;
+    struct stage *s = stage_rolling();
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "110"));
+    settle(s);
+    tell(s, id, REPORT_ACK);
+    fill(s, id, "1", "110");
+    assert_int_equal(record_of(s).orders_good, 1);
+    assert_int_equal(record_of(s).slippage_count, 0);
+    stage_free(s);
+}
+
+/* An answer that leaves it in doubt is a request that failed; two open the breaker. */
+static void failed_requests_and_breakers_are_counted(void **state)
+{
+    (void)state;
+    for (int on = 0; on < 2; on++) {
+        struct risk_options risk = { .no_stop_pct = D("0.05"),
+                                     .breaker = { .failures = 2, .open_for_ns = SECONDS(30) } };
+        if (on)
+            risk.rollout = stages;
+        struct stage *s = stage_new_planned(
+            &(struct stage_plan){ .risk = risk, .more_instruments = more_venues });
+        add_of_all(s, NULL);
+        trade(s, BTC, "100");
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(record_of(s).breaker_events, 0);
+            uint64_t id = submit(s, A, limit_of(SIDE_BUY, "0.1", "100"));
+            assert_passes(s, id);
+            tell_why(s, id, REPORT_DOUBT, "500");
+        }
+        assert_int_equal(record_of(s).requests_bad, on ? 2 : 0);
+        assert_int_equal(record_of(s).requests_good, 0);
+        assert_int_equal(record_of(s).breaker_events, on);
+        assert_done(s, engine_halt(s->engine, s->now_ns, "halted", "x", false, false, &s->err));
+        assert_int_equal(record_of(s).critical_errors, on);
+        stage_free(s);
+    }
 }
 
 static void trade_well(struct stage *s)
@@ -102,6 +146,7 @@ static void a_clean_day_opens_the_next_stage(void **state)
     (void)state;
     struct stage *s = stage_rolling();
     assert_decimal(capital_of(s), "200");
+    assert_true(record_of(s).began_ns == T0);
     trade_well(s);
     clock_to(s, T0 + DAY - SECOND);
     trade(s, BTC, "100");
@@ -184,6 +229,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stage_bounds_what_the_account_has_at_stake),
         cmocka_unit_test(what_happens_is_counted),
+        cmocka_unit_test(a_limit_order_does_not_slip),
+        cmocka_unit_test(failed_requests_and_breakers_are_counted),
         cmocka_unit_test(a_clean_day_opens_the_next_stage),
         cmocka_unit_test(a_halt_keeps_it_shut),
         cmocka_unit_test(a_restart_goes_on_in_its_stage),

@@ -39,6 +39,7 @@ static void a_bare_position_gets_a_stop_at_the_venue(void **state)
     assert_true(stop->reduce_only);
     assert_decimal(stop->qty, "1");
     assert_decimal(stop->trigger_price, "98"); /* 100 less 2 % */
+    assert_string_equal(order_tif_name(stop->tif), "gtc");
     assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, stop->order_id);
     stage_free(s);
 }
@@ -51,6 +52,35 @@ static void a_short_is_mirrored_and_the_nearer_tick_counts(void **state)
     take(s, A, BTC, SIDE_SELL, "10", "101.37");
     assert_decimal(policy(s)->trigger_price, "103.3");
     assert_string_equal(order_side_name(policy(s)->side), "buy");
+    stage_free(s);
+}
+
+/* A long at 101.37: 99.3426, and the tick above it is nearer. Of another instrument too. */
+static void a_long_of_another_instrument(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, OTHER, SIDE_BUY, "1", "101.37");
+    assert_int_equal(policy(s)->instrument, OTHER);
+    assert_decimal(policy(s)->trigger_price, "99.4");
+    stage_free(s);
+}
+
+/* An exit that is no stop protects nothing: it may never fill. */
+static void a_limit_order_protects_nothing(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "2"));
+    fill(s, entry, "1", "100");
+    acknowledge(s);
+    uint64_t exit = submit(s, A, reduce_only(limit_of(SIDE_SELL, "1", "120")));
+    tell(s, exit, REPORT_ACK);
+    size_t canceled = count_sent(s, SENT_CANCEL);
+    fill(s, entry, "1", "100");
+    assert_decimal(last_sent(s, SENT_AMEND)->qty, "2");
+    assert_int_equal(count_sent(s, SENT_CANCEL), canceled);
     stage_free(s);
 }
 
@@ -181,6 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bare_position_gets_a_stop_at_the_venue),
         cmocka_unit_test(a_short_is_mirrored_and_the_nearer_tick_counts),
+        cmocka_unit_test(a_long_of_another_instrument),
+        cmocka_unit_test(a_limit_order_protects_nothing),
         cmocka_unit_test(a_protected_entry_needs_none),
         cmocka_unit_test(it_grows_with_the_position),
         cmocka_unit_test(it_goes_when_the_position_is_flat_or_protected),
