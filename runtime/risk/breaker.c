@@ -71,8 +71,7 @@ void breaker_sent(struct breaker *breaker, int64_t now_ns)
 
 void breaker_take_back(struct breaker *breaker)
 {
-    if (breaker->state == BREAKER_HALF_OPEN)
-        breaker->probes_out = 0;
+    breaker->probes_out = 0;
 }
 
 /* ---- answers ---- */

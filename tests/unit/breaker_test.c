@@ -499,6 +499,27 @@ static void a_lost_probe_makes_room_for_another(void **state)
     assert_int_equal(breaker.probes_good, 0);
 }
 
+/* A probe that never left leaves its place to another, and is not what an answer is to. In another
+ * state there is nothing to take back. */
+static void a_probe_that_never_left_is_none(void **state)
+{
+    (void)state;
+    struct breaker breaker = make_half_open();
+    breaker_sent(&breaker, START + 61 * SECOND);
+    assert_false(breaker_allows(&breaker, START + 61 * SECOND));
+    breaker_take_back(&breaker);
+    assert_false(breaker_success(&breaker, START + 61 * SECOND, FAST));
+    assert_int_equal(breaker.probes_good, 0);
+    assert_true(breaker_allows(&breaker, START + 61 * SECOND));
+    assert_int_equal(breaker.state, BREAKER_HALF_OPEN);
+    breaker = make(&usual);
+    breaker_take_back(&breaker);
+    assert_true(breaker_allows(&breaker, START));
+    breaker = make_open();
+    breaker_take_back(&breaker);
+    assert_false(breaker_allows(&breaker, START + SECOND));
+}
+
 /* Nothing was out when a probe was sent in another state. */
 static void sent_while_not_half_open_is_no_probe(void **state)
 {
@@ -691,6 +712,7 @@ int main(void)
         cmocka_unit_test(the_first_probe_that_fails_opens_it_again),
         cmocka_unit_test(a_success_without_a_probe_is_no_probe),
         cmocka_unit_test(a_lost_probe_makes_room_for_another),
+        cmocka_unit_test(a_probe_that_never_left_is_none),
         cmocka_unit_test(sent_while_not_half_open_is_no_probe),
         cmocka_unit_test(a_probe_of_before_is_forgotten),
         cmocka_unit_test(answers_while_open_do_not_count),

@@ -236,6 +236,32 @@ static void a_ledger_that_fails_is_told(void **state)
     stage_free(s);
 }
 
+static int64_t time_of_next_verdict(struct stage *s)
+{
+    struct order_request request = limit_of(SIDE_BUY, "1", "90");
+    assert_int_equal(engine_submit(s->engine, A, &request, &s->refusal), 0);
+    return newest_verdict(s).time_ns;
+}
+
+/* Before the first event a person's clock is the only one; later the market's is. */
+static void a_person_may_come_first(void **state)
+{
+    (void)state;
+    risk_limits_init(&no_limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &no_limits, plain);
+    assert_done(s, engine_halt(s->engine, T0 + SECONDS(5), "operator", "x", false, false, &s->err));
+    assert_true(time_of_next_verdict(s) == T0 + SECONDS(5));
+    assert_done(s, engine_lift_halts(s->engine, T0 + SECONDS(4), "me", &s->err));
+    assert_true(time_of_next_verdict(s) == T0 + SECONDS(5));
+    assert_done(s, engine_lift_halts(s->engine, T0 + SECONDS(6), "me", &s->err));
+    assert_true(time_of_next_verdict(s) == T0 + SECONDS(6));
+    to(s, T0 + SECONDS(7));
+    trade(s, BTC, "100");
+    assert_done(s, engine_halt(s->engine, T0 + SECONDS(9), "operator", "x", false, false, &s->err));
+    assert_true(time_of_next_verdict(s) == T0 + SECONDS(7));
+    stage_free(s);
+}
+
 /* ---- verdicts ---- */
 
 static void the_newest_verdicts_are_kept(void **state)
@@ -320,7 +346,8 @@ int main(void)
         TEST(a_lift_ends_every_halt),        TEST(a_halt_may_flatten),
         TEST(what_fills_late_is_closed_too), TEST(flatten_closes_what_is_meant),
         TEST(flatten_ends_what_rests_here),  TEST(flatten_leaves_protection_until_it_is_flat),
-        TEST(a_ledger_that_fails_is_told),   TEST(the_newest_verdicts_are_kept),
+        TEST(a_ledger_that_fails_is_told),   TEST(a_person_may_come_first),
+        TEST(the_newest_verdicts_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
