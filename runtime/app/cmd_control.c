@@ -156,6 +156,12 @@ static size_t operands(const struct options *options)
     return options->operands.count + options->strategies.count;
 }
 
+/* The only one, whatever it looks like: a reason, too, may end in .lua. */
+static const char *only_operand(const struct options *options)
+{
+    return options->operands.count == 1 ? options->operands.items[0] : options->strategies.items[0];
+}
+
 static int look_at(const struct options *options, const char *what)
 {
     struct question question = { .command = what };
@@ -237,9 +243,9 @@ static int run_halt(const struct options *options)
     struct question question = { .command = "halt", .emergency = options->emergency };
     if (operands(options) > 1)
         return too_many(options, "halt", "at most one operand, the reason");
-    if (options->operands.count == 1) {
+    if (operands(options) == 1) {
         question.key = "reason";
-        question.value = options->operands.items[0];
+        question.value = only_operand(options);
     }
     return ask(options, &question);
 }
@@ -249,9 +255,9 @@ static int run_flatten(const struct options *options)
     struct question question = { .command = "flatten" };
     if (operands(options) > 1)
         return too_many(options, "flatten", "at most one SYMBOL");
-    if (options->operands.count == 1) {
+    if (operands(options) == 1) {
         question.key = "symbol";
-        question.value = options->operands.items[0];
+        question.value = only_operand(options);
     }
     return ask(options, &question);
 }

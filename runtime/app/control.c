@@ -160,6 +160,18 @@ static int resume(struct request *request, struct error *why)
     return DONE;
 }
 
+static int not_traded(const struct session *session, const char *symbol, struct error *why)
+{
+    struct text list;
+    text_init(&list, 4096);
+    for (uint32_t i = 0; i < session->instruments.count; i++)
+        text_printf(&list, "%s%s", i ? ", " : "", session->instruments.list[i].symbol);
+    error_set(why, ERROR_USAGE, "this run does not trade '%.60s'; it trades %.300s", symbol,
+              list.data);
+    text_release(&list);
+    return why->code;
+}
+
 static int flatten(struct request *request, struct error *why)
 {
     struct session *session = request->session;
@@ -168,7 +180,7 @@ static int flatten(struct request *request, struct error *why)
     if (symbol) {
         instrument = instruments_find(&session->instruments, symbol, NULL);
         if (instrument == INSTRUMENT_NONE)
-            return error_set(why, ERROR_USAGE, "this run does not trade '%.60s'", symbol);
+            return not_traded(session, symbol, why);
     }
     int code = journal(request);
     if (code != DONE)
@@ -189,6 +201,19 @@ static bool has_venue(const struct session *session, const char *asked)
     return false;
 }
 
+static int no_such_venue(const struct session *session, const char *asked, struct error *why)
+{
+    const char *venue;
+    struct text list;
+    text_init(&list, 1024);
+    for (size_t i = 0; engine_breaker(session->engine, i, &venue); i++)
+        text_printf(&list, "%s%s", i ? ", " : "", venue);
+    error_set(why, ERROR_USAGE, "this run does not trade on '%.40s'; it trades on %.200s",
+              asked ? asked : "any venue", list.length ? list.data : "none");
+    text_release(&list);
+    return why->code;
+}
+
 static int breaker(struct request *request, struct error *why)
 {
     struct session *session = request->session;
@@ -198,8 +223,7 @@ static int breaker(struct request *request, struct error *why)
     if (!opens && (!what || strcmp(what, "close") != 0))
         return error_set(why, ERROR_USAGE, "a breaker can be told to open or to close");
     if (!has_venue(session, venue))
-        return error_set(why, ERROR_USAGE, "this run does not trade on '%.40s'",
-                         venue ? venue : "any venue");
+        return no_such_venue(session, venue, why);
     int code = journal(request);
     if (code != DONE)
         return code;

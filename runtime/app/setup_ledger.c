@@ -138,12 +138,14 @@ int setup_state(struct session *session, struct error *err)
         return 0;
     static const char *const folders[] = { "", "logs", "checkpoints", "journal", "backups" };
     int code = 0;
-    for (size_t i = 0; code == 0 && i < ARRAY_SIZE(folders); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         char path[600];
         if ((code = setup_state_path(session, folders[i], path, sizeof(path), err)) == 0)
             code = text_make_directories(path, err);
+        if (code < 0)
+            return error_wrap(err, "--state must name a directory that can be written");
     }
-    if (code < 0 || (code = setup_lock(session, err)) < 0)
+    if ((code = setup_lock(session, err)) < 0)
         return code;
     if (session->options->fresh && (code = move_aside(session, clock_now(session->wall), err)) < 0)
         return code;

@@ -374,8 +374,10 @@ static int wait_for(const struct asking *asking, short events, struct error *err
         if (count > 0)
             return 0;
         if (count == 0)
-            return error_at(err, ERROR_UNAVAILABLE, asking->state_dir,
-                            "the instance that runs there does not answer");
+            return error_at(
+                err, ERROR_UNAVAILABLE, asking->state_dir,
+                "the instance that runs there does not answer; what was asked it may still do. "
+                "In an emergency: runtime halt --emergency");
         if (errno != EINTR)
             return error_at(err, ERROR_IO, asking->state_dir, SOCKET_NAME ": %s", strerror(errno));
     }
@@ -439,8 +441,10 @@ static int cannot_connect(const char *state_dir, struct error *err)
         return error_at(err, ERROR_PERMISSION, state_dir,
                         "what runs there belongs to another user");
     if (errno == EAGAIN)
-        return error_at(err, ERROR_UNAVAILABLE, state_dir,
-                        "the instance that runs there does not answer");
+        return error_at(
+            err, ERROR_UNAVAILABLE, state_dir,
+            "the instance that runs there does not answer; what was asked it may still do. "
+            "In an emergency: runtime halt --emergency");
     return error_at(err, ERROR_IO, state_dir, SOCKET_NAME ": %s", strerror(errno));
 }
 

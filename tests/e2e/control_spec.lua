@@ -211,6 +211,9 @@ describe("a running instance", function()
 
   it("breaks long reasons at the 80th column", function()
     local run = start("holder.lua")
+    expect(0, "halt", "because of holder.lua", "--state", "s")
+    assert.truthy(ask("status").halt.reason:find("because of holder.lua", 1, true))
+    expect(0, "resume", "--state", "s")
     expect(0, "halt", ("a reason of many words "):rep(4), "--state", "s")
     expect(0, "breaker", "open", "--state", "s")
     local out = expect(0, "status", "--state", "s").out
@@ -237,7 +240,9 @@ describe("a running instance", function()
   it("flattens, all or one symbol", function()
     local run = start("holder.lua")
     wait_for_orders(run)
-    assert.truthy(expect(64, "flatten", "NO/SUCH", "--state", "s").err:find("NO/SUCH", 1, true))
+    assert.truthy(expect(64, "flatten", "NO/SUCH", "--state", "s").err:find(
+      "this run does not trade 'NO/SUCH'; it trades " .. SYMBOL, 1, true))
+    expect(64, "flatten", "holder.lua", "--state", "s") -- a slip must not close everything
     assert.equal(1, #ask("positions").positions)
     assert.truthy(ask("flatten", SYMBOL).ok)
     support.wait_for("a flat position", 20, function() return #ask("positions").positions == 0 end)
@@ -252,7 +257,8 @@ describe("a running instance", function()
     local run = start("holder.lua")
     wait_for_orders(run)
     assert.equal("closed", ask("status").breakers[1].state)
-    expect(64, "breaker", "open", "nowhere", "--state", "s")
+    assert.truthy(expect(64, "breaker", "open", "nowhere", "--state", "s").err:find(
+      "this run does not trade on 'nowhere'; it trades on sim", 1, true))
     expect(64, "breaker", "ajar", "--state", "s")
     expect(64, "breaker", "--state", "s")
     support.wait_for("an order that is taken", 20, function() return told() == "taken" end)
@@ -369,6 +375,14 @@ describe("where nothing runs", function()
     end
     assert.falsy(support.exists(cwd .. "/s")) -- a question makes nothing
     assert.equal(69, support.json(expect(69, "halt", "--state", "s", "--json").out).error.code)
+  end)
+
+  it("a state directory that is none is refused with 74, by the option's name", function()
+    support.write(cwd .. "/holder.lua", HOLDER)
+    support.write(cwd .. "/s", "a file")
+    local result = support.expect(74, { "holder.lua", "--state", "s", "--duration", "1" }, { cwd = cwd })
+    assert.truthy(result.err:find("--state must name a directory that can be written: cannot make directory s",
+      1, true), result.err)
   end)
 
   it("those that look are answered from the ledger", function()
