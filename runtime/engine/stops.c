@@ -132,7 +132,9 @@ static void sync_holding(struct engine *engine, int index, size_t k)
 
 void stops_sync(struct engine *engine)
 {
-    if (!engine->options.risk.require_stop || engine->is_stopping || !engine->is_connected)
+    bool ends = engine->cancels_all || engine->closes_all ||
+                (engine->is_stopping && engine->stopping == POLICY_FLATTEN);
+    if (!engine->options.risk.require_stop || ends || !engine->is_connected)
         return;
     for (int i = 0; i < engine->instance_count; i++)
         for (size_t k = 0; i != engine->external && k < engine->instances[i].instrument_count; k++)

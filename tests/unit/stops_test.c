@@ -196,6 +196,45 @@ static void where_the_venue_holds_none_it_rests_here_and_fires(void **state)
     stage_free(s);
 }
 
+/* What fills while the run ends stays behind with a stop, unless it is closed. */
+static void what_fills_while_the_run_ends_gets_one(void **state)
+{
+    (void)state;
+    static const enum stop_policy policies[] = { POLICY_LEAVE, POLICY_CANCEL, POLICY_FLATTEN };
+    for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+        struct stage *s = stage_with_policy();
+        trade(s, BTC, "100");
+        uint64_t entry = submit(s, A, limit_of(SIDE_BUY, "5", "100"));
+        assert_done(s, engine_stop(s->engine, s->now_ns, policies[i], "the end", &s->err));
+        fill(s, entry, "5", "100");
+        const struct order *last = &last_sent(s, SENT_SUBMIT)->order;
+        assert_true(last->reduce_only && last->side == SIDE_SELL);
+        assert_decimal(last->qty, "5");
+        assert_int_equal(last->type, policies[i] == POLICY_FLATTEN ? ORDER_MARKET : ORDER_STOP);
+        stage_free(s);
+    }
+}
+
+/* An emergency cancels all orders, and no new one takes their place. */
+static void an_emergency_gets_none(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    acknowledge(s);
+    size_t submits = count_sent(s, SENT_SUBMIT);
+    assert_done(
+        s, engine_halt(s->engine, s->now_ns, "emergency_stop", "a person", true, false, &s->err));
+    trade(s, BTC, "100");
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    tell(s, last_sent(s, SENT_CANCEL)->order.order_id, REPORT_CANCELED);
+    trade(s, BTC, "100");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), submits);
+    assert_done(s, engine_lift_halts(s->engine, s->now_ns, "a person", &s->err));
+    assert_int_equal(count_sent(s, SENT_SUBMIT), submits + 1); /* as before */
+    stage_free(s);
+}
+
 static void without_the_policy_there_is_none(void **state)
 {
     (void)state;
@@ -219,6 +258,8 @@ int main(void)
         cmocka_unit_test(a_part_too_much_stays),
         cmocka_unit_test(a_rejected_one_is_tried_again_later),
         cmocka_unit_test(where_the_venue_holds_none_it_rests_here_and_fires),
+        cmocka_unit_test(what_fills_while_the_run_ends_gets_one),
+        cmocka_unit_test(an_emergency_gets_none),
         cmocka_unit_test(without_the_policy_there_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
