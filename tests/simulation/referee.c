@@ -666,7 +666,8 @@ static int64_t filled_by(const struct account *account, const struct paper *judg
 }
 
 /* An exit: what its entry filled and no exit has, and what is held. Strategies that change exits
- * themselves may ask for all that is held. */
+ * themselves may ask for all that is held, and may ask for less of one that is too large already:
+ * its position went, and the venue would not cancel it. */
 static bool judge_exit(struct referee *referee, const struct asked *asked)
 {
     const struct account *account = &referee->account;
@@ -674,6 +675,8 @@ static bool judge_exit(struct referee *referee, const struct asked *asked)
     const struct paper *entry = account_paper(account, judged->parent);
     int64_t most = 0, filled = filled_by(account, judged, &most);
     int64_t held = account->slots[judged->slot].books[judged->market].qty;
+    if (!asked->is_new && asked->qty < left_of(judged))
+        return true;
     bool is_ours = strcmp(account->slots[judged->slot].strategy, "protected") == 0;
     if (is_ours && entry &&
         !complain_child(referee, asked, "its entry and the exits", entry->filled - filled))
