@@ -217,8 +217,8 @@ describe("a running instance", function()
     expect(0, "halt", ("a reason of many words "):rep(4), "--state", "s")
     expect(0, "breaker", "open", "--state", "s")
     local out = expect(0, "status", "--state", "s").out
-    assert.truthy(out:find("\nHALTED      operator_halt: a reason of many words a reason of many words a\n" ..
-      "            reason of many words a reason of many words  (uid ", 1, true), out)
+    assert.truthy(out:find("\nHALTED      operator_halt: a reason of many words a reason of many " ..
+      "words a\n" .. "            reason of many words a reason of many words  (uid ", 1, true), out)
     for line in out:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
     run:signal("TERM")
     assert.equal(75, run:wait().code)
@@ -381,8 +381,8 @@ describe("where nothing runs", function()
     support.write(cwd .. "/holder.lua", HOLDER)
     support.write(cwd .. "/s", "a file")
     local result = support.expect(74, { "holder.lua", "--state", "s", "--duration", "1" }, { cwd = cwd })
-    assert.truthy(result.err:find("--state must name a directory that can be written: cannot make directory s",
-      1, true), result.err)
+    assert.truthy(result.err:find("--state must name a directory that can be written: cannot make " ..
+      "directory s", 1, true), result.err)
   end)
 
   it("those that look are answered from the ledger", function()

@@ -461,8 +461,8 @@ describe("on sim", function()
   end)
 
   it("what is halted of one strategy has its name in status and resume, running and stopped", function()
-    local entry = "strategies: [ { file: churn.lua, symbols: [BTC/USDT:USDT], limits: { max_daily_loss_usd: 5 } } ]\n"
-    sim(0, 3600, entry)
+    sim(0, 3600, "strategies: [ { file: churn.lua, symbols: [BTC/USDT:USDT], " ..
+      "limits: { max_daily_loss_usd: 5 } } ]\n")
     local name = "strategy busy on BTC/USDT:USDT"
     local text = support.expect(0, { "status", "--state", "s" }, { cwd = cwd }).out
     assert.truthy(text:find("\nno new risk " .. name .. ": daily_loss_limit\n", 1, true), text)
@@ -632,7 +632,8 @@ describe("a guard:", function()
   end)
 
   it("why shows the whole code, however long", function()
-    world({ actions = { [3] = "(ctx:buy(1) and ctx:buy(1))" }, yaml = "risk: { max_orders_per_second: 1 }\n" })
+    world({ actions = { [3] = "(ctx:buy(1) and ctx:buy(1))" },
+            yaml = "risk: { max_orders_per_second: 1 }\n" })
     local text = support.expect(0, { "why", "--state", "s" }, { cwd = cwd }).out
     assert.truthy(text:find("  block  max_orders_per_second +asker\n"), text)
   end)
@@ -719,7 +720,8 @@ describe("a limit that is none is refused with 78, wherever it stands:", functio
   end)
 
   it("a variable whose name is nearly that of a limit is warned of, without its value", function()
-    local result = support.expect(0, { "asker.lua", "--symbols", "X/USDT", "--speed", "max", "--duration", "60" },
+    local words = { "asker.lua", "--symbols", "X/USDT", "--speed", "max", "--duration", "60" }
+    local result = support.expect(0, words,
       { cwd = cwd, env = { MAX_ORDER_SIZE = "4711", emergency_stop = "true", MAX_DAILY_TRADES = "5" } })
     assert.truthy(result.err:find('warn config "no variable of this program: it sets nothing" ' ..
       'name=MAX_ORDER_SIZE did_you_mean=MAX_ORDER_SIZE_USD', 1, true), result.err)
