@@ -54,9 +54,20 @@ static bool is_protected_entry(const struct order *order)
 
 /* Only what fills is protected: a message repeated after the exits did their work begins nothing.
  */
-static void follow_entry(struct engine *engine, const struct order *order, decimal booked_qty)
+/* A bust or correction took back what the exits were to sell. */
+static void follow_bust(struct protection *protection, decimal taken_back)
+{
+    protection->entered_qty =
+        decimal_max(decimal_sub(protection->entered_qty, taken_back), DECIMAL_ZERO);
+}
+
+static void follow_entry(struct engine *engine, const struct order *before,
+                         const struct order *order, decimal booked_qty)
 {
     struct protection *protection = find_protection(engine, order->order_id);
+    decimal taken_back = decimal_sub(before->filled_qty, order->filled_qty);
+    if (protection && decimal_sign(taken_back) > 0)
+        follow_bust(protection, taken_back);
     if (decimal_is_zero(booked_qty))
         return;
     if (!protection) {
@@ -224,7 +235,7 @@ void exits_follow(struct engine *engine, const struct order *before, const struc
     if (order->role != ROLE_PLAIN)
         follow_exit(engine, before, order, booked_qty);
     else if (is_protected_entry(order))
-        follow_entry(engine, order, booked_qty);
+        follow_entry(engine, before, order, booked_qty);
     if (order->role == ROLE_PLAIN && order->group_id != 0)
         pairs_follow(engine, before, order, booked_qty);
 }
@@ -597,7 +608,7 @@ int exits_restore(struct engine *engine, const struct order *order, struct error
 {
     if (order->role == ROLE_PLAIN) {
         if (is_protected_entry(order))
-            follow_entry(engine, order, order->filled_qty);
+            follow_entry(engine, order, order, order->filled_qty);
         struct protection *protection = find_protection(engine, order->order_id);
         if (protection)
             protection->is_entry_known = true;

@@ -1346,6 +1346,29 @@ static void live_long(uint64_t seed, bool willing)
     stage_free(s);
 }
 
+/* What is held beside it, 5 of another order, does not make room for what the entry never had. */
+static void a_bust_of_the_entry_shrinks(struct stage *s, struct case_of c)
+{
+    uint64_t other = submit(s, A, request_of(c.side, "5"));
+    fill(s, other, "5", "100");
+    uint64_t id = enter(s, c, "3");
+    fill(s, id, "2", "100");
+    struct report last = fill_report(s, id, D("1"), D("100"), DECIMAL_ZERO);
+    assert_done(s, tell_code(s, &last));
+    ack_exits(s, id);
+    uint64_t stop = stop_of(s, id)->order_id;
+    assert_resized(s, stop, "3");
+    last.kind = REPORT_BUST;
+    assert_done(s, tell_code(s, &last));
+    assert_resized(s, stop, "2");
+}
+
+static void exits_shrink_when_their_entry_is_busted(void **state)
+{
+    (void)state;
+    each(a_bust_of_the_entry_shrinks);
+}
+
 static void exits_never_exceed_what_is_held(void **state)
 {
     (void)state;
@@ -1397,6 +1420,7 @@ int main(void)
         cmocka_unit_test(two_of_a_kind_survive_a_restart),
         cmocka_unit_test(an_exit_in_doubt_is_not_touched),
         cmocka_unit_test(exits_never_exceed_what_is_held),
+        cmocka_unit_test(exits_shrink_when_their_entry_is_busted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
