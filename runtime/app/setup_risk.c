@@ -234,34 +234,28 @@ static struct breaker_options read_breaker(const struct session *session)
     };
 }
 
-static int read_stages(const struct session *session, struct rollout_options *rollout,
-                       struct error *err)
+/* That their capital grows is checked with the file. */
+static void read_stages(const struct session *session, struct rollout_options *rollout)
 {
     const struct config *config = session->config;
     size_t count = config_members(config, "rollout.stages");
-    ASSERT(count > 0 && count <= ROLLOUT_STAGES_MAX); /* the schema says so */
+    ASSERT(count > 0 && count <= ROLLOUT_STAGES_MAX);
     for (size_t i = 0; i < count; i++) {
         char key[64];
         snprintf(key, sizeof(key), "rollout.stages.%zu.capital", i);
         rollout->stages[i].capital = config_decimal(config, key);
         snprintf(key, sizeof(key), "rollout.stages.%zu.days", i);
         rollout->stages[i].days = (uint32_t)config_integer(config, key);
-        if (i > 0 && decimal_cmp(rollout->stages[i].capital, rollout->stages[i - 1].capital) <= 0)
-            return error_set(err, ERROR_CONFIG,
-                             "rollout.stages: stage %zu must have more capital than the one before",
-                             i + 1);
     }
     rollout->stage_count = count;
-    return 0;
 }
 
-static int read_rollout(const struct session *session, struct rollout_options *rollout,
-                        struct error *err)
+static void read_rollout(const struct session *session, struct rollout_options *rollout)
 {
     const struct config *config = session->config;
     rollout->enabled = config_bool(config, "rollout.enabled");
     if (!rollout->enabled)
-        return 0;
+        return;
     rollout->order_success_rate = config_number(config, "rollout.require.order_success_rate");
     rollout->api_error_rate = config_number(config, "rollout.require.api_error_rate");
     rollout->latency_ns = config_duration(config, "rollout.require.latency");
@@ -271,7 +265,7 @@ static int read_rollout(const struct session *session, struct rollout_options *r
     /* On paper the stages run as they would in live, but nothing has to come before them. */
     rollout->paper_days =
         is_live(session) ? (uint32_t)config_integer(config, "rollout.require.paper_days") : 0;
-    return read_stages(session, rollout, err);
+    read_stages(session, rollout);
 }
 
 static void read_switches(const struct session *session, struct risk_options *risk)
@@ -320,7 +314,8 @@ int setup_risk(struct session *session, struct engine_options *options, struct e
     if (!session->only_remains)
         warn(session);
     risk->calendars = session->risk->calendars;
-    return read_rollout(session, &risk->rollout, err);
+    read_rollout(session, &risk->rollout);
+    return 0;
 }
 
 /* ---- what decides a run ---- */

@@ -132,8 +132,8 @@ struct guards {
     } * ages;           /* by instrument; NULL: nothing grows old (a replayed market) */
     double *last_price; /* by instrument; NULL: no breaker watches prices */
     bool watches_ticks;
-    bool is_own_word; /* the report that is applied is ours: the venue was never asked */
-    char why[REASON_MAX];
+    bool is_own_word;          /* the report that is applied is ours: the venue was never asked */
+    char why[REASON_MAX + 32]; /* what of it does not fit a reason is cut there */
 };
 
 struct venue {
