@@ -434,6 +434,10 @@ bool gate_passes_again(struct engine *engine, struct order *order)
     struct risk_view view;
     struct risk_verdict verdict;
     view_without(engine, index, order, &view);
+    struct order bound = *order;
+    bind_price(engine, &view, &bound);
+    if (decimal_valid(bound.price) != decimal_valid(order->price))
+        return false; /* it left to close, and would open now: at a price, which it has not */
     risk_check(&view, order, &verdict);
     bool meets = guards_own_order(engine, order) && !only_reduces(&view, order);
     return verdict.verdict == VERDICT_APPROVE && !meets;

@@ -134,6 +134,8 @@ void account_order_is(struct account *account, const struct order *order)
     paper->held = order->held;
     paper->left &= !order->held;
     paper->is_limit = order->type == ORDER_LIMIT;
+    if (order->reduce_only && order->type != ORDER_LIMIT && order->type != ORDER_MARKET)
+        account->stops_turn = account->turn;
     paper->is_stop = is_stop(order->type);
     paper->qty = account_lots(order->qty);
     paper->filled = account_lots(order->filled_qty);

@@ -88,6 +88,7 @@ struct account {
     size_t scope_count;
     int64_t day, second, hour, leverage;
     uint64_t turn;
+    uint64_t stops_turn; /* in which a stop that protects was placed, moved or taken away */
     bool watches_losses, booked, settles;
     char repeated[96]; /* executions came too often: nothing new until somebody lifts it */
 };

@@ -378,7 +378,8 @@ static bool judge_heat(struct referee *referee, const struct scope *scope,
 {
     const struct account *account = &referee->account;
     money most, sum = risk_asked(account, asked);
-    if (!share_of(referee, scope, RULE_HEAT, &most))
+    /* A strategy may loosen a stop after it asked, in the same turn: no limit is on that. */
+    if (!share_of(referee, scope, RULE_HEAT, &most) || account->stops_turn + 1 >= account->turn)
         return true;
     for (uint32_t i = 0; i < account->slot_count; i++)
         for (uint32_t k = 0; k < account->market_count; k++)

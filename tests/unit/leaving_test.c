@@ -289,6 +289,29 @@ static void what_is_sent_again_does_not_meet_our_own_order(void **state)
     stage_free(s);
 }
 
+/* It was to close a short, without a bound; the short is closed meanwhile, and it would open. */
+static void what_would_need_a_bound_is_not_sent_again(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_COLLAR, "0.05");
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, plain);
+    take(s, A, BTC, SIDE_SELL, "1", "100");
+    uint64_t id = submit(s, A, request_of(SIDE_BUY, "1"));
+    settle(s);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.type, ORDER_MARKET);
+    tell(s, id, REPORT_DOUBT);
+    uint64_t other = submit(s, A, reduce_only(request_of(SIDE_BUY, "1")));
+    settle(s);
+    fill(s, other, "1", "100");
+    size_t sent = count_sent(s, SENT_SUBMIT);
+    answer_not_found(s, id);
+    later(s, SECONDS(32));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), sent);
+    assert_string_equal(status_of(s, id), "rejected");
+    stage_free(s);
+}
+
 /* Two that never arrived, and a breaker that is half open by then: one is its probe. */
 static void what_is_sent_again_is_a_probe(void **state)
 {
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_leaves_while_halted_stays_a_way_out),
         cmocka_unit_test(what_fires_while_barred_stays_a_way_out),
         cmocka_unit_test(what_is_sent_again_does_not_meet_our_own_order),
+        cmocka_unit_test(what_would_need_a_bound_is_not_sent_again),
         cmocka_unit_test(what_is_sent_again_is_a_probe),
         cmocka_unit_test(what_a_restart_finds_on_its_way_counts),
     };
