@@ -215,6 +215,16 @@ void doubt_unsent(struct engine *engine, struct order *order)
     ask_later(engine, inquiry);
 }
 
+/* Like a new one: what rests in the way of a way out goes first, and an entry is a probe where the
+ * breaker is half open. */
+static void send_again(struct engine *engine, struct order *order, bool keeps)
+{
+    guards_clear_way(engine, order);
+    guards_sent(engine, order);
+    turn_command(engine, &(struct command){
+                             .kind = COMMAND_RESEND, .order_id = order->order_id, .keeps = keeps });
+}
+
 /* What is held may be less by now, or it is not wanted any more: then it ends here, and what is
  * wanted instead is placed. */
 static void send_unsent(struct engine *engine, struct inquiry *inquiry, struct order *order)
@@ -225,8 +235,7 @@ static void send_unsent(struct engine *engine, struct inquiry *inquiry, struct o
         return;
     }
     plan(engine, inquiry, TIME_NEVER);
-    turn_command(engine, &(struct command){
-                             .kind = COMMAND_RESEND, .order_id = order->order_id, .keeps = true });
+    send_again(engine, order, true);
 }
 
 /* Sent again is what is still wanted: nobody canceled it, and it reduces, or is young and its
@@ -274,7 +283,7 @@ static void resolve_missing(struct engine *engine, struct inquiry *inquiry, stru
     report_changed(engine, order);
     guards_sent(engine, order);
     engine->counts.resent++;
-    turn_command(engine, &(struct command){ .kind = COMMAND_RESEND, .order_id = order->order_id });
+    send_again(engine, order, false);
 }
 
 static bool grace_is_over(const struct engine *engine, const struct inquiry *inquiry)

@@ -684,6 +684,138 @@ static void after_a_restart_the_grace_begins_anew(void **state)
     assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
 }
 
+/* ---- sent again, with an order of ours in its way ---- */
+
+static struct stage *stage_preventing(void)
+{
+    struct stage *s =
+        stage_new_planned(&(struct stage_plan){ .risk = { .self_trade_prevention = true } });
+    stage_add(s, instance_defaults());
+    s->quiet = true;
+    return s;
+}
+
+/* It never arrived, and is about to be sent again: the market fell from 100 to 98, and a buy at 99
+ * rests where it would sell. */
+static uint64_t sent_into_our_own(struct stage *s, struct order_request request, bool in_its_way,
+                                  uint64_t *own)
+{
+    trade(s, BTC, "100");
+    uint64_t id = submit(s, A, request);
+    assert_true(id != 0);
+    tell(s, id, REPORT_DOUBT);
+    answer_not_found(s, id);
+    *own = in_its_way ? submit(s, A, limit_of(SIDE_BUY, "1", "99")) : 0;
+    if (in_its_way)
+        tell(s, *own, REPORT_ACK);
+    trade(s, BTC, "98");
+    pass(s, SECONDS(32)); /* the grace is over */
+    return id;
+}
+
+static void an_entry_is_not_sent_again_into_our_own_order(void **state)
+{
+    (void)state;
+    for (int in_its_way = 0; in_its_way < 2; in_its_way++) {
+        struct stage *s = stage_preventing();
+        uint64_t own;
+        uint64_t id = sent_into_our_own(s, request_of(SIDE_SELL, "1"), in_its_way, &own);
+        answer_not_found(s, id);
+        assert_string_equal(status_of(s, id), in_its_way ? "rejected" : "pending_new");
+        assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, in_its_way ? own : id);
+        assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+        stage_free(s);
+    }
+}
+
+/* A way out is not held back; what it would meet is canceled before it leaves. */
+static void a_way_out_that_is_sent_again_clears_its_way(void **state)
+{
+    (void)state;
+    for (int flagged = 0; flagged < 2; flagged++) {
+        struct stage *s = stage_preventing();
+        uint64_t own;
+        trade(s, BTC, "100");
+        fill(s, market_order(s, SIDE_BUY, "1"), "1", "100");
+        struct order_request out = request_of(SIDE_SELL, "1");
+        out.reduce_only = flagged;
+        uint64_t id = sent_into_our_own(s, out, true, &own);
+        answer_not_found(s, id);
+        assert_string_equal(status_of(s, id), "pending_new");
+        assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, id);
+        assert_string_equal(status_of(s, own), "pending_cancel");
+        assert_int_equal(s->sent[s->sent_count - 2].kind, SENT_CANCEL); /* before it */
+        stage_free(s);
+    }
+}
+
+/* A stop that fired while no line could take it waits here: the same holds once it can leave. */
+static void a_way_out_that_waited_for_the_line_clears_its_way(void **state)
+{
+    (void)state;
+    struct stage *s = stage_preventing();
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    trade(s, BTC, "100");
+    struct order_request entry = request_of(SIDE_BUY, "1");
+    entry.stop = D("95");
+    fill(s, submit(s, A, entry), "1", "100");
+    s->is_line_cut = true;
+    trade(s, BTC, "95");
+    s->is_line_cut = false;
+    uint64_t own = submit(s, A, limit_of(SIDE_BUY, "1", "94"));
+    tell(s, own, REPORT_ACK);
+    trade(s, BTC, "93");
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, own);
+    pass(s, SECONDS(2));
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.side, SIDE_SELL);
+    assert_string_equal(status_of(s, own), "pending_cancel");
+    stage_free(s);
+}
+
+/* What is sent again while the breaker is half open is its probe: nothing else leaves beside it. */
+static void an_entry_that_is_sent_again_is_a_probe(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new_planned(&(struct stage_plan){
+        .risk = {
+            .breaker = { .failures = 1, .open_for_ns = SECONDS(30), .half_open_probes = 1 } } });
+    stage_add(s, instance_defaults());
+    const char *venue;
+    uint64_t id = doubtful(s); /* opens it */
+    assert_int_equal(engine_breaker(s->engine, 0, &venue)->state, BREAKER_OPEN);
+    answer_not_found(s, id);
+    pass(s, SECONDS(32));
+    answer_not_found(s, id);
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 2);
+    assert_int_equal(engine_breaker(s->engine, 0, &venue)->state, BREAKER_HALF_OPEN);
+    assert_int_equal(submit(s, A, limit_of(SIDE_BUY, "1", "90")), 0);
+    assert_string_equal(s->refusal.code, "breaker_open");
+    assert_non_null(strstr(s->refusal.reason, "a probe is under way"));
+    tell(s, id, REPORT_ACK);
+    assert_int_equal(engine_breaker(s->engine, 0, &venue)->state, BREAKER_CLOSED);
+    stage_free(s);
+}
+
+/* Another order that has filled is no reason against it, unless it is of the same group. */
+static void a_linked_order_is_sent_again_beside_others(void **state)
+{
+    struct stage *s = *state;
+    uint64_t ids[2];
+    s->quiet = true;
+    trade(s, BTC, "100");
+    fill(s, market_order(s, SIDE_BUY, "1"), "1", "100");
+    const struct order_request pair[2] = { limit_of(SIDE_BUY, "1", "90"),
+                                           limit_of(SIDE_BUY, "1", "80") };
+    assert_true(engine_oco(s->engine, A, pair, ids, &s->refusal));
+    settle(s);
+    tell(s, ids[1], REPORT_ACK);
+    tell(s, ids[0], REPORT_DOUBT);
+    answer_not_found(s, ids[0]);
+    pass(s, SECONDS(32));
+    answer_not_found(s, ids[0]);
+    assert_int_equal(last_sent(s, SENT_SUBMIT)->order.order_id, ids[0]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
@@ -725,6 +857,11 @@ int main(void)
         TEST(a_lost_line_puts_what_is_under_way_in_doubt),
         TEST(what_a_restart_finds_under_way_is_asked_for),
         TEST(after_a_restart_the_grace_begins_anew),
+        cmocka_unit_test(an_entry_is_not_sent_again_into_our_own_order),
+        cmocka_unit_test(a_way_out_that_is_sent_again_clears_its_way),
+        cmocka_unit_test(a_way_out_that_waited_for_the_line_clears_its_way),
+        cmocka_unit_test(an_entry_that_is_sent_again_is_a_probe),
+        TEST(a_linked_order_is_sent_again_beside_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
