@@ -303,7 +303,8 @@ const struct worth *exposure_worth_of(struct engine *engine, struct instance *in
     return &holding->worth;
 }
 
-/* ---- for tests: whether the sums are what a walk over everything finds ---- */
+/* ---- for tests: whether the sums are what a walk over everything finds. All are looked at, in
+ * straight lines: nothing branches to where no test may come. ---- */
 
 static bool is_sum(decimal sum, decimal found)
 {
@@ -350,9 +351,11 @@ static bool holding_agrees(const struct engine *engine, int instance, uint32_t i
 {
     struct walk walk = walk_of(engine, instance, instrument);
     bool is_open = walk.entries > 0 || !decimal_is_zero(holding->position.qty);
-    return is_sum(holding->working_buy, walk.buy) && is_sum(holding->working_sell, walk.sell) &&
-           (holding->entries == walk.entries) && (holding->is_open == is_open) &&
-           is_sum(holding->counted, holding->position.qty);
+    bool agrees = (holding->entries == walk.entries) & (holding->is_open == is_open);
+    agrees &= is_sum(holding->working_buy, walk.buy);
+    agrees &= is_sum(holding->working_sell, walk.sell);
+    agrees &= is_sum(holding->counted, holding->position.qty);
+    return agrees;
 }
 
 static bool instrument_agrees(const struct engine *engine, uint32_t instrument, uint32_t *open)
@@ -370,9 +373,12 @@ static bool instrument_agrees(const struct engine *engine, uint32_t instrument, 
         position = decimal_add(position, holding->position.qty);
         *open += holding->is_open;
     }
-    return agrees && is_sum(exposure->position, position) && is_sum(exposure->buy, walk.buy) &&
-           is_sum(exposure->sell, walk.sell) && (exposure->resting[0] == walk.resting[0]) &&
-           (exposure->resting[1] == walk.resting[1]);
+    agrees &= is_sum(exposure->position, position);
+    agrees &= is_sum(exposure->buy, walk.buy);
+    agrees &= is_sum(exposure->sell, walk.sell);
+    agrees &= exposure->resting[0] == walk.resting[0];
+    agrees &= exposure->resting[1] == walk.resting[1];
+    return agrees;
 }
 
 bool engine_sums_agree(struct engine *engine)
@@ -383,7 +389,9 @@ bool engine_sums_agree(struct engine *engine)
         agrees &= instrument_agrees(engine, k, &open);
     struct walk all = walk_of(engine, -1, INSTRUMENT_NONE);
     const struct scope *account = &engine->account;
-    return agrees && is_sum(account->open_value, all.value) &&
-           is_sum(account->open_heat, all.heat) && (account->open_unfilled == all.unfilled) &&
-           (account->open_positions == open);
+    agrees &= is_sum(account->open_value, all.value);
+    agrees &= is_sum(account->open_heat, all.heat);
+    agrees &= account->open_unfilled == all.unfilled;
+    agrees &= account->open_positions == open;
+    return agrees;
 }

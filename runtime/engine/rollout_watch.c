@@ -25,7 +25,7 @@ void rollout_watch_answer(struct engine *engine, bool good)
 static void note_slippage(struct engine *engine, const struct order *order, decimal price,
                           decimal reference)
 {
-    if (order->type == ORDER_LIMIT || !decimal_valid(reference) || decimal_sign(reference) <= 0)
+    if (order->type == ORDER_LIMIT || decimal_sign(reference) <= 0) /* 0: it is not known */
         return;
     double was = decimal_to_double(reference), is = decimal_to_double(price);
     engine->rollout.slippage_sum += (order->side == SIDE_BUY ? is - was : was - is) / was;

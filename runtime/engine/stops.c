@@ -66,7 +66,7 @@ static void place(struct engine *engine, int index, size_t k, enum order_side ou
     struct instance *instance = &engine->instances[index];
     struct holding *holding = &instance->holdings[k];
     decimal trigger = trigger_of(engine, &holding->position, instance->instruments[k]);
-    if (!decimal_valid(trigger) || decimal_sign(trigger) <= 0)
+    if (decimal_sign(trigger) <= 0) /* of a price that cannot be told there is none either */
         return;
     struct order order;
     order_init(&order);

@@ -1395,6 +1395,64 @@ static void a_name_is_no_path(void **state)
     }
 }
 
+static void session_is(const struct calendar *calendar, const char *open, const char *close)
+{
+    int64_t from = at(open), until = at(close);
+    assert_false(calendar_is_open(calendar, from - 1));
+    same_instant(calendar_next_open(calendar, from - 1), from, "next_open before", open);
+    same_instant(calendar_next_close(calendar, from), until, "next_close from", open);
+    assert_true(calendar_is_open(calendar, until - 1));
+    assert_false(calendar_is_open(calendar, until));
+}
+
+/* A late opening cuts the morning and not the afternoon; an early close the other way round. */
+static void a_shortened_day_cuts_what_it_meets(void **state)
+{
+    (void)state;
+    struct calendar *calendar =
+        parsed(UTC "sessions: [ { days: mon-fri, hours: [09:00-12:00, 13:00-17:00] } ]\n"
+                   "shortened:\n"
+                   "  - { day: 2026-06-03, open: 10:00 }\n"
+                   "  - { day: 2026-06-04, close: 16:00 }\n");
+    session_is(calendar, "2026-06-03T10:00:00Z", "2026-06-03T12:00:00Z");
+    session_is(calendar, "2026-06-03T13:00:00Z", "2026-06-03T17:00:00Z");
+    session_is(calendar, "2026-06-04T09:00:00Z", "2026-06-04T12:00:00Z");
+    session_is(calendar, "2026-06-04T13:00:00Z", "2026-06-04T16:00:00Z");
+    calendar_release(calendar);
+}
+
+/* Sessions that share hours, one within the other among them: what both have counts once. */
+static void hours_that_two_sessions_share_count_once(void **state)
+{
+    (void)state;
+    struct calendar_rules rules = { 0 };
+    struct calendar_week week = { .from = CALENDAR_DAY_MIN,
+                                  .until = CALENDAR_DAY_MAX,
+                                  .weekdays = 0x7f,
+                                  .count = 2,
+                                  .hours = { { 9 * 60, 17 * 60 }, { 10 * 60, 12 * 60 } } };
+    rules.covers_until = INT64_MAX;
+    rules.weeks = memory_new(sizeof(week));
+    rules.weeks[0] = week;
+    rules.week_count = 1;
+    rules.zones = memory_new(sizeof(*rules.zones));
+    rules.zone_count = 1;
+    struct calendar *calendar = calendar_make(&rules);
+    assert_float_equal(calendar_hours_per_year(calendar), 8 * 365.25, 1e-9);
+    calendar_release(calendar);
+}
+
+/* The average is of the 28 years after the last change, but of none beyond the last year. */
+static void a_change_near_the_end_of_time_has_an_average(void **state)
+{
+    (void)state;
+    struct calendar *calendar = parsed(UTC "sessions: [ { days: mon-sun, hours: 09:00-17:00 } ]\n"
+                                           "closed: [ { rule: 1 june, from: 2250-01-01 } ]\n");
+    double hours = calendar_hours_per_year(calendar);
+    assert_true(hours > 8 * 364 && hours < 8 * 365.25);
+    calendar_release(calendar);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1429,6 +1487,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(calendars_are_looked_for_in_order, enter_directory,
                                         leave_directory),
         cmocka_unit_test(a_name_is_no_path),
+        cmocka_unit_test(a_shortened_day_cuts_what_it_meets),
+        cmocka_unit_test(hours_that_two_sessions_share_count_once),
+        cmocka_unit_test(a_change_near_the_end_of_time_has_an_average),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -964,6 +964,55 @@ static void without_a_price_nothing_is_bound(void **state)
 
 #define TEST(name) cmocka_unit_test(name)
 
+/* Three failures in a row open it; a cancel that is answered is a good answer between them. */
+static void an_answer_to_a_cancel_is_an_answer(void **state)
+{
+    (void)state;
+    for (int cancels = 0; cancels < 2; cancels++) {
+        struct stage *s = stage_watched(watching);
+        uint64_t resting = buy(s);
+        tell(s, resting, REPORT_ACK);
+        fail_orders(s, 2);
+        if (cancels) {
+            assert_true(engine_cancel(s->engine, A, resting, &s->refusal));
+            settle(s);
+            tell(s, resting, REPORT_CANCELED);
+        }
+        fail_orders(s, 1);
+        assert_string_equal(state_of(s), cancels ? "closed" : "open");
+        stage_free(s);
+    }
+}
+
+static int sell_when_filled(struct fake_guest *guest, enum guest_call call,
+                            const struct guest_event *event, struct error *err)
+{
+    (void)event, (void)err;
+    struct order_request request = limit_of(SIDE_SELL, "5", "90");
+    if (call == GUEST_FILL)
+        *(uint64_t *)guest->self =
+            engine_submit(guest->stage->engine, A, &request, &guest->stage->refusal);
+    return 0;
+}
+
+/* What is filled rests no more, in its own callback already: a flip at its price meets nothing. */
+static void what_was_filled_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    struct risk_options risk = plain;
+    uint64_t flip = 0;
+    risk.self_trade_prevention = true;
+    struct stage *s = stage_of(risk);
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "95"));
+    submit(s, A, limit_of(SIDE_BUY, "1", "80")); /* another one rests, out of reach */
+    s->guests[A].on = sell_when_filled;
+    s->guests[A].self = &flip;
+    fill(s, id, "1", "95");
+    if (flip == 0)
+        fail_msg("%s", s->refusal.reason);
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1002,6 +1051,8 @@ int main(void)
         TEST(a_market_order_that_reduces_is_not_bound),
         TEST(a_stop_entry_that_fires_here_leaves_at_its_bound),
         TEST(without_a_price_nothing_is_bound),
+        cmocka_unit_test(an_answer_to_a_cancel_is_an_answer),
+        cmocka_unit_test(what_was_filled_is_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

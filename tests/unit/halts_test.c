@@ -111,6 +111,30 @@ static void a_halted_session_is_halted_once(void **state)
     stage_free(s);
 }
 
+/* A look begins at 60 s and the halt at 61 s: what it saw may be older than what was odd. The next
+ * look, a minute later, is not. */
+static void a_look_that_began_before_the_halt_does_not_lift_it(void **state)
+{
+    struct stage *s = *state;
+    static const struct venue_books books = { .btc = "2" };
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    uint64_t id = market_order(s, SIDE_BUY, "1");
+    tell(s, id, REPORT_ACK);
+    pass(s, SECONDS(60));
+    connect(s);
+    assert_int_equal(last_query(s)->kind, QUERY_OPEN_ORDERS);
+    pass(s, SECONDS(1));
+    fill(s, id, "2", "100"); /* more than was asked for */
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    answer_all(s, &books);
+    assert_true(engine_is_instrument_halted(s->engine, BTC));
+    pass(s, SECONDS(60));
+    answer_all(s, &books);
+    assert_false(engine_is_instrument_halted(s->engine, BTC));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, books_setup, stage_teardown)
 
 int main(void)
@@ -121,6 +145,7 @@ int main(void)
         TEST(restored_halts_end_entries),
         TEST(a_halt_of_an_instrument_cancels_its_entries_alone),
         TEST(a_halted_session_is_halted_once),
+        TEST(a_look_that_began_before_the_halt_does_not_lift_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

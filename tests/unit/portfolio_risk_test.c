@@ -479,6 +479,24 @@ static void without_equity_there_is_no_weight(void **state)
     stage_free(s);
 }
 
+/* 10^38 leaves no room for cents: a share of what cannot be told is none. */
+static void without_a_known_equity_there_is_no_weight(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_VOLATILITY, "3");
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .account = &limits, .risk = plain });
+    struct instance_options options = instance_defaults();
+    options.capital = D("100000000000000000000000000000000000000");
+    stage_add(s, options);
+    swing(s, BTC, false);
+    trade(s, BTC, "100.01");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "100"));
+    assert_passes(s, id);
+    fill(s, id, "1", "99.99");
+    assert_refused(s, submit(s, A, limit_of(SIDE_BUY, "1", "100")), "no_volatility", "");
+    stage_free(s);
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -504,6 +522,7 @@ int main(void)
         TEST(a_strategy_of_one_symbol_has_its_own_volatility),
         TEST(nothing_is_estimated_where_nobody_asks),
         TEST(without_equity_there_is_no_weight),
+        TEST(without_a_known_equity_there_is_no_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

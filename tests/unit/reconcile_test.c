@@ -883,6 +883,38 @@ static void the_trades_behind_sums_are_asked_for_in_turns(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, books_setup, stage_teardown)
 
+/* 15 x 100 without a stop are 75 of heat, an open entry of 1 is 5: of the 100 that the limit allows
+ * 20 are left, 4 more. Answers are no events of the market, so all of this is within one. */
+static void what_a_look_adjusts_is_at_stake_at_once(void **state)
+{
+    (void)state;
+    static const struct venue_books books = { .btc = "15", .price = "100" };
+    struct risk_limits limits;
+    risk_limits_init(&limits);
+    limits.value[LIMIT_HEAT] = D("0.001");
+    struct stage *s =
+        stage_new_planned(&(struct stage_plan){ .account = &limits,
+                                                .risk = { .no_stop_pct = D("0.05") },
+                                                .looks = reconcile_defaults(RECONCILE_AUTO_SYNC) });
+    stage_add(s, instance_defaults());
+    trade(s, BTC, "100");
+    connect(s);
+    answer_all(s, &FLAT);
+    pass(s, SECONDS(60));
+    answer_all(s, &books);
+    pass(s, SECONDS(2));
+    while (last_query(s)->kind != QUERY_FILLS)
+        answer(s, &books);
+    assert_true(submit(s, A, limit_of(SIDE_BUY, "1", "100")) != 0);
+    assert_decimal(held(s, BTC), "0");
+    answer(s, &books);
+    assert_decimal(held(s, BTC), "15");
+    uint64_t more = submit(s, A, limit_of(SIDE_BUY, "5", "100"));
+    assert_true(more != 0);
+    assert_decimal(order_at(s, more)->qty, "4");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -937,6 +969,7 @@ int main(void)
         TEST(cash_is_recorded_when_it_moved),
         TEST(cash_waits_for_the_trades_behind_a_sum),
         TEST(the_trades_behind_sums_are_asked_for_in_turns),
+        cmocka_unit_test(what_a_look_adjusts_is_at_stake_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

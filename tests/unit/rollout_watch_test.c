@@ -224,6 +224,61 @@ static void without_it_nothing_is_counted_or_bound(void **state)
     stage_free(s);
 }
 
+/* A limit has its price; without a reference there is nothing to compare with. */
+static void slippage_is_of_orders_without_a_limit_and_with_a_reference(void **state)
+{
+    (void)state;
+    struct stage *s = stage_rolling();
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "101"));
+    fill(s, id, "1", "100.5");
+    assert_int_equal(record_of(s).slippage_count, 0);
+    stage_free(s);
+
+    /* Restored, and no price has come since. */
+    s = stage_new_planned(
+        &(struct stage_plan){ .risk = { .rollout = stages }, .more_instruments = more_venues });
+    add_of_all(s, NULL);
+    struct order order;
+    order_init(&order);
+    order.order_id = ++s->next_id;
+    order.instance_id = 1;
+    order.instrument = BTC;
+    order.side = SIDE_BUY;
+    order.type = ORDER_MARKET;
+    order.tif = TIF_GTC;
+    order.qty = D("1");
+    strcpy(order.client_order_id, "c1");
+    strcpy(order.current_client_order_id, "c1");
+    order.known = ORDER_NEW;
+    assert_done(s, engine_restore_order(s->engine, &order, &s->err));
+    fill(s, order.order_id, "1", "100");
+    assert_int_equal(record_of(s).slippage_count, 0);
+    stage_free(s);
+}
+
+/* Begun and judged before the restart: the session's begin does not do it again. */
+static void a_restart_within_a_day_judges_nothing(void **state)
+{
+    (void)state;
+    struct stage *s = stage_rolling();
+    trade_well(s);
+    assert_done(s, engine_flush(s->engine, s->now_ns, &s->err));
+    struct stage *again = stage_new_planned(&(struct stage_plan){
+        .risk = { .keeps_day = true, .rollout = stages }, .more_instruments = more_venues });
+    add_of_all(again, NULL);
+    assert_done(again, engine_restore_risk(again->engine, s->risk_state.data, s->risk_state.length,
+                                           &again->err));
+    clock_to(again, T0 + SECOND);
+    trade(again, BTC, "100");
+    assert_int_equal(record_of(again).began_ns, T0);
+    assert_int_equal(record_of(again).orders_good, 10);
+    clock_to(again, T0 + DAY);
+    trade(again, BTC, "100");
+    assert_decimal(capital_of(again), "500"); /* the whole day counts */
+    stage_free(s);
+    stage_free(again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +291,8 @@ int main(void)
         cmocka_unit_test(a_restart_goes_on_in_its_stage),
         cmocka_unit_test(paper_days_come_first),
         cmocka_unit_test(without_it_nothing_is_counted_or_bound),
+        cmocka_unit_test(slippage_is_of_orders_without_a_limit_and_with_a_reference),
+        cmocka_unit_test(a_restart_within_a_day_judges_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

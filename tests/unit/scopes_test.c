@@ -1076,6 +1076,58 @@ static void what_becomes_of_yesterdays_trade_is_no_volume(void **state)
     }
 }
 
+/* In the order of the scopes, then the instruments; the session's own halt is not among them. */
+static void narrow_halts_are_listed(void **state)
+{
+    (void)state;
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &no_limits, plain);
+    struct narrow_halt halt;
+    assert_false(engine_narrow_halt(s->engine, 0, &halt));
+    engine_restore_halt(s->engine, "session", "operator_halt", "a person's");
+    engine_restore_halt(s->engine, "ETH/USDT", "overfill", "more than asked");
+    engine_restore_halt(s->engine, "BTC/USDT", "late_fill", "after its end");
+    engine_restore_halt(s->engine, "symbol BTC/USDT", "daily_loss_limit", "its loss");
+    engine_restore_halt(s->engine, "venue other", "drawdown_limit", "the venue's");
+    static const char *const scopes[] = { "venue other", "symbol BTC/USDT", "BTC/USDT",
+                                          "ETH/USDT" };
+    static const char *const codes[] = { "drawdown_limit", "daily_loss_limit", "late_fill",
+                                         "overfill" };
+    for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+        assert_true(engine_narrow_halt(s->engine, i, &halt));
+        assert_string_equal(halt.scope, scopes[i]);
+        assert_string_equal(halt.code, codes[i]);
+    }
+    assert_string_equal(halt.reason, "more than asked");
+    assert_false(engine_narrow_halt(s->engine, ARRAY_SIZE(scopes), &halt));
+    stage_free(s);
+}
+
+/* 10^38 has no room for cents: an equity that cannot be told opens no day, is no peak, and lets no
+ * new risk through where a loss is watched. */
+static void an_equity_beyond_measure_bars_new_risk(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_LOSS_PCT, "0.02");
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .account = &limits, .risk = plain });
+    struct instance_options options = instance_defaults();
+    options.capital = D("100000000000000000000000000000000000000");
+    stage_add(s, options);
+    trade(s, BTC, "100.01");
+    uint64_t id = submit(s, A, limit_of(SIDE_BUY, "1", "100"));
+    if (id == 0)
+        fail_msg("%s: %s", s->refusal.code, s->refusal.reason);
+    fill(s, id, "1", "99.99");
+    trade(s, BTC, "100.01");
+    assert_int_equal(submit(s, A, limit_of(SIDE_BUY, "1", "100")), 0);
+    later(s, SECONDS(1));
+    trade(s, BTC, "100.02");
+    to(s, T0 + DAY);
+    trade(s, BTC, "100.02");
+    assert_int_equal(submit(s, A, limit_of(SIDE_BUY, "1", "100")), 0);
+    assert_int_not_equal(submit(s, A, reduce_only(request_of(SIDE_SELL, "1"))), 0);
+    stage_free(s);
+}
+
 int main(void)
 {
     risk_limits_init(&no_limits);
@@ -1113,6 +1165,8 @@ int main(void)
         cmocka_unit_test(a_day_without_a_calendar_ends_at_midnight),
         cmocka_unit_test(a_bust_takes_its_volume_back),
         cmocka_unit_test(what_becomes_of_yesterdays_trade_is_no_volume),
+        cmocka_unit_test(narrow_halts_are_listed),
+        cmocka_unit_test(an_equity_beyond_measure_bars_new_risk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -437,6 +437,39 @@ static void new_code_is_told_from_then_on(void **state)
     stage_free(s);
 }
 
+/* The last year of the clock: what would come after its end is never. */
+static void at_the_end_of_time_nothing_changes_any_more(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with(&(struct hours){ { newyork, newyork, newyork, newyork } });
+    add(s, only_btc, 1);
+    begin(s, TIME_NEVER - 30 * DAY);
+    struct venue_session session = session_of(s, A, BTC);
+    assert_true(session.opens_ns == TIME_NEVER || session.opens_ns > s->now_ns);
+    assert_true(session.closes_ns == TIME_NEVER || session.closes_ns > s->now_ns);
+    stage_free(s);
+}
+
+/* Two that are not let run are stopped before the market's time begins; the third is told all. */
+static void who_is_stopped_first_keeps_nothing_from_others(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with(&(struct hours){ { newyork, newyork, newyork, newyork } });
+    int first = add(s, only_btc, 1), second = add(s, only_btc, 1), third = add(s, only_btc, 1);
+    s->quiet = true;
+    assert_done(s, engine_stop_instance(s->engine, first, T0, "quarantined", &s->err));
+    assert_done(s, engine_stop_instance(s->engine, second, T0 + HOURS(15), "quarantined", &s->err));
+    s->now_ns = T0 + HOURS(15);
+    assert_done(s, engine_begin(s->engine, third, s->now_ns, NULL, &s->err));
+    text_clear(&s->script);
+    s->quiet = false;
+    to(s, T0 + HOURS(16));
+    assert_script(s, "C session\n  open fake day 0 14:30\n");
+    to(s, T0 + HOURS(21));
+    assert_script(s, "C session\n  closed fake day 0 21:00\n");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +486,8 @@ int main(void)
         cmocka_unit_test(bars_close_before_the_market),
         cmocka_unit_test(who_fails_or_does_not_listen),
         cmocka_unit_test(new_code_is_told_from_then_on),
+        cmocka_unit_test(at_the_end_of_time_nothing_changes_any_more),
+        cmocka_unit_test(who_is_stopped_first_keeps_nothing_from_others),
     };
     return cmocka_run_group_tests(tests, open_calendars, release_calendars);
 }

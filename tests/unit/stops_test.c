@@ -245,6 +245,191 @@ static void without_the_policy_there_is_none(void **state)
     stage_free(s);
 }
 
+static size_t count_policy(struct stage *s)
+{
+    size_t count = 0;
+    for (uint64_t id = 1; engine_order(s->engine, id); id++)
+        count += strcmp(engine_order(s->engine, id)->tag, "require_stop") == 0 &&
+                 order_is_open(engine_order(s->engine, id));
+    return count;
+}
+
+static struct order_request stop_of(const char *qty, const char *trigger)
+{
+    struct order_request request = reduce_only(request_of(SIDE_SELL, qty));
+    request.type = ORDER_STOP;
+    request.trigger_price = D(trigger);
+    return request;
+}
+
+/* One that cannot grow now gets another beside it, of what is missing: it is not acknowledged yet,
+ * it is being changed, nobody knows how it stands, or the venue changes nothing. */
+static void where_one_cannot_grow_there_are_two(void **state)
+{
+    (void)state;
+    enum { UNANSWERED, PENDING, DOUBTFUL, FIXED, CASES };
+    for (int i = 0; i < CASES; i++) {
+        struct stage *s = stage_with_policy();
+        s->abilities.amend = i == FIXED ? AMEND_NONE : AMEND_IN_PLACE;
+        trade(s, BTC, "100");
+        uint64_t entry = submit(s, A, request_of(SIDE_BUY, "6"));
+        fill(s, entry, "1", "100");
+        uint64_t first = policy(s)->order_id;
+        if (i != UNANSWERED)
+            acknowledge(s);
+        if (i == PENDING)
+            fill(s, entry, "1", "100"); /* it is to grow to 2 */
+        if (i == DOUBTFUL)
+            tell(s, first, REPORT_NOT_FOUND);
+        fill(s, entry, "3", "100");
+        if (count_policy(s) != 2)
+            fail_msg("case %d: %zu", i, count_policy(s));
+        assert_decimal(policy(s)->qty, i == PENDING ? "4" : "3");
+        assert_int_equal(count_sent(s, SENT_AMEND), i == PENDING);
+        stage_free(s);
+    }
+}
+
+static void one_that_rests_here_grows(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    s->abilities.amend = AMEND_NONE; /* the venue's business: it is not there */
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "3"));
+    fill(s, entry, "1", "100");
+    fill(s, entry, "2", "100");
+    assert_int_equal(count_policy(s), 1);
+    assert_decimal(policy(s)->qty, "3");
+    trade(s, BTC, "98");
+    assert_decimal(last_sent(s, SENT_SUBMIT)->order.qty, "3");
+    stage_free(s);
+}
+
+/* Of stops of 1 and 2 that of 1 goes when 1 is sold, and while its cancel is under way the other
+ * one stays; what others have, and other orders, is left alone. */
+static void what_is_too_much_goes_whole(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    s->abilities.amend = AMEND_NONE;
+    add_of_all(s, NULL);
+    trade(s, ETH, "100");
+    take(s, B, BTC, SIDE_BUY, "1", "100"); /* another instance, with a stop of its own */
+    uint64_t of_b = policy(s)->order_id;
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "3"));
+    fill(s, entry, "1", "100");
+    uint64_t one = policy(s)->order_id;
+    fill(s, entry, "2", "100");
+    uint64_t two = policy(s)->order_id;
+    assert_decimal(order_at(s, two)->qty, "2");
+    uint64_t resting = submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    uint64_t elsewhere = submit(s, A, in(ETH, limit_of(SIDE_BUY, "1", "90")));
+    uint64_t exit = submit(s, A, reduce_only(limit_of(SIDE_SELL, "3", "110")));
+    fill(s, exit, "1", "110");
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, one);
+    fill(s, exit, "0.5", "110"); /* 1.5 are left, and 2 are protected: more does no harm */
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    fill(s, exit, "1.5", "110");
+    assert_int_equal(count_sent(s, SENT_CANCEL), 2);
+    assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, two);
+    assert_string_equal(status_of(s, of_b), "pending_new");
+    assert_string_equal(status_of(s, resting), "pending_new");
+    assert_string_equal(status_of(s, elsewhere), "pending_new");
+    stage_free(s);
+}
+
+static void stops_of_the_strategy_are_its_own(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t first = policy(s)->order_id;
+    acknowledge(s);
+    uint64_t own = submit(s, A, stop_of("1", "97"));
+    tell(s, first, REPORT_CANCELED);
+    uint64_t exit = submit(s, A, request_of(SIDE_SELL, "0.5"));
+    fill(s, exit, "0.5", "101");
+    assert_string_equal(status_of(s, own), "pending_new"); /* twice what is held, and not ours */
+    assert_int_equal(count_sent(s, SENT_CANCEL), 1);
+    stage_free(s);
+}
+
+/* The strategy's stop comes beside two of the policy: both of these are too much. */
+static void its_own_stop_takes_the_place_of_all_of_the_policys(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    s->abilities.amend = AMEND_NONE;
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "3"));
+    fill(s, entry, "1", "100");
+    fill(s, entry, "2", "100");
+    assert_int_equal(count_policy(s), 2);
+    uint64_t own = submit(s, A, stop_of("3", "97"));
+    assert_int_equal(count_sent(s, SENT_CANCEL), 2);
+    assert_string_equal(status_of(s, own), "pending_new");
+    stage_free(s);
+}
+
+/* Nothing could be sent, or all is about to end: what it leaves behind would stay for ever. */
+static void without_a_line_and_at_the_end_nothing_is_placed(void **state)
+{
+    (void)state;
+    for (int stops = 0; stops < 2; stops++) {
+        struct stage *s = stage_with_policy();
+        trade(s, BTC, "100");
+        uint64_t entry = submit(s, A, request_of(SIDE_BUY, "1"));
+        struct event line = { .kind = EVENT_CONNECTION, .time_ns = s->now_ns };
+        if (stops)
+            assert_done(s, engine_stop(s->engine, s->now_ns, POLICY_LEAVE, "end", &s->err));
+        else
+            assert_done(s, engine_step(s->engine, &line, &s->err));
+        fill(s, entry, "1", "100");
+        assert_null(policy(s));
+        line.connection.up = true;
+        assert_done(s, engine_step(s->engine, &line, &s->err));
+        assert_int_equal(policy(s) != NULL, !stops);
+        stage_free(s);
+    }
+}
+
+/* What a person holds is the person's. */
+static void what_is_external_gets_none(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    const int external = 1; /* the one after A */
+    engine_set_external(s->engine, 2);
+    struct position position = *engine_position(s->engine, external, BTC);
+    position.qty = D("1");
+    position.cost = D("100");
+    assert_done(s, engine_restore_position(s->engine, external, BTC, &position, &s->err));
+    trade(s, BTC, "100");
+    settle(s);
+    assert_null(policy(s));
+    take(s, A, BTC, SIDE_BUY, "2", "100");
+    assert_decimal(policy(s)->qty, "2");
+    assert_int_equal(count_policy(s), 1);
+    stage_free(s);
+}
+
+/* Restored without what it cost: 2 % below nothing is no trigger that could leave. */
+static void what_has_no_cost_has_no_distance(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    struct position position = *engine_position(s->engine, A, BTC);
+    position.qty = D("1");
+    assert_done(s, engine_restore_position(s->engine, A, BTC, &position, &s->err));
+    trade(s, BTC, "100");
+    submit(s, A, limit_of(SIDE_SELL, "1", "110")); /* any turn */
+    assert_null(policy(s));
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +446,14 @@ int main(void)
         cmocka_unit_test(what_fills_while_the_run_ends_gets_one),
         cmocka_unit_test(an_emergency_gets_none),
         cmocka_unit_test(without_the_policy_there_is_none),
+        cmocka_unit_test(where_one_cannot_grow_there_are_two),
+        cmocka_unit_test(one_that_rests_here_grows),
+        cmocka_unit_test(what_is_too_much_goes_whole),
+        cmocka_unit_test(stops_of_the_strategy_are_its_own),
+        cmocka_unit_test(its_own_stop_takes_the_place_of_all_of_the_policys),
+        cmocka_unit_test(without_a_line_and_at_the_end_nothing_is_placed),
+        cmocka_unit_test(what_is_external_gets_none),
+        cmocka_unit_test(what_has_no_cost_has_no_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
