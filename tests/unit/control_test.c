@@ -6,9 +6,11 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +26,7 @@ struct place {
     struct control *control;
     int64_t now_ns; /* what its clock says */
     size_t answered, answer_size;
+    bool has_two_lines; /* its answer */
     char request[CONTROL_LINE_MAX + 1], peer[80];
 };
 
@@ -50,7 +53,7 @@ static void answer(void *self, const char *request, size_t length, const char *p
         text_add(out, "\"");
         free(filler);
     }
-    text_add(out, "}");
+    text_add(out, place->has_two_lines ? "}\n{}" : "}");
 }
 
 static struct control_options options_of(struct place *place)
@@ -523,6 +526,268 @@ static void nothing_is_fine_too(void **state)
     control_close(NULL);
 }
 
+/* ---- descriptors and peers that fail ---- */
+
+static void who_does_not_wait_for_its_answer_is_let_go(void **state)
+{
+    struct place *place = *state;
+    int gone = call(place), other = call(place);
+    say(gone, "{}\n{}\n");
+    say(other, "{}\n");
+    close(gone);
+    control_poll(place->control);
+    assert_int_equal(place->answered, 2); /* its second request is not even looked at */
+    assert_string_equal(HEARD(other), "{\"length\":2}\n");
+    close(other);
+}
+
+/* One more than the limit comes whole, its end with it. */
+static void a_long_line_with_its_end_is_refused(void **state)
+{
+    struct place *place = *state;
+    char *line = memory_new(CONTROL_LINE_MAX + 3);
+    int fd = call(place);
+    memset(line, 'x', CONTROL_LINE_MAX + 1);
+    line[CONTROL_LINE_MAX + 1] = '\n';
+    say_bytes(fd, line, CONTROL_LINE_MAX + 2);
+    control_poll(place->control);
+    control_poll(place->control);
+    assert_non_null(strstr(HEARD(fd), "at most 64 KiB"));
+    assert_true(is_closed(fd));
+    assert_int_equal(place->answered, 0);
+    close(fd);
+    free(line);
+}
+
+/* An answer is one line too: what follows a second one would answer a question not asked yet. */
+static void an_answer_of_two_lines_is_refused(void **state)
+{
+    struct place *place = *state;
+    int fd = call(place);
+    place->has_two_lines = true;
+    say(fd, "{}\n");
+    control_poll(place->control);
+    assert_non_null(strstr(HEARD(fd), "\"ok\":false"));
+    close(fd);
+}
+
+/* What can listen is refused no more than needed: the seventeenth waits for the next poll. */
+static void a_poll_takes_sixteen_newcomers(void **state)
+{
+    struct place *place = *state;
+    int fds[CONTROL_PEERS_MAX + 1];
+    for (int i = 0; i <= CONTROL_PEERS_MAX; i++) {
+        fds[i] = call(place);
+        say(fds[i], "{}\n");
+    }
+    control_poll(place->control);
+    assert_int_equal(place->answered, CONTROL_PEERS_MAX);
+    control_poll(place->control);
+    assert_int_equal(place->answered, CONTROL_PEERS_MAX + 1);
+    for (int i = 0; i <= CONTROL_PEERS_MAX; i++)
+        close(fds[i]);
+}
+
+/* No descriptor is left but for the directory's. */
+static void without_descriptors_it_says_so(void **state)
+{
+    struct place *place = *state;
+    struct control_options options = options_of(place);
+    struct control *second = place->control;
+    struct error err = { 0 }, asked = { 0 };
+    struct rlimit before, few;
+    struct text out;
+    control_close(place->control);
+    place->control = NULL;
+    text_init(&out, CONTROL_ANSWER_MAX);
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)next + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int code = control_open(&options, &second, &err);
+    int ask = control_ask(place->folder, "{}", NS_PER_SECOND, &out, NULL, &asked);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(code, ERROR_IO);
+    assert_null(second);
+    assert_non_null(strstr(err.message, "cannot make control.sock"));
+    assert_int_equal(ask, ERROR_IO);
+    text_release(&out);
+}
+
+static void where_nothing_can_be_made_it_says_so(void **state)
+{
+    struct place *place = *state;
+    struct control_options options = options_of(place);
+    struct control *second = place->control;
+    struct error err = { 0 };
+    options.state_dir = "/proc/self";
+    assert_int_equal(control_open(&options, &second, &err), ERROR_IO);
+    assert_null(second);
+    options.state_dir = "/nowhere/at/all";
+    assert_int_equal(control_open(&options, &second, &err), ERROR_IO);
+    assert_null(second);
+}
+
+/* ---- those who answer badly ---- */
+
+/* Listens in the place of an instance. */
+static int listen_badly(struct place *place, int type, int backlog)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    control_close(place->control);
+    place->control = NULL;
+    assert_true(strlen(place->socket) < sizeof(address.sun_path));
+    strcpy(address.sun_path, place->socket);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, backlog), 0);
+    return fd;
+}
+
+/* Its queue of peers is full: it lives, and does nothing. */
+static void whose_queue_is_full_is_alive(void **state)
+{
+    struct place *place = *state;
+    struct control_options options = options_of(place);
+    struct error err = { 0 };
+    struct text out;
+    int listener = listen_badly(place, SOCK_STREAM, 0);
+    int waiting = call(place);
+    text_init(&out, CONTROL_ANSWER_MAX);
+    assert_int_equal(control_ask(place->folder, "{}", NS_PER_SECOND, &out, NULL, &err),
+                     ERROR_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "does not answer"));
+    assert_int_equal(control_open(&options, &place->control, &err), ERROR_UNAVAILABLE);
+    assert_int_equal(access(place->socket, F_OK), 0);
+    text_release(&out);
+    close(waiting);
+    close(listener);
+}
+
+static void what_speaks_another_way_is_an_error(void **state)
+{
+    struct place *place = *state;
+    struct error err = { 0 };
+    struct text out;
+    int listener = listen_badly(place, SOCK_DGRAM, 0);
+    text_init(&out, CONTROL_ANSWER_MAX);
+    assert_int_equal(control_ask(place->folder, "{}", NS_PER_SECOND, &out, NULL, &err), ERROR_IO);
+    text_release(&out);
+    close(listener);
+}
+
+/* Answers one peer with these parts, and goes. */
+struct server {
+    int listener;
+    bool reads; /* the request, up to its end */
+    const char *parts[3];
+};
+
+static void *serve_badly(void *self)
+{
+    const struct server *server = self;
+    char byte = 0;
+    int fd = accept(server->listener, NULL, NULL);
+    while (server->reads && byte != '\n' && recv(fd, &byte, 1, 0) == 1)
+        continue;
+    for (size_t i = 0; server->parts[i]; i++)
+        (void)send(fd, server->parts[i], strlen(server->parts[i]), MSG_NOSIGNAL);
+    close(fd);
+    return NULL;
+}
+
+/* Asks such a server; what came is in *out. */
+static int ask_server(struct place *place, struct server server, const char *request,
+                      struct text *out, struct error *err)
+{
+    pthread_t thread;
+    int64_t pid;
+    server.listener = listen_badly(place, SOCK_STREAM, 1);
+    assert_int_equal(pthread_create(&thread, NULL, serve_badly, &server), 0);
+    int code = control_ask(place->folder, request, 60 * NS_PER_SECOND, out, &pid, err);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pid, getpid());
+    close(server.listener);
+    unlink(place->socket);
+    return code;
+}
+
+static void an_answer_may_come_in_parts(void **state)
+{
+    struct place *place = *state;
+    struct error err = { 0 };
+    struct text out;
+    text_init(&out, CONTROL_ANSWER_MAX);
+    struct server server = { .reads = true, .parts = { "{\"a\":", "1}\nmore" } };
+    assert_int_equal(ask_server(place, server, "{}", &out, &err), 0);
+    assert_string_equal(out.data, "{\"a\":1}"); /* what follows the line is not of it */
+    text_release(&out);
+}
+
+/* Gone before the end of its answer, with the request read or not. */
+static void who_ends_before_it_answered_is_told(void **state)
+{
+    struct place *place = *state;
+    for (int reads = 0; reads < 2; reads++) {
+        struct error err = { 0 };
+        struct text out;
+        text_init(&out, CONTROL_ANSWER_MAX);
+        struct server server = { .reads = reads, .parts = { "{\"a\":" } };
+        assert_int_equal(ask_server(place, server, "{}", &out, &err), ERROR_UNAVAILABLE);
+        assert_non_null(strstr(err.message, "ended before it answered"));
+        text_release(&out);
+    }
+}
+
+/* It refuses without reading, as a request that is too long is: what it said is heard. */
+static void who_refuses_while_we_still_speak_is_heard(void **state)
+{
+    struct place *place = *state;
+    struct error err = { 0 };
+    struct text out;
+    char *request = memory_new((4u << 20) + 1); /* more than a socket holds */
+    memset(request, 'x', 4u << 20);
+    text_init(&out, CONTROL_ANSWER_MAX);
+    struct server server = { .parts = { "{\"ok\":false}\n" } };
+    assert_int_equal(ask_server(place, server, request, &out, &err), 0);
+    assert_string_equal(out.data, "{\"ok\":false}");
+    text_release(&out);
+    free(request);
+}
+
+static void an_answer_beyond_measure_is_an_error(void **state)
+{
+    struct place *place = *state;
+    struct error err = { 0 };
+    struct text out;
+    text_init(&out, 8);
+    struct server server = { .reads = true, .parts = { "{\"a\":\"0123456789\"}\n" } };
+    assert_int_equal(ask_server(place, server, "{}", &out, &err), ERROR_IO);
+    assert_non_null(strstr(err.message, "too long"));
+    text_release(&out);
+}
+
+/* Its own clock is the monotonic one. */
+static void without_a_clock_it_has_its_own(void **state)
+{
+    struct place *place = *state;
+    struct control_options options = options_of(place);
+    struct error err = { 0 };
+    control_close(place->control);
+    options.clock = (struct clock){ 0 };
+    assert_int_equal(control_open(&options, &place->control, &err), 0);
+    int fd = call(place);
+    say(fd, "{}\n");
+    control_poll(place->control);
+    assert_string_equal(HEARD(fd), "{\"length\":2}\n");
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -547,6 +812,19 @@ int main(void)
         TEST(a_question_and_its_answer),
         TEST(a_long_path_does_not_matter),
         cmocka_unit_test(nothing_is_fine_too),
+        TEST(who_does_not_wait_for_its_answer_is_let_go),
+        TEST(a_long_line_with_its_end_is_refused),
+        TEST(an_answer_of_two_lines_is_refused),
+        TEST(a_poll_takes_sixteen_newcomers),
+        TEST(without_descriptors_it_says_so),
+        TEST(where_nothing_can_be_made_it_says_so),
+        TEST(whose_queue_is_full_is_alive),
+        TEST(what_speaks_another_way_is_an_error),
+        TEST(an_answer_may_come_in_parts),
+        TEST(who_ends_before_it_answered_is_told),
+        TEST(who_refuses_while_we_still_speak_is_heard),
+        TEST(an_answer_beyond_measure_is_an_error),
+        TEST(without_a_clock_it_has_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

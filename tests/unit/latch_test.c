@@ -266,6 +266,139 @@ static void a_directory_that_is_not_there_is_an_error(void **state)
     assert_int_equal(fd, -1);
 }
 
+/* ---- what can go wrong with the file ---- */
+
+/* With the sum that any half ends with: FNV-1a over what is before it. */
+static void write_half(const struct place *place, off_t at, const char *text)
+{
+    enum { HALF = LATCH_SIZE / 2, DIGITS = 16, SUM_AT = HALF - DIGITS - 1 };
+    char half[HALF + 1];
+    uint64_t sum = UINT64_C(14695981039346656037);
+    memset(half, ' ', sizeof(half));
+    memcpy(half, text, strlen(text));
+    for (int i = 0; i < SUM_AT; i++)
+        sum = (sum ^ (unsigned char)half[i]) * UINT64_C(1099511628211);
+    snprintf(half + SUM_AT, DIGITS + 2, "%016llx\n", (unsigned long long)sum);
+    scribble(place, at, half, HALF);
+}
+
+/* Whole by its sum, and yet not what we write: set, and nobody knows why. */
+static void what_lacks_a_line_counts_as_set(void **state)
+{
+    struct place *place = *state;
+    static const char *const bad[] = {
+        "runtime latch 2: clear\n",
+        "runtime latch 1: set\n",
+        "runtime latch 1: set\nsince_ns: 5\n",
+        "runtime latch 1: set\nsince_ns: 5\ncode: a\n",
+        "runtime latch 1: set\ncode: a\nreason: b\n",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        write_half(place, 0, bad[i]);
+        struct latch_record seen = look(place);
+        assert_true(seen.set);
+        assert_string_equal(seen.code, "latch_unreadable");
+    }
+    write_half(place, 0, "runtime latch 1: set\nsince_ns: 5\ncode: a\nreason: b\n"); /* the frame */
+    assert_string_equal(look(place).code, "a");
+    assert_int_equal(look(place).since_ns, 5);
+    write_half(place, 0, "runtime latch 1: clear\n");
+    assert_false(look(place).set);
+}
+
+static void what_cannot_be_read_counts_as_set_and_can_be_set(void **state)
+{
+    struct place *place = *state;
+    struct latch_record record = record_of("emergency_stop", "why", true), seen;
+    int fd = open(place->file, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(latch_read(fd, &seen), ERROR_IO);
+    assert_true(seen.set);
+    assert_string_equal(seen.code, "latch_unreadable");
+    assert_int_equal(latch_set(fd, &record), 0); /* written without a look */
+    close(fd);
+    assert_string_equal(look(place).code, "emergency_stop");
+}
+
+/* What was not stored is not told to be: neither set nor clear. */
+static void what_cannot_be_written_is_an_error(void **state)
+{
+    struct place *place = *state;
+    struct latch_record record = record_of("a", "b", false);
+    struct error err = { 0 };
+    int fd = open(place->file, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(latch_set(fd, &record), ERROR_IO);
+    assert_int_equal(latch_clear(fd, &err), ERROR_IO);
+    assert_non_null(strstr(err.message, "cannot be cleared"));
+    close(fd);
+    assert_false(look(place).set);
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* takes all, and can keep nothing */
+    assert_true(fd >= 0);
+    assert_int_equal(latch_set(fd, &record), ERROR_IO);
+    close(fd);
+}
+
+static void a_path_that_is_too_long_is_refused(void **state)
+{
+    char folder[2000];
+    struct latch_record seen;
+    struct error err = { 0 };
+    int fd;
+    (void)state;
+    memset(folder, 'd', sizeof(folder) - 1);
+    folder[sizeof(folder) - 1] = '\0';
+    assert_int_equal(latch_open(folder, "paper", &fd, &err), ERROR_USAGE);
+    assert_int_equal(fd, -1);
+    assert_int_equal(latch_look(folder, "paper", &seen, &err), ERROR_USAGE);
+}
+
+static void what_is_in_its_place_is_left_alone(void **state)
+{
+    struct place *place = *state;
+    struct latch_record seen;
+    struct error err = { 0 };
+    struct stat status;
+    int fd;
+    unlink(place->file);
+    assert_int_equal(mkdir(place->file, 0700), 0);
+    assert_int_equal(latch_open(place->folder, "paper", &fd, &err), ERROR_IO);
+    assert_int_equal(fd, -1);
+    assert_int_equal(rmdir(place->file), 0);
+    assert_int_equal(symlink("/nowhere/at/all", place->file), 0); /* is no file, and is one */
+    assert_int_equal(latch_open(place->folder, "paper", &fd, &err), ERROR_IO);
+    assert_int_equal(fd, -1);
+    assert_int_equal(lstat(place->file, &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+    assert_int_equal(latch_look("/dev/null", "paper", &seen, &err), ERROR_IO); /* no directory */
+    assert_true(seen.set);
+}
+
+/* Whole or not at all: no draft and no empty latch is left where the disk is full. */
+static void a_full_disk_makes_none(void **state)
+{
+    struct place *place = *state;
+    struct rlimit before, none;
+    struct error err = { 0 };
+    char draft[200];
+    int fd;
+    unlink(place->file);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int code = latch_open(place->folder, "paper", &fd, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(code, ERROR_IO);
+    assert_int_equal(access(place->file, F_OK), -1);
+    snprintf(draft, sizeof(draft), "%s.%ld", place->file, (long)getpid());
+    assert_int_equal(access(draft, F_OK), -1);
+    assert_int_equal(latch_open(place->folder, "paper", &fd, &err), 0);
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -284,6 +417,12 @@ int main(void)
         TEST(a_signal_handler_may_set_it),
         TEST(making_it_again_changes_nothing),
         cmocka_unit_test(a_directory_that_is_not_there_is_an_error),
+        cmocka_unit_test(a_path_that_is_too_long_is_refused),
+        TEST(what_lacks_a_line_counts_as_set),
+        TEST(what_cannot_be_read_counts_as_set_and_can_be_set),
+        TEST(what_cannot_be_written_is_an_error),
+        TEST(what_is_in_its_place_is_left_alone),
+        TEST(a_full_disk_makes_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
