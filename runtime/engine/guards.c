@@ -375,10 +375,11 @@ static bool is_met(enum order_side side, decimal price, decimal resting)
     return side == SIDE_BUY ? above >= 0 : above <= 0;
 }
 
+/* Of those that are listed as open: a limit order that ended is not, it leaves the list at once. */
 static bool would_meet(const struct order *resting, const struct order *order, decimal price)
 {
     if (resting->instrument != order->instrument || resting->side == order->side || resting->held ||
-        resting->type != ORDER_LIMIT || !order_is_open(resting))
+        resting->type != ORDER_LIMIT)
         return false;
     bool is_replaced = resting->pending & PENDING_REPLACE;
     return is_met(order->side, price, resting->price) ||

@@ -1013,6 +1013,24 @@ static void what_was_filled_is_in_nobodys_way(void **state)
     stage_free(s);
 }
 
+/* Nor is an entry in the way of the exits that its own fill places. */
+static void exits_do_not_meet_the_entry_that_they_are_of(void **state)
+{
+    (void)state;
+    struct risk_options risk = plain;
+    risk.self_trade_prevention = true;
+    struct stage *s = stage_of(risk);
+    struct order_request entry = limit_of(SIDE_BUY, "1", "95");
+    entry.stop = D("90");
+    entry.take = D("105");
+    uint64_t id = submit(s, A, entry), below = submit(s, A, limit_of(SIDE_BUY, "1", "80"));
+    fill(s, id, "1", "95");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 4); /* its stop and its take too */
+    assert_int_equal(count_sent(s, SENT_CANCEL), 0);
+    assert_string_equal(status_of(s, below), "pending_new");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1053,6 +1071,7 @@ int main(void)
         TEST(without_a_price_nothing_is_bound),
         cmocka_unit_test(an_answer_to_a_cancel_is_an_answer),
         cmocka_unit_test(what_was_filled_is_in_nobodys_way),
+        cmocka_unit_test(exits_do_not_meet_the_entry_that_they_are_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

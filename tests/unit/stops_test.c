@@ -430,6 +430,26 @@ static void what_has_no_cost_has_no_distance(void **state)
     stage_free(s);
 }
 
+/* One that rests here ends at once, and in the same turn another takes its place. */
+static void a_stop_that_rested_here_and_was_canceled_protects_no_more(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    s->abilities.types = 1u << ORDER_MARKET | 1u << ORDER_LIMIT;
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "1"));
+    fill(s, entry, "1", "100");
+    uint64_t first = policy(s)->order_id, own = submit(s, A, stop_of("1", "97"));
+    assert_string_equal(status_of(s, first), "canceled");
+    assert_int_equal(count_policy(s), 0);
+    assert_true(engine_cancel(s->engine, A, own, &s->refusal));
+    settle(s);
+    assert_string_equal(status_of(s, own), "canceled");
+    assert_int_equal(count_policy(s), 1);
+    assert_decimal(policy(s)->trigger_price, "98");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +474,7 @@ int main(void)
         cmocka_unit_test(without_a_line_and_at_the_end_nothing_is_placed),
         cmocka_unit_test(what_is_external_gets_none),
         cmocka_unit_test(what_has_no_cost_has_no_distance),
+        cmocka_unit_test(a_stop_that_rested_here_and_was_canceled_protects_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
