@@ -281,7 +281,6 @@ static void resolve_missing(struct engine *engine, struct inquiry *inquiry, stru
     order->doubt = false;
     order->doubt_since_ns = 0;
     report_changed(engine, order);
-    guards_sent(engine, order);
     engine->counts.resent++;
     send_again(engine, order, false);
 }

@@ -806,6 +806,51 @@ static void sums_agree_after_every_step(void **state)
 
 #define TEST(name) cmocka_unit_test(name)
 
+static uint64_t restore_long(struct stage *s, const char *cost)
+{
+    struct position position = *engine_position(s->engine, A, BTC);
+    position.qty = D("1");
+    position.cost = D(cost);
+    assert_done(s, engine_restore_position(s->engine, A, BTC, &position, &s->err));
+    return 0;
+}
+
+/* No price has come since the restart: it counts what it cost, whoever else is there. */
+static void without_a_price_others_do_not_matter(void **state)
+{
+    (void)state;
+    static const uint32_t only_eth[] = { ETH };
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .more_instruments = more_venues });
+    struct instance_options options = instance_defaults(), other = instance_defaults();
+    options.capital = D("1000");
+    stage_add(s, options);
+    other.instruments = only_eth;
+    other.instrument_count = 1;
+    stage_add(s, other);
+    restore_long(s, "900");
+    trade(s, ETH, "10");
+    assert_reduced(s, submit(s, A, in(ETH, limit_of(SIDE_BUY, "120", "10"))), "buying_power", "110",
+                   ""); /* leverage 2: 2,000 less 900 */
+    stage_free(s);
+}
+
+/* A market order that closes has no price yet, and the stop beside it leaves as well. */
+static void a_pair_of_exits_needs_no_price(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new_planned(&(struct stage_plan){ .more_instruments = more_venues });
+    uint64_t ids[2];
+    add_of_all(s, NULL);
+    restore_long(s, "100");
+    struct order_request stop = request_of(SIDE_SELL, "1");
+    stop.type = ORDER_STOP;
+    stop.trigger_price = D("90");
+    const struct order_request pair[2] = { request_of(SIDE_SELL, "1"), stop };
+    if (!engine_oco(s->engine, A, pair, ids, &s->refusal))
+        fail_msg("%s: %s", s->refusal.code, s->refusal.reason);
+    stage_free(s);
+}
+
 int main(void)
 {
     risk_limits_init(&no_limits);
@@ -833,6 +878,8 @@ int main(void)
         TEST(a_position_without_a_rate_may_be_closed),
         TEST(a_stage_bounds_the_account),
         TEST(sums_agree_after_every_step),
+        cmocka_unit_test(without_a_price_others_do_not_matter),
+        cmocka_unit_test(a_pair_of_exits_needs_no_price),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

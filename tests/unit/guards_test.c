@@ -1031,6 +1031,35 @@ static void exits_do_not_meet_the_entry_that_they_are_of(void **state)
     stage_free(s);
 }
 
+static int ask_out_and_fail(struct fake_guest *guest, enum guest_call call,
+                            const struct guest_event *event, struct error *err)
+{
+    struct order_request out = reduce_only(request_of(SIDE_SELL, "1"));
+    (void)event;
+    if (call != GUEST_TRADE)
+        return 0;
+    assert_true(engine_submit(guest->stage->engine, B, &out, &guest->stage->refusal) != 0);
+    return error_set(err, ERROR_INTERNAL, "it fails");
+}
+
+/* An exit is no probe, so taking one back gives back no probe: A's is under way still. */
+static void an_exit_that_is_taken_back_frees_no_probe(void **state)
+{
+    (void)state;
+    struct stage *s = stage_watched(watching);
+    add_of_all(s, NULL);
+    take(s, B, BTC, SIDE_BUY, "5", "100");
+    fail_orders(s, 3);
+    later(s, SECONDS(30));
+    heartbeat(s);
+    assert_passes(s, buy(s));
+    s->guests[B].on = ask_out_and_fail;
+    trade(s, BTC, "100");
+    assert_false(engine_instance_alive(s->engine, B, NULL, NULL));
+    assert_refused(s, buy(s), "breaker_open", "a probe is under way");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1072,6 +1101,7 @@ int main(void)
         cmocka_unit_test(an_answer_to_a_cancel_is_an_answer),
         cmocka_unit_test(what_was_filled_is_in_nobodys_way),
         cmocka_unit_test(exits_do_not_meet_the_entry_that_they_are_of),
+        cmocka_unit_test(an_exit_that_is_taken_back_frees_no_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,50 @@ static void a_look_that_began_before_the_halt_does_not_lift_it(void **state)
     assert_false(engine_is_instrument_halted(s->engine, BTC));
 }
 
+static int enter_at_the_end(struct fake_guest *guest, enum guest_call call,
+                            const struct guest_event *event, struct error *err)
+{
+    struct order_request request = limit_of(SIDE_BUY, "1", "90");
+    (void)event, (void)err;
+    if (call == GUEST_STOP)
+        *(uint64_t *)guest->self =
+            engine_submit(guest->stage->engine, A, &request, &guest->stage->refusal);
+    return 0;
+}
+
+/* A stop that leaves orders takes one more; one that cancels all takes none. */
+static void what_is_asked_for_at_the_end_depends_on_the_end(void **state)
+{
+    (void)state;
+    for (int leaves = 0; leaves < 2; leaves++) {
+        struct stage *s = stage_of(RECONCILE_OFF);
+        uint64_t id = 0;
+        trade(s, BTC, "100");
+        s->guests[A].on = enter_at_the_end;
+        s->guests[A].self = &id;
+        assert_done(s, engine_stop(s->engine, s->now_ns, leaves ? POLICY_LEAVE : POLICY_CANCEL,
+                                   "end", &s->err));
+        assert_int_equal(id != 0, leaves);
+        if (!leaves)
+            assert_string_equal(s->refusal.code, "halted");
+        stage_free(s);
+    }
+}
+
+/* A pair that only closes leaves while the instrument is halted, both of it. */
+static void a_pair_of_exits_leaves_a_halted_instrument(void **state)
+{
+    struct stage *s = *state;
+    uint64_t ids[2];
+    hold(s, "1");
+    engine_restore_halt(s->engine, "BTC/USDT", "overfill", "it was");
+    struct order_request stop = request_of(SIDE_SELL, "1");
+    stop.type = ORDER_STOP;
+    stop.trigger_price = D("90");
+    const struct order_request pair[2] = { limit_of(SIDE_SELL, "1", "120"), stop };
+    assert_true(engine_oco(s->engine, A, pair, ids, &s->refusal));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, books_setup, stage_teardown)
 
 int main(void)
@@ -146,6 +190,8 @@ int main(void)
         TEST(a_halt_of_an_instrument_cancels_its_entries_alone),
         TEST(a_halted_session_is_halted_once),
         TEST(a_look_that_began_before_the_halt_does_not_lift_it),
+        TEST(what_is_asked_for_at_the_end_depends_on_the_end),
+        TEST(a_pair_of_exits_leaves_a_halted_instrument),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

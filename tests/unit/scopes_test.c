@@ -1128,6 +1128,27 @@ static void an_equity_beyond_measure_bars_new_risk(void **state)
     stage_free(s);
 }
 
+/* The second half of yesterday's order is volume of today, and no trade of it: a restart that sets
+ * a limit of the symbol must know it. */
+static void volume_without_a_trade_outlives_a_restart(void **state)
+{
+    (void)state;
+    struct risk_options risk = plain;
+    risk.keeps_day = true;
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &no_limits, risk);
+    trade(s, BTC, "100");
+    uint64_t id = buy(s, "2");
+    fill(s, id, "1", "100");
+    to(s, T0 + DAY);
+    trade(s, BTC, "100");
+    fill(s, id, "1", "100");
+    assert_done(s, engine_flush(s->engine, s->now_ns, &s->err));
+    const char *symbol = strstr(s->risk_state.data, "\"symbol BTC/USDT\"");
+    assert_non_null(symbol);
+    assert_non_null(strstr(symbol, "\"volume\":\"100\",\"trades\":0"));
+    stage_free(s);
+}
+
 int main(void)
 {
     risk_limits_init(&no_limits);
@@ -1167,6 +1188,7 @@ int main(void)
         cmocka_unit_test(what_becomes_of_yesterdays_trade_is_no_volume),
         cmocka_unit_test(narrow_halts_are_listed),
         cmocka_unit_test(an_equity_beyond_measure_bars_new_risk),
+        cmocka_unit_test(volume_without_a_trade_outlives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
