@@ -17,11 +17,11 @@ echo "build/cover/index.html"
 # name,lines,lines covered,share,branches,branches covered,...: per file, then per promise.
 awk -F, '
   function row(name, taken, all) {
-    printf "  %-30s %5d of %5d branches  %5.1f %%\n", name, taken, all, all ? 100 * taken / all : 100
+    printf "  %-32s %5d of %5d branches  %5.1f %%\n", name, taken, all, all ? 100 * taken / all : 100
   }
   function promise(name, taken, all, percent) {
     kept = all > 0 && 100 * taken >= percent * all
-    printf "%s  %-30s %5.1f %% of its branches, promised: %d %%\n", kept ? "ok    " : "FAILED", name,
+    printf "%s  %-32s %5.1f %% of its branches, promised: %d %%\n", kept ? "ok    " : "FAILED", name,
            all ? 100 * taken / all : 0, percent
     broken += !kept
   }

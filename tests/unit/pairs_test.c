@@ -410,6 +410,31 @@ static void an_order_that_travels_is_not_amended(void **state)
     stage_free(s);
 }
 
+/* Of exits the rest is placed whatever bars new risk: a halt too. */
+static void the_rest_of_an_exit_is_placed_in_a_halt(void **state)
+{
+    (void)state;
+    struct stage *s = stage_of(false, AMEND_NONE);
+    fill(s, market_order(s, SIDE_BUY, "5"), "5", "100");
+    struct order_request take = limit_of(SIDE_SELL, "5", "120"), stop = request_of(SIDE_SELL, "5");
+    stop.type = ORDER_STOP;
+    stop.trigger_price = D("90");
+    take.reduce_only = stop.reduce_only = true;
+    struct ids ids = pair_of(s, take, stop);
+    tell(s, ids.a, REPORT_ACK);
+    tell(s, ids.b, REPORT_ACK);
+    assert_done(
+        s, engine_halt(s->engine, s->now_ns, "operator_halt", "a person's", false, false, &s->err));
+    fill(s, ids.a, "2", "120");
+    assert_string_equal(status_of(s, ids.b), "pending_cancel");
+    tell(s, ids.b, REPORT_CANCELED);
+    const struct order rest = last_sent(s, SENT_SUBMIT)->order;
+    assert_int_equal(rest.type, ORDER_STOP);
+    assert_decimal(rest.qty, "3");
+    assert_true(rest.reduce_only);
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_cancel_that_came_too_early_is_sent_again),
         cmocka_unit_test(one_that_was_not_refused_is_not),
         cmocka_unit_test(an_order_that_travels_is_not_amended),
+        cmocka_unit_test(the_rest_of_an_exit_is_placed_in_a_halt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
