@@ -840,12 +840,13 @@ static void a_pair_of_exits_needs_no_price(void **state)
     (void)state;
     struct stage *s = stage_new_planned(&(struct stage_plan){ .more_instruments = more_venues });
     uint64_t ids[2];
+    s->abilities.oco = false; /* each counts for itself */
     add_of_all(s, NULL);
     restore_long(s, "100");
-    struct order_request stop = request_of(SIDE_SELL, "1");
+    struct order_request stop = request_of(SIDE_SELL, "0.5");
     stop.type = ORDER_STOP;
     stop.trigger_price = D("90");
-    const struct order_request pair[2] = { request_of(SIDE_SELL, "1"), stop };
+    const struct order_request pair[2] = { request_of(SIDE_SELL, "0.5"), stop };
     if (!engine_oco(s->engine, A, pair, ids, &s->refusal))
         fail_msg("%s: %s", s->refusal.code, s->refusal.reason);
     stage_free(s);

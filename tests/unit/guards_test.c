@@ -1060,6 +1060,23 @@ static void an_exit_that_is_taken_back_frees_no_probe(void **state)
     stage_free(s);
 }
 
+/* Two of a pair that are equal are two in a row: the second one halts, and neither leaves. */
+static void a_pair_of_equal_orders_repeats(void **state)
+{
+    (void)state;
+    struct stage *s = stage_repeating(2);
+    const struct order_request pair[2] = { limit_of(SIDE_BUY, "1", "90"),
+                                           limit_of(SIDE_BUY, "1", "90") };
+    uint64_t ids[2];
+    assert_false(engine_oco(s->engine, A, pair, ids, &s->refusal));
+    settle(s);
+    assert_string_equal(s->refusal.code, "halted");
+    assert_string_equal(engine_halt_code(s->engine), "repeated_executions");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 0);
+    sums_agree(s);
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1102,6 +1119,7 @@ int main(void)
         cmocka_unit_test(what_was_filled_is_in_nobodys_way),
         cmocka_unit_test(exits_do_not_meet_the_entry_that_they_are_of),
         cmocka_unit_test(an_exit_that_is_taken_back_frees_no_probe),
+        cmocka_unit_test(a_pair_of_equal_orders_repeats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
