@@ -114,6 +114,14 @@ void guards_line_down(struct engine *engine, const char *why)
              breaker_trip(&engine->venues[i].breaker, engine->now_ns, 0, "disconnected", why));
 }
 
+bool guards_overtook(struct engine *engine, const struct order *order)
+{
+    if (order->reduce_only || breaker_of(engine, order->instrument)->state != BREAKER_OPEN)
+        return false;
+    decimal reducible = desk_reducible(engine, instance_of_order(engine, order), order);
+    return decimal_cmp(order_remaining(order), reducible) > 0;
+}
+
 void guards_sent(struct engine *engine, const struct order *order)
 {
     if (is_watched(engine) && !order->reduce_only)

@@ -290,7 +290,7 @@ static void open_day(struct engine *engine, struct scope *scope)
 static void accept_loss(struct engine *engine, struct scope *scope)
 {
     decimal equity = scope_equity(engine, scope);
-    if (!scope->lost)
+    if (!scope->lost || engine->unmarked > 0) /* what is left is known with the first marks */
         return;
     scope->lost = false;
     scope->day_opening = scope->peak = equity;

@@ -781,6 +781,8 @@ void guards_silence(struct engine *engine, const struct order *order);
 void guards_slow_down(struct engine *engine, uint32_t instrument, int64_t for_ns, const char *why);
 void guards_line_down(struct engine *engine, const char *why);
 void guards_sent(struct engine *engine, const struct order *order);
+/* Its breaker opened after it was asked for, and it adds risk. */
+bool guards_overtook(struct engine *engine, const struct order *order);
 void guards_take_back(struct engine *engine, const struct order *order); /* it never left */
 /* Executions and equal orders that repeat halt the session. True: this order did it. */
 void guards_fill(struct engine *engine, int instance, uint32_t instrument);

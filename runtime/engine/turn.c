@@ -310,21 +310,25 @@ static void refuse(struct engine *engine, const struct command *command, const s
         refuse_command(engine, command, why);
 }
 
-/* A halt of this turn came after it was asked for, and canceled it. */
+/* A halt of this turn came after it was asked for, and canceled it; or a breaker opened meanwhile.
+ */
 static bool is_too_late(struct engine *engine, const struct command *command)
 {
     if (command->kind != COMMAND_SUBMIT && command->kind != COMMAND_RESEND &&
         command->kind != COMMAND_AMEND)
         return false;
     const struct order *order = blotter_find(engine->blotter, command->order_id);
-    return order->pending & PENDING_CANCEL && desk_must_go(engine, order);
+    if (order->pending & PENDING_CANCEL && desk_must_go(engine, order))
+        return true;
+    return command->kind != COMMAND_AMEND && guards_overtook(engine, order);
 }
 
 /* It stays here, and where it never was at the venue its cancel does too. */
 static void withhold(struct engine *engine, const struct command *command, size_t count)
 {
     struct error why;
-    error_set(&why, ERROR_REFUSED, "trading was halted before it could leave");
+    error_set(&why, ERROR_REFUSED,
+              "trading was halted, or its breaker opened, before it could leave");
     for (size_t i = 0; command->kind == COMMAND_SUBMIT && i < count; i++)
         if (engine->commands[i].order_id == command->order_id)
             engine->commands[i].kind = COMMAND_HOLD; /* nothing leaves */

@@ -389,6 +389,10 @@ static void note_lift(struct account *account, struct scope *scope, const struct
     if (!strstr(record->body, "the day's end") && account_equity(account, scope, &equity)) {
         scope->opening = equity < scope->opening ? equity : scope->opening;
         scope->peak = equity < scope->peak ? equity : scope->peak;
+    } else if (!strstr(record->body, "the day's end")) {
+        scope->is_opened = scope->has_peak = false; /* no price yet: with the first one */
+        scope->settles_ns = TIME_NEVER;
+        account->settles = true;
     }
     scope->lost = false;
 }

@@ -70,6 +70,8 @@ void referee_begin(struct referee *referee, const struct rules *rules,
     referee->account.leverage = instances->leverage;
     account_begin(&referee->account, rules, instances->ids, names, instances->symbols,
                   instances->venue, instances->count, instances->now_ns);
+    fuse_restart(
+        &referee->fuse); /* a turn that was unsure until now may have told of the old one */
 }
 
 void referee_event(struct referee *referee, const struct event *event)
@@ -676,7 +678,7 @@ static bool judge_exit(struct referee *referee, const struct asked *asked)
     const struct paper *entry = account_paper(account, judged->parent);
     int64_t most = 0, filled = filled_by(account, judged, &most);
     int64_t held = account->slots[judged->slot].books[judged->market].qty;
-    if (!asked->is_new && asked->qty < left_of(judged))
+    if (!asked->is_new && asked->qty <= left_of(judged))
         return true;
     bool is_ours = strcmp(account->slots[judged->slot].strategy, "protected") == 0;
     if (is_ours && entry &&

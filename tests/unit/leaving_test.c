@@ -213,6 +213,47 @@ static void a_change_before_a_halt_of_the_turn_does_not_leave(void **state)
     stage_free(s);
 }
 
+static int buy_on_timer(struct fake_guest *guest, enum guest_call call,
+                        const struct guest_event *event, struct error *err)
+{
+    struct order_request in = limit_of(SIDE_BUY, "1", "99"), out = limit_of(SIDE_SELL, "1", "120");
+    (void)event;
+    (void)err;
+    if (call == GUEST_TIMER) {
+        engine_submit(guest->stage->engine, A, &in, &guest->stage->refusal);
+        engine_submit(guest->stage->engine, A, &out, &guest->stage->refusal);
+    }
+    return 0;
+}
+
+/* The timer asks in the turn in which silence opens the breaker: what adds risk is overtaken, the
+ * way out leaves. */
+static void what_a_breaker_of_the_turn_overtook_does_not_leave(void **state)
+{
+    (void)state;
+    struct risk_limits limits;
+    struct risk_options risk = plain;
+    risk.breaker = (struct breaker_options){ .failures = 1,
+                                             .open_for_ns = SECONDS(10),
+                                             .half_open_probes = 1 };
+    risk_limits_init(&limits);
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, risk);
+    s->abilities.answer_within_ns = SECONDS(5);
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t silent = submit(s, A, limit_of(SIDE_BUY, "1", "98"));
+    settle(s);
+    s->guests[A].on = buy_on_timer;
+    assert_true(engine_timer(s->engine, A, "t", 5));
+    size_t sent = count_sent(s, SENT_SUBMIT);
+    later(s, SECONDS(5));
+    assert_string_equal(status_of(s, silent), "unknown");
+    assert_string_equal(status_of(s, silent + 1), "rejected");
+    assert_string_equal(status_of(s, silent + 2), "pending_new");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), sent + 1);
+    sums_agree(s);
+    stage_free(s);
+}
+
 /* Two ways out while trading is halted: the faster one must not leave the other to open a short. */
 static void what_leaves_while_halted_stays_a_way_out(void **state)
 {
@@ -398,6 +439,7 @@ int main(void)
         cmocka_unit_test(the_rest_of_a_linked_order_passes_the_gate),
         cmocka_unit_test(what_was_asked_for_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(a_change_before_a_halt_of_the_turn_does_not_leave),
+        cmocka_unit_test(what_a_breaker_of_the_turn_overtook_does_not_leave),
         cmocka_unit_test(what_leaves_while_halted_stays_a_way_out),
         cmocka_unit_test(what_fires_while_barred_stays_a_way_out),
         cmocka_unit_test(what_is_sent_again_does_not_meet_our_own_order),
