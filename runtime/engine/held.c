@@ -370,7 +370,8 @@ static void refuse_release(struct engine *engine, struct order *order, const cha
     char text[REASON_MAX];
     snprintf(text, sizeof(text), "its trigger was reached, but it was not sent: %.100s", why);
     report_alert(engine, order, "trigger_refused", text);
-    held_end(engine, order, ORDER_CANCELED, why);
+    if (order->held) /* or the halt that it caused ended it */
+        held_end(engine, order, ORDER_CANCELED, why);
 }
 
 void held_fire(struct engine *engine, struct order *order)

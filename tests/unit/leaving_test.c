@@ -154,6 +154,23 @@ static void the_rest_of_a_linked_order_passes_the_gate(void **state)
     }
 }
 
+/* Its verdict is the halt, which cancels all entries, this one too: it ends once. */
+static void a_stop_that_halts_as_it_fires_ends_once(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_LOSS, "100");
+    struct stage *s = stage_of_held(&limits, plain);
+    take(s, A, BTC, SIDE_BUY, "10", "100");
+    uint64_t stop = submit(s, A, stop_of(SIDE_SELL, "20", "89")); /* it would turn the position */
+    assert_passes(s, stop);
+    trade(s, BTC, "89"); /* 110 are lost */
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_string_equal(status_of(s, stop), "canceled");
+    assert_int_equal(count_sent(s, SENT_SUBMIT), 1);
+    sums_agree(s);
+    stage_free(s);
+}
+
 /* ---- a halt of the same turn ---- */
 
 /* The second of two equal orders halts: the first was approved, and must not leave either. What
@@ -437,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_stop_that_fires_does_not_meet_our_own_order),
         cmocka_unit_test(linked_orders_are_two_messages),
         cmocka_unit_test(the_rest_of_a_linked_order_passes_the_gate),
+        cmocka_unit_test(a_stop_that_halts_as_it_fires_ends_once),
         cmocka_unit_test(what_was_asked_for_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(a_change_before_a_halt_of_the_turn_does_not_leave),
         cmocka_unit_test(what_a_breaker_of_the_turn_overtook_does_not_leave),
