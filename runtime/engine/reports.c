@@ -337,6 +337,7 @@ void report_apply_to(struct engine *engine, struct order *order, const struct re
     }
     guards_report(engine, &before, &report);
     rollout_watch_report(engine, &before, order, &report);
+    stops_follow(engine, order, &report);
     desk_follow(engine, &before, order, &report);
     doubt_follow(engine, order, &report, change);
     exits_follow(engine, &before, order, outcome.news);

@@ -73,6 +73,7 @@ struct holding {
     decimal covered, heat;          /* by stops, and lost at them; portfolio_risk.c */
     struct throttle fills, repeats; /* executions, and equal orders in a row */
     uint64_t policy_stop;           /* the newest that stops.c placed, 0: none */
+    int64_t policy_waits_ns;        /* a change of one was refused: none is asked for until then */
     uint64_t last_order;            /* what the newest order looked like */
 };
 
@@ -638,6 +639,7 @@ int exits_restore(struct engine *engine, const struct order *order, struct error
 
 /* ---- stops.c ---- */
 void stops_sync(struct engine *engine); /* when a turn ends */
+void stops_follow(struct engine *engine, const struct order *order, const struct report *report);
 
 /* ---- desk.c ---- */
 #define GROUP_OWN UINT64_MAX /* desk_place: the first order of a group, which bears its id */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define POLICY_TAG "require_stop"
-#define RETRY_NS (10 * NS_PER_SECOND) /* after one that was rejected */
+#define RETRY_NS (10 * NS_PER_SECOND) /* after one that was rejected, or whose change was */
 
 static bool is_stop_of(const struct instance *instance, uint32_t instrument, enum order_side out,
                        const struct order *order)
@@ -92,6 +92,7 @@ static void protect(struct engine *engine, int index, size_t k, enum order_side 
     const struct venue_port *venue = &engine->options.venue;
     bool amends =
         policy && policy->known == ORDER_NEW && !policy->pending && !policy->doubt &&
+        engine->now_ns >= engine->instances[index].holdings[k].policy_waits_ns &&
         (policy->held || venue->abilities(venue->self, policy->instrument)->amend != AMEND_NONE);
     if (amends)
         desk_amend(engine, policy, decimal_add(policy->qty, missing), DECIMAL_NONE);
@@ -99,14 +100,19 @@ static void protect(struct engine *engine, int index, size_t k, enum order_side 
         place(engine, index, k, out, missing);
 }
 
-/* Those of the policy that are not needed (any more). Reduce-only: a part too much does no harm. */
+/* Those of the policy that are not needed (any more). Reduce-only: a part too much does no harm.
+ * One in doubt is not touched: a cancel that was refused because the order is gone would be refused
+ * again, as fast as the venue answers. */
 static void release(struct engine *engine, int index, size_t k, enum order_side out, decimal most)
 {
     const struct instance *instance = &engine->instances[index];
+    if (engine->now_ns < instance->holdings[k].policy_waits_ns)
+        return;
     for (size_t i = blotter_open_count(engine->blotter); i-- > 0;) {
         struct order *order = blotter_open_at(engine->blotter, i);
         if (!is_stop_of(instance, instance->instruments[k], out, order) || !is_policy(order) ||
-            order->pending & PENDING_CANCEL || decimal_cmp(order_remaining(order), most) > 0)
+            order->pending & PENDING_CANCEL || order->doubt ||
+            decimal_cmp(order_remaining(order), most) > 0)
             continue;
         most = decimal_sub(most, order_remaining(order));
         desk_cancel(engine, order);
@@ -128,6 +134,18 @@ static void sync_holding(struct engine *engine, int index, size_t k)
         else if (over > 0 && cover.policy)
             release(engine, index, k, out, decimal_sub(cover.qty, held));
     }
+}
+
+/* The venue keeps it as it is: asked again at once it would say the same. */
+void stops_follow(struct engine *engine, const struct order *order, const struct report *report)
+{
+    bool refused = report->kind == REPORT_CANCEL_REJECT || report->kind == REPORT_REPLACE_REJECT;
+    if (!refused || !is_policy(order))
+        return;
+    struct instance *instance = &engine->instances[instance_of_order(engine, order)];
+    for (size_t k = 0; k < instance->instrument_count; k++)
+        if (instance->instruments[k] == order->instrument)
+            instance->holdings[k].policy_waits_ns = engine->now_ns + RETRY_NS;
 }
 
 void stops_sync(struct engine *engine)

@@ -445,6 +445,79 @@ static void a_stop_that_rested_here_and_was_canceled_protects_no_more(void **sta
     stage_free(s);
 }
 
+static void any_turn(struct stage *s)
+{
+    submit(s, A, limit_of(SIDE_BUY, "1", "90"));
+    settle(s);
+}
+
+static void sell_all(struct stage *s)
+{
+    uint64_t exit = submit(s, A, request_of(SIDE_SELL, "1"));
+    settle(s);
+    fill(s, exit, "1", "101");
+}
+
+/* "Too late": it is gone, and how is asked. A second cancel would be refused like the first. */
+static void one_that_was_gone_before_its_cancel_is_not_canceled_again(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t stop = policy(s)->order_id;
+    acknowledge(s);
+    sell_all(s);
+    assert_int_equal(last_sent(s, SENT_CANCEL)->order.order_id, stop);
+    size_t canceled = count_sent(s, SENT_CANCEL);
+    tell_why(s, stop, REPORT_CANCEL_REJECT, "too late to cancel");
+    assert_string_equal(status_of(s, stop), "unknown");
+    later(s, SECONDS(20));
+    any_turn(s);
+    assert_int_equal(count_sent(s, SENT_CANCEL), canceled);
+    tell(s, stop, REPORT_CANCELED);
+    assert_string_equal(status_of(s, stop), "canceled");
+    stage_free(s);
+}
+
+/* A venue that does not cancel now is asked again, but not as fast as it refuses. */
+static void a_refused_cancel_waits(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    take(s, A, BTC, SIDE_BUY, "1", "100");
+    uint64_t stop = policy(s)->order_id;
+    acknowledge(s);
+    sell_all(s);
+    size_t canceled = count_sent(s, SENT_CANCEL);
+    tell_why(s, stop, REPORT_CANCEL_REJECT, "busy");
+    later(s, SECONDS(9));
+    any_turn(s);
+    assert_int_equal(count_sent(s, SENT_CANCEL), canceled);
+    later(s, SECONDS(1));
+    any_turn(s);
+    assert_int_equal(count_sent(s, SENT_CANCEL), canceled + 1);
+    stage_free(s);
+}
+
+/* One that the venue does not let grow gets a second beside it, at once. */
+static void a_refused_growth_gets_a_second_one(void **state)
+{
+    (void)state;
+    struct stage *s = stage_with_policy();
+    trade(s, BTC, "100");
+    uint64_t entry = submit(s, A, request_of(SIDE_BUY, "3"));
+    fill(s, entry, "1", "100");
+    uint64_t first = policy(s)->order_id;
+    acknowledge(s);
+    fill(s, entry, "2", "100");
+    assert_int_equal(count_sent(s, SENT_AMEND), 1);
+    tell_why(s, first, REPORT_REPLACE_REJECT, "busy");
+    assert_int_equal(count_sent(s, SENT_AMEND), 1);
+    assert_int_not_equal(policy(s)->order_id, first);
+    assert_decimal(policy(s)->qty, "2");
+    stage_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +543,9 @@ int main(void)
         cmocka_unit_test(what_is_external_gets_none),
         cmocka_unit_test(what_has_no_cost_has_no_distance),
         cmocka_unit_test(a_stop_that_rested_here_and_was_canceled_protects_no_more),
+        cmocka_unit_test(one_that_was_gone_before_its_cancel_is_not_canceled_again),
+        cmocka_unit_test(a_refused_cancel_waits),
+        cmocka_unit_test(a_refused_growth_gets_a_second_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
