@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,22 @@ static void terminal_close(struct terminal *terminal)
     close(terminal->keeper);
 }
 
-/* What came since the last time. */
+/* What came since the last time: up to a mark that is written behind it, for what a terminal has
+ * taken arrives at its other end later, and in parts. */
 static const char *seen(struct terminal *terminal)
 {
-    ssize_t length = read(terminal->keeper, terminal->seen, sizeof(terminal->seen) - 1);
-    terminal->seen[length > 0 ? length : 0] = '\0';
+    static const char mark = '\x1e';
+    struct pollfd keeper = { .fd = terminal->keeper, .events = POLLIN };
+    size_t length = 0;
+    assert_int_equal(write(terminal->side, &mark, 1), 1);
+    do {
+        assert_int_equal(poll(&keeper, 1, 10000), 1);
+        ssize_t got =
+            read(terminal->keeper, terminal->seen + length, sizeof(terminal->seen) - 1 - length);
+        assert_true(got > 0);
+        length += (size_t)got;
+    } while (terminal->seen[length - 1] != mark);
+    terminal->seen[length - 1] = '\0';
     return terminal->seen;
 }
 
