@@ -961,6 +961,32 @@ static void a_halt_that_was_lifted_while_nothing_ran_is_accepted(void **state)
     }
 }
 
+/* What is held has no price yet when a person lifts the halt of a restored session: what is left,
+ * and accepted, is known with the first one. */
+static void a_lift_before_the_first_price_accepts_what_is_left_then(void **state)
+{
+    (void)state;
+    struct risk_limits limits = limits_of(LIMIT_DAILY_LOSS, "100");
+    struct risk_options keeps = plain;
+    keeps.keeps_day = keeps.halts_latch = true;
+    const struct stage_plan plan = { .account = &limits,
+                                     .risk = keeps,
+                                     .more_instruments = more_venues };
+    struct stage *s = stage_limited(SCOPE_ACCOUNT, &limits, keeps);
+    lose(s);
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_done(s, engine_flush(s->engine, s->now_ns, &s->err));
+    s = restarted(s, &plan, s->now_ns);
+    engine_restore_halt(s->engine, "session", "daily_loss_limit", "lost");
+    assert_true(engine_is_halted(s->engine, NULL));
+    assert_done(s, engine_lift_halts(s->engine, s->now_ns, "the operator", &s->err));
+    trade(s, BTC, "89");
+    later(s, SECONDS(1));
+    heartbeat(s);
+    assert_false(engine_is_halted(s->engine, NULL));
+    stage_free(s);
+}
+
 /* What later versions add, and scopes that are gone, are no fault. */
 static void a_scope_that_is_gone_is_left_out(void **state)
 {
@@ -1161,6 +1187,7 @@ int main(void)
         cmocka_unit_test(halts_are_lifted_by_hand),
         cmocka_unit_test(a_drawdown_that_was_lifted_is_accepted),
         cmocka_unit_test(a_halt_that_was_lifted_while_nothing_ran_is_accepted),
+        cmocka_unit_test(a_lift_before_the_first_price_accepts_what_is_left_then),
         cmocka_unit_test(a_halt_by_hand_before_the_first_event_stands),
         cmocka_unit_test(two_strategies_race_for_the_last_unit),
         cmocka_unit_test(a_late_fill_after_a_cancel_counts),
